@@ -1,0 +1,124 @@
+//! What comes in: bodies and path parameters, with errors that name the field.
+
+use std::convert::Infallible;
+
+use axum::{
+    body::{Bytes, to_bytes},
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
+};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
+use shared::Error;
+use uuid::Uuid;
+
+use crate::failure::Failure;
+
+/// Largest body, in bytes.
+const LIMIT: usize = 64 * 1024;
+
+/// A request body that is read only when the route asks for it, so that "who are you" is settled before "what is wrong
+/// with your JSON".
+pub(crate) struct Payload(Result<Bytes, Error>);
+
+impl Payload {
+    /// The body as `T`.
+    ///
+    /// # Errors
+    /// [`Error::BodyTooLarge`], [`Error::UnsupportedMediaType`], [`Error::Validation`].
+    pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let value: Value = serde_json::from_slice(&self.0?).map_err(|error| Error::field("body", error.to_string()))?;
+        // Serde would read an array as a struct.
+        if !value.is_object() {
+            return Err(Error::field("body", "must be a JSON object"));
+        }
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            Error::field(if path == "." { field_in(error.inner()) } else { path }, error.inner().to_string())
+        })
+    }
+}
+
+/// A missing or unknown key has no path of its own; serde puts its name between backquotes.
+fn field_in(error: &serde_json::Error) -> String {
+    error.to_string().split('`').nth(1).unwrap_or("body").to_owned()
+}
+
+impl<S: Send + Sync> FromRequest<S> for Payload {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
+        let json = is_json(request.headers());
+        let bytes = to_bytes(request.into_body(), LIMIT).await;
+        Ok(Self(match bytes {
+            // The only way reading from memory can fail.
+            Err(_) => Err(Error::BodyTooLarge),
+            Ok(_) if !json => Err(Error::UnsupportedMediaType),
+            Ok(bytes) => Ok(bytes),
+        }))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The `{id}` of a path.
+pub(crate) struct UserId(pub(crate) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(id)| id.parse().ok());
+        Ok(Self(id.ok_or_else(|| Error::field("id", "must be a UUID"))?))
+    }
+}
+
+/// For optional keys: absent is `None`, present must be a `T`. With `T = Option<_>`, null is a value of its own.
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Form {
+        #[serde(default, deserialize_with = "present")]
+        full_name: Option<String>,
+        #[serde(default, deserialize_with = "present")]
+        photo_url: Option<Option<String>>,
+    }
+
+    fn parse(json: &str) -> Result<Form, Error> {
+        Payload(Ok(Bytes::copy_from_slice(json.as_bytes()))).json()
+    }
+
+    #[track_caller]
+    fn faulty_field(json: &str) -> String {
+        let Err(Error::Validation(details)) = parse(json) else { panic!("{json} should be refused") };
+        details[0].field.clone()
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        assert_eq!(faulty_field(r#"{"fullName":5}"#), "fullName");
+        assert_eq!(faulty_field(r#"{"fullName":null}"#), "fullName");
+        assert_eq!(faulty_field(r#"{"photoUrl":{}}"#), "photoUrl");
+        assert_eq!(faulty_field(r#"{"isBanned":true}"#), "isBanned");
+        for json in ["", "{", "[]", r#"["a","b"]"#, "null", "5", "\"x\""] {
+            assert_eq!(faulty_field(json), "body", "{json}");
+        }
+    }
+
+    #[test]
+    fn absent_and_null_are_different_things() {
+        assert_eq!(parse("{}").unwrap().photo_url, None);
+        assert_eq!(parse(r#"{"photoUrl":null}"#).unwrap().photo_url, Some(None));
+        assert_eq!(parse(r#"{"fullName":"x"}"#).unwrap().full_name, Some("x".to_owned()));
+    }
+}

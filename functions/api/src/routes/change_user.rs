@@ -1,0 +1,39 @@
+//! `PATCH /users/:id`: name and photo, for administrators and the user.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Deserialize;
+use shared::users::{ProfileChange, PublicUser, rules};
+
+use super::{Answer, Done, OfUser};
+use crate::{
+    App,
+    caller::Caller,
+    payload::{Payload, UserId, present},
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Change {
+    #[serde(default, deserialize_with = "present")]
+    full_name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    photo_url: Option<Option<String>>,
+}
+
+pub(super) async fn patch(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    UserId(id): UserId,
+    payload: Payload,
+) -> Answer<Done<OfUser>> {
+    let editor = caller.must_be_admin_or(id)?;
+    let Change { full_name, photo_url } = payload.json()?;
+    rules::Check::default()
+        .field("fullName", full_name.as_deref().map_or(Ok(()), rules::full_name))
+        .field("photoUrl", photo_url.as_ref().and_then(Option::as_deref).map_or(Ok(()), rules::photo_url))
+        .finish()?;
+    let user = app.users.change_profile(id, ProfileChange { full_name, photo_url }, editor).await?;
+    Ok(Done::with(OfUser { user: PublicUser::from(&user) }))
+}

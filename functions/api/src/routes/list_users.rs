@@ -1,0 +1,36 @@
+//! `GET /users?limit&cursor`: all users, newest first, for administrators.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Query, State},
+    http::{HeaderName, header::LINK},
+    response::AppendHeaders,
+};
+use shared::{Error, users::PublicUser};
+
+use crate::{App, caller::Caller, failure::Failure};
+
+const DEFAULT_LIMIT: i32 = 50;
+const MAX_LIMIT: i32 = 100;
+
+type Page = (AppendHeaders<Option<(HeaderName, String)>>, Json<Vec<PublicUser>>);
+
+pub(super) async fn get(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Page, Failure> {
+    caller.must_be_admin()?;
+    let limit = query.get("limit").map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(limit))?;
+    let page = app.users.list(limit, query.get("cursor").map(String::as_str)).await?;
+    // The cursor is URL-safe base64 and needs no escaping.
+    let next = |cursor| (LINK, format!("</api/v1/users?limit={limit}&cursor={cursor}>; rel=\"next\""));
+    Ok((AppendHeaders(page.next.map(next)), Json(page.users.iter().map(PublicUser::from).collect())))
+}
+
+fn parse_limit(limit: &str) -> Result<i32, Error> {
+    let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| Error::field("limit", format!("must be a number from 1 to {MAX_LIMIT}")))
+}

@@ -1,0 +1,15 @@
+//! `POST /users/:id/unban`: enables an account again, for administrators. Needs no body.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use shared::users::PublicUser;
+
+use super::{Answer, Done, OfUser};
+use crate::{App, caller::Caller, payload::UserId};
+
+pub(super) async fn post(caller: Caller, State(app): State<Arc<App>>, UserId(id): UserId) -> Answer<Done<OfUser>> {
+    caller.must_be_admin()?;
+    let user = app.users.unban(id).await?;
+    Ok(Done::with(OfUser { user: PublicUser::from(&user) }))
+}

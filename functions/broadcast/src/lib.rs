@@ -1,0 +1,118 @@
+//! The users table's stream: turns committed changes into events, delivers them to rooms, throws out who was banned.
+//!
+//! The answer names the first record whose events could not be delivered; the event source retries from there.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod deliver;
+mod ledger;
+mod plan;
+
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
+
+use aws_lambda_events::event::{
+    dynamodb::{Event, EventRecord},
+    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
+};
+use futures::future::try_join_all;
+use lambda_runtime::LambdaEvent;
+use shared::{
+    Error,
+    config::{ConfigError, Environment},
+    connections::{ConnectionStore, Room},
+    events::{self, Change, Emission},
+    gateway::Gateway,
+};
+
+use ledger::Ledger;
+
+/// Records whose events are delivered together.
+const AT_ONCE: usize = 10;
+
+/// Left of the function's time when it stops: enough for the records it has begun with.
+const RESERVE: Duration = Duration::from_secs(30);
+
+/// The function and what it needs.
+pub struct Broadcast {
+    connections: ConnectionStore,
+    gateway: Gateway,
+    /// What a retried batch does not send twice.
+    ledger: Mutex<Ledger>,
+}
+
+impl Broadcast {
+    /// # Errors
+    /// [`ConfigError`] names the variable that is missing.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            connections: ConnectionStore::from_env(env)?,
+            gateway: Gateway::from_env(env)?,
+            ledger: Mutex::default(),
+        })
+    }
+
+    /// Delivers the events of a batch of stream records, a few records at a time; what does not fit into the function's
+    /// time is handed back instead of being cut off in the middle and told twice.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the rooms cannot be read: the whole batch is retried.
+    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
+        let until = stop_at(event.context.deadline);
+        let mut answer = DynamoDbEventResponse::default();
+        for records in event.payload.records.chunks(AT_ONCE) {
+            let undelivered = if SystemTime::now() > until { Some(0) } else { self.tell(records).await? };
+            if let Some(record) = undelivered {
+                let mut failure = DynamoDbBatchItemFailure::default();
+                failure.item_identifier = Some(records[record].change.sequence_number.clone().unwrap_or_default());
+                answer.batch_item_failures.push(failure);
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Delivers the events of some records, and returns the first that must be retried.
+    async fn tell(&self, records: &[EventRecord]) -> Result<Option<usize>, Error> {
+        let (emissions, poisoned) = read(records);
+        let members = self.members(&emissions).await?;
+        let plan = plan::per_connection(&emissions, &members);
+        let undelivered = self.deliver(records, plan).await;
+        Ok([undelivered, poisoned].into_iter().flatten().min())
+    }
+
+    /// Everyone in the rooms of these records, each room read once. That is late enough for rule 3: every record was
+    /// committed before this read, so who is not in the room yet will read the committed row when joining.
+    async fn members(&self, emissions: &[(usize, Emission)]) -> Result<HashMap<Room, Vec<String>>, Error> {
+        let rooms = HashMap::<Room, ()>::from_iter(emissions.iter().map(|(_, emission)| (emission.room.clone(), ())));
+        let reads = rooms.into_keys().map(|room| async {
+            let members = self.connections.members(&room).await?;
+            Ok::<_, Error>((room, members))
+        });
+        Ok(try_join_all(reads).await?.into_iter().collect())
+    }
+}
+
+/// When to stop beginning with further records. Under `cargo lambda watch` the deadline is long past and means nothing.
+fn stop_at(deadline_ms: u64) -> SystemTime {
+    let (now, deadline) = (SystemTime::now(), SystemTime::UNIX_EPOCH + Duration::from_millis(deadline_ms));
+    if deadline > now { deadline.checked_sub(RESERVE).unwrap_or(now) } else { now + RESERVE }
+}
+
+/// The events of each record, up to the first record that is none of ours. What comes after that one waits for it to
+/// be parked, or it would overtake.
+fn read(records: &[EventRecord]) -> (Vec<(usize, Emission)>, Option<usize>) {
+    let mut emissions = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        match Change::try_from(record) {
+            Ok(change) => emissions.extend(events::from_change(&change).map(|emission| (index, emission))),
+            Err(error) => {
+                tracing::error!(%error, event_id = record.event_id, "a poisoned record");
+                return (emissions, Some(index));
+            }
+        }
+    }
+    (emissions, None)
+}

@@ -1,0 +1,116 @@
+//! What a connection is due, from what is known of it. A pure function of rows and time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::{
+    connections::Connection,
+    heartbeat::{CONNECT_TIMEOUT, PONG_TIMEOUT},
+};
+
+use crate::state::Pinged;
+
+/// A connection this young may not have been greeted yet; it is pinged in the next round, well before clients expect it.
+const YOUNG: i64 = 30;
+
+/// What to do about a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    Ping,
+    /// Why.
+    Close(&'static str),
+}
+
+/// `slots`: whose turn it is. `pinged`: when each slot was last pinged. `now`: epoch seconds.
+pub(crate) fn due(connection: &Connection, slots: &BTreeSet<u8>, pinged: &BTreeMap<String, Pinged>, now: i64) -> Due {
+    let age = now - connection.connected_at / 1000;
+    if connection.namespaces.values().any(|socket| socket.token_expires_at.is_some_and(|expiry| expiry <= now)) {
+        return Due::Close("its token expired");
+    }
+    if !connection.joined && age > CONNECT_TIMEOUT {
+        return Due::Close("it never sent CONNECT");
+    }
+    if let Some(Pinged { started, ended }) = pinged.get(&connection.slot.to_string())
+        && connection.last_seen / 1000 < *started
+        && now - ended >= PONG_TIMEOUT
+    {
+        return Due::Close("it did not answer a ping");
+    }
+    if slots.contains(&connection.slot) && age >= YOUNG { Due::Ping } else { Due::Nothing }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::connections::Socket;
+
+    use super::*;
+
+    const NOW: i64 = 1_739_125_380;
+
+    fn connection() -> Connection {
+        let socket = Socket { sid: "s".into(), subject: None, token_expires_at: None, rooms: vec![] };
+        Connection {
+            connection_id: "QQFxqeZfIAMCKRA=".into(),
+            connected_at: (NOW - 1000) * 1000,
+            origin: None,
+            source_ip: None,
+            slot: 3,
+            last_seen: (NOW - 100) * 1000,
+            joined: true,
+            namespaces: BTreeMap::from([("/users".to_owned(), socket)]),
+            expires_at: NOW + 5000,
+        }
+    }
+
+    fn of(connection: &Connection, pinged: Option<(i64, i64)>) -> Due {
+        let pinged =
+            pinged.map(|(started, ended)| ("3".to_owned(), Pinged { started: NOW + started, ended: NOW + ended }));
+        due(connection, &BTreeSet::from([3]), &pinged.into_iter().collect(), NOW)
+    }
+
+    #[test]
+    fn a_healthy_connection_is_pinged_in_its_slot_only() {
+        assert_eq!(of(&connection(), None), Due::Ping);
+        assert_eq!(of(&Connection { slot: 4, ..connection() }, None), Due::Nothing);
+    }
+
+    #[test]
+    fn a_connection_that_may_not_be_open_yet_is_not_pinged() {
+        let young = Connection { connected_at: (NOW - 5) * 1000, ..connection() };
+        assert_eq!(of(&young, None), Due::Nothing);
+    }
+
+    #[test]
+    fn who_never_connects_is_closed_after_the_connect_timeout() {
+        let never = |age| Connection {
+            joined: false,
+            connected_at: (NOW - age) * 1000,
+            namespaces: BTreeMap::new(),
+            slot: 0,
+            ..connection()
+        };
+        assert_eq!(of(&never(45), None), Due::Nothing);
+        assert_eq!(of(&never(46), None), Due::Close("it never sent CONNECT"));
+        let left = Connection { joined: true, ..never(46) };
+        assert_eq!(of(&left, None), Due::Nothing, "who connected once and left again may stay");
+    }
+
+    #[test]
+    fn a_missing_pong_closes_only_after_a_ping_and_a_while() {
+        let silent = Connection { last_seen: (NOW - 700) * 1000, slot: 3, ..connection() };
+        assert_eq!(of(&silent, None), Due::Ping, "without a ping nobody owes a pong");
+        assert_eq!(of(&silent, Some((-60, -60))), Due::Ping, "it may still come");
+        assert_eq!(of(&silent, Some((-120, -115))), Due::Close("it did not answer a ping"));
+        let answered = Connection { last_seen: (NOW - 119) * 1000, ..silent };
+        assert_eq!(of(&answered, Some((-120, -115))), Due::Ping);
+    }
+
+    #[test]
+    fn an_expired_token_closes() {
+        let mut expired = connection();
+        expired.namespaces.get_mut("/users").unwrap().token_expires_at = Some(NOW);
+        assert_eq!(of(&expired, None), Due::Close("its token expired"));
+        expired.namespaces.get_mut("/users").unwrap().token_expires_at = Some(NOW + 1);
+        assert_eq!(of(&expired, None), Due::Ping);
+    }
+}

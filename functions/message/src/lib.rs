@@ -1,0 +1,102 @@
+//! `$default`: what a client sends. Reads Engine.IO and Socket.IO, joins and leaves namespaces, answers in the route response.
+//!
+//! This function never fails, panics or times out (design rule 1): the gateway would push a JSON error frame, and a
+//! Socket.IO client drops its connection on that.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod packets;
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use aws_lambda_events::event::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use futures::FutureExt as _;
+use lambda_runtime::LambdaEvent;
+use shared::{
+    Error,
+    auth::Tokens,
+    config::{Anonymous, ConfigError, Environment},
+    connections::ConnectionStore,
+    gateway::Gateway,
+    protocol::{Frame, Packet},
+    users::UserStore,
+};
+
+/// Below the function's timeout in the template, with room to answer and to close.
+const TIME_LIMIT: Duration = Duration::from_secs(8);
+
+/// The function and what it needs.
+pub struct Message {
+    connections: ConnectionStore,
+    users: UserStore,
+    gateway: Gateway,
+    tokens: Tokens,
+    anonymous: Anonymous,
+}
+
+/// What the client gets for a frame.
+#[derive(Debug, PartialEq)]
+enum Reaction {
+    /// This packet, in the route response.
+    Answer(Packet),
+    /// Nothing; the connection stays open.
+    Nothing,
+    /// The connection is closed without a word, as the Node server does for every protocol error.
+    Close,
+}
+
+impl Message {
+    /// # Errors
+    /// [`ConfigError`] names the variable that is missing or wrong.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            connections: ConnectionStore::from_env(env)?,
+            users: UserStore::from_env(env)?,
+            gateway: Gateway::from_env(env)?,
+            tokens: Tokens::from_env(env)?,
+            anonymous: Anonymous::from_env(env)?,
+        })
+    }
+
+    /// Handles one text message of one connection. Always answers 200.
+    ///
+    /// # Errors
+    /// Never.
+    pub async fn handle(
+        &self,
+        event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
+    ) -> Result<ApiGatewayProxyResponse, std::convert::Infallible> {
+        let mut answer = ApiGatewayProxyResponse::default();
+        answer.status_code = 200;
+        let Some(connection_id) = event.payload.request_context.connection_id else {
+            tracing::error!("a message without a connectionId");
+            return Ok(answer);
+        };
+        let text = event.payload.body.unwrap_or_default();
+        match self.react(&connection_id, &text).await {
+            Reaction::Answer(packet) => answer.body = Some(packet.to_frame().into()),
+            Reaction::Nothing => {}
+            Reaction::Close => self.close(&connection_id).await,
+        }
+        Ok(answer)
+    }
+
+    /// Nothing below gets past this: an error, a panic or a call that hangs ends here, and a CONNECT is still answered.
+    async fn react(&self, connection_id: &str, text: &str) -> Reaction {
+        let reaction = AssertUnwindSafe(packets::react(self, connection_id, text)).catch_unwind();
+        let error = match tokio::time::timeout(TIME_LIMIT, reaction).await {
+            Ok(Ok(Ok(reaction))) => return reaction,
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(_panic)) => Error::internal("handling a message")("panicked"),
+            Err(elapsed) => Error::internal("handling a message")(elapsed),
+        };
+        error.log();
+        packets::when_it_failed(text, &error)
+    }
+
+    async fn close(&self, connection_id: &str) {
+        // A connection that cannot be closed is closed by the heartbeat.
+        if let Err(error) = self.gateway.close(connection_id).await {
+            tracing::warn!(%error, connection_id, "could not close a connection");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The packets a client may send, one file each, and the reaction to them: those of the Node server.
+
+mod connect;
+mod disconnect;
+mod event;
+mod pong;
+
+use shared::{
+    Error,
+    protocol::{Packet, PacketData},
+};
+
+use crate::{Frame, Message, Reaction};
+
+/// The table. What Node closes a connection for closes it here.
+pub(crate) async fn react(app: &Message, connection_id: &str, text: &str) -> Result<Reaction, Error> {
+    let packet = match Frame::decode(text) {
+        Ok(Frame::Message(packet)) => packet,
+        // Only servers open and ping.
+        Ok(Frame::Ping(_)) | Err(_) => return Ok(Reaction::Close),
+        // An attachment, of an event nobody here listens to; see `event`.
+        Ok(Frame::Binary(_)) => return Ok(Reaction::Nothing),
+        Ok(Frame::Pong(_)) => return Ok(pong::react(app, connection_id).await),
+        Ok(Frame::Open(_) | Frame::Close | Frame::Upgrade | Frame::Noop) => {
+            return Ok(Reaction::Nothing);
+        }
+    };
+    let Ok(Packet { namespace, data }) = Packet::decode(&packet) else { return Ok(Reaction::Close) };
+    match data {
+        PacketData::Connect(auth) => connect::react(app, connection_id, namespace, auth).await,
+        PacketData::Disconnect => disconnect::react(app, connection_id, &namespace).await,
+        PacketData::Event { .. } | PacketData::BinaryEvent { .. } => event::react(app, connection_id, &namespace).await,
+        // No event of ours asks for an acknowledgement, so each is for an unknown id: as unheard as an unknown event.
+        PacketData::Ack { .. } | PacketData::BinaryAck { .. } => event::react(app, connection_id, &namespace).await,
+        // Only servers refuse.
+        PacketData::ConnectError(_) => Ok(Reaction::Close),
+    }
+}
+
+/// What a client gets when handling its message failed: a CONNECT is refused in words, because clients have no timer
+/// for its answer; anything else is closed, so that the client comes back with a clean state.
+pub(crate) fn when_it_failed(text: &str, error: &Error) -> Reaction {
+    match text.strip_prefix('4').map(Packet::decode) {
+        Some(Ok(Packet { namespace, data: PacketData::Connect(_) })) => {
+            Reaction::Answer(Packet::connect_error(namespace, error.code()))
+        }
+        _ => Reaction::Close,
+    }
+}

@@ -1,0 +1,129 @@
+//! The program: flags, logs, what it prints, and how it ends.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::{Anonymous, Options, Running, StartError, start};
+
+/// The system's allocator keeps the 19 MiB of every password hash; this one gives them back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Moien Realtime on this machine: REST, Socket.IO and DynamoDB in one process, offline.
+#[derive(Parser)]
+#[command(name = "local-dev", version)]
+struct Command {
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Runs until Ctrl-C.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Command { options } = Command::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no threads to run on: {error}")),
+    };
+    runtime.block_on(async {
+        match start(options.clone()).await {
+            Ok(running) => {
+                print!("{}", banner(&options, &running));
+                stop_signal().await;
+                println!("\nStopping.");
+                running.stop().await;
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&advice(&error, &options)),
+        }
+    })
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("local-dev: {message}");
+    ExitCode::FAILURE
+}
+
+/// The error, and how to get past it where that is known.
+fn advice(error: &StartError, options: &Options) -> String {
+    match error {
+        StartError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            format!(
+                "{error}.\nAnother program has port {}. Stop it, or choose another: --port 0 picks a free one.",
+                options.port
+            )
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What a newcomer needs next.
+fn banner(options: &Options, running: &Running) -> String {
+    let url = running.url();
+    let anonymous = match options.anonymous {
+        Anonymous::Allow => "hear the feed (--anonymous deny refuses them, as AWS does)",
+        Anonymous::Deny => "are refused; connect with auth: { token }",
+    };
+    let exposed = if options.host.is_loopback() {
+        ""
+    } else {
+        "  Careful: this is not a loopback address; whoever reaches it may post to every socket.\n"
+    };
+    let kept = match (&options.data_dir, &options.dynamodb_endpoint) {
+        (Some(folder), _) => format!("embedded, kept in {}", folder.display()),
+        (None, Some(_)) => "as given".to_owned(),
+        (None, None) => "embedded, in memory (--data-dir keeps it)".to_owned(),
+    };
+    let backlog = match running.backlog() {
+        0 => String::new(),
+        n => format!("  {n} changes were not delivered before the last stop; they follow once sockets are back\n"),
+    };
+    format!(
+        r#"
+Moien Realtime is running.
+
+  REST       {url}/api/v1
+  Socket.IO  {url}/users   (path /socket.io/)
+  DynamoDB   {dynamodb}   ({kept})
+  Admin      {email} / {password}
+  Sockets without a token {anonymous}.
+{exposed}{backlog}
+Listen, in Node or a browser (npm install socket.io-client):
+
+  import {{ io }} from "socket.io-client";
+  const socket = io("{url}/users", {{ transports: ["websocket"] }});
+  socket.on("connect", () => console.log("connected"));
+  socket.onAny((event, payload) => console.log(event, payload));
+
+Make something happen:
+
+  curl {url}/api/v1/users/register -H 'content-type: application/json' -d '{{"fullName":"Sara Ahmadi Rad","countryCode":"IR","countryName":"Iran","phone":"+989121234567","email":"sara@example.com","password":"correct horse"}}'
+
+Ctrl-C stops.
+"#,
+        dynamodb = running.dynamodb_endpoint(),
+        email = options.admin_email,
+        password = options.admin_password,
+    )
+}
+
+/// Ctrl-C, or the polite signal of a supervisor.
+async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}

@@ -1,0 +1,398 @@
+//! Putting the cloud together, from the template alone, and taking it apart again.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs, io,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::config::Credentials;
+use axum::{Router, routing::get, serve::Listener as _};
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use shared::{auth::Passwords, config::Environment};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use uuid::Uuid;
+
+use crate::{
+    Options, REGION,
+    dynamodb::{Access, Database, DatabaseError, LiveTable},
+    event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
+    faults::Faults,
+    functions::{self, Functions},
+    gateway::{Gateway, SocketIoEdge, management, websocket},
+    http_api,
+    schedule::Schedules,
+    server::{Peer, Port},
+    template::{Function, Scope, Template, TemplateError, resolve_string},
+};
+
+/// The template this program was built with.
+const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+
+/// AWS looks at a stream four times a second; so do we, unless something was just written.
+const POLL_EVERY: Duration = Duration::from_millis(250);
+
+/// How long changes that a former life did not deliver wait for sockets to come back. Clients retry after at most 7.5 s.
+const BACKLOG_WAITS: Duration = Duration::from_secs(10);
+
+/// Sockets come back one by one; this long after the last one all are taken to be back.
+const BACKLOG_SETTLES: Duration = Duration::from_millis(1500);
+
+/// How long a batch is held back by `--fault reorder`: long enough for others to overtake it.
+const HELD_BACK: Duration = Duration::from_millis(100);
+
+/// How long requests that are being answered may take at the end.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why there is no cloud.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or not ours to take.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder of `--data-dir` or the file of `--env-file` cannot be used.
+    #[error("cannot use {folder}: {source}")]
+    DataDir {
+        /// As given.
+        folder: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Anything else; the message says what to do.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+macro_rules! other_errors {
+    ($($error:ty),*) => {$(
+        impl From<$error> for StartError {
+            fn from(error: $error) -> Self {
+                Self::Other(error.into())
+            }
+        }
+    )*};
+}
+other_errors!(TemplateError, DatabaseError, EventSourceError, functions::StartError, shared::Error);
+
+/// A running cloud. [`Running::stop`] ends it cleanly; dropping it ends it like a crash.
+pub struct Running {
+    address: SocketAddr,
+    stack: String,
+    template: Template,
+    database: Database,
+    sources: EventSources,
+    schedules: Schedules,
+    faults: Arc<Faults>,
+    edge: SocketIoEdge,
+    shutdown: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+/// Starts the cloud and returns once everything answers.
+///
+/// # Errors
+/// [`StartError`], with words for the person who started it.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    let template = Template::parse(TEMPLATE)?;
+    let address = SocketAddr::new(options.host, options.port);
+    let listen = |source| StartError::Listen { address, source };
+    let port = Port::bind(address).await.map_err(listen)?;
+    let address = port.local_addr().map_err(listen)?;
+    let secret = token_secret(&options)?;
+
+    let access = access();
+    let database = match &options.dynamodb_endpoint {
+        Some(endpoint) => Database::remote(endpoint, &access),
+        None => Database::embedded(options.data_dir.as_deref(), &access).await?,
+    };
+    let tables = database.create_tables(&options.stack_name, template.tables()).await?;
+    let scope = scope(&template, &options, secret, &tables).await?;
+    let environments = environments(&template, &scope, &runtime_variables(&template, &access, &database, address))?;
+
+    let poke = Poke::default();
+    let faults = Arc::new(Faults::default());
+    faults.set(options.faults.clone());
+    if let Some(file) = &options.env_file {
+        write_env_file(file, &environments)?;
+    }
+    let endpoint = options.lambda_endpoint.as_deref();
+    let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?;
+    let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
+    let mut limits = options.limits;
+    if options.lambda_endpoint.is_some() {
+        limits.integration = functions::COMPILES_WITHIN;
+    }
+    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits);
+    let (release, released) = watch::channel(false);
+    let settings = Settings {
+        database: &database,
+        stack: &options.stack_name,
+        region: REGION,
+        poll_every: POLL_EVERY,
+        poke,
+        release: released,
+    };
+    let sources = EventSources::start(settings, wirings(&template, &tables, &functions, &faults)).await?;
+    let schedules = Schedules::start(functions.clone(), template.schedules().cloned().collect());
+    tokio::spawn(release_backlog(release, gateway.opened()));
+
+    let cors = template.http_api().map(|api| api.cors(&scope)).transpose()?.flatten();
+    let (edge, sockets) = SocketIoEdge::new(gateway.clone(), cors.as_ref().map(http_api::cors_layer));
+    let router = Router::new()
+        .route("/", get(landing))
+        .merge(sockets)
+        .merge(websocket::router(gateway.clone(), limits))
+        .merge(management::router(gateway))
+        .merge(http_api::router(functions, template.functions(), cors.as_ref()));
+    let (shutdown, stopping) = oneshot::channel::<()>();
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
+    // It only ends when told to: accept errors are retried.
+    let server = tokio::spawn(async move { server.await.unwrap_or_default() });
+    let stack = options.stack_name;
+    Ok(Running { address, stack, template, database, sources, schedules, faults, edge, shutdown, server })
+}
+
+impl Running {
+    /// `http://<host>:<port>`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where other tools reach the tables.
+    #[must_use]
+    pub fn dynamodb_endpoint(&self) -> &str {
+        self.database.endpoint()
+    }
+
+    /// Changes of a former life that are still to be delivered.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.sources.backlog()
+    }
+
+    /// The bodies of what the event sources gave up on.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<serde_json::Value> {
+        self.sources.dead_letters().into_iter().map(|letter| letter.body).collect()
+    }
+
+    /// What goes wrong on purpose, from now on.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Runs what the template schedules, as if it were that time.
+    ///
+    /// # Errors
+    /// The words of the function that failed.
+    pub async fn tick(&self, at: Timestamp) -> Result<(), String> {
+        self.schedules.tick(at).await.map_err(|error| error.to_string())
+    }
+
+    /// Ends sockets, then requests, then event sources, then the database, so that none misses the next.
+    pub async fn stop(self) {
+        self.wind_down().await.stop().await;
+    }
+
+    /// Like [`Running::stop`], and deletes the tables: for tests on a DynamoDB they share.
+    pub async fn stop_and_drop_tables(self) {
+        let (stack, tables) = (self.stack.clone(), self.template.tables().to_vec());
+        let database = self.wind_down().await;
+        let tables: Vec<_> = tables.into_iter().chain([checkpoint_table()]).collect();
+        if let Err(error) = database.drop_tables(&stack, &tables).await {
+            tracing::warn!(%error, "could not delete the tables");
+        }
+        database.stop().await;
+    }
+
+    async fn wind_down(self) -> Database {
+        self.edge.stop().await;
+        let _ = self.shutdown.send(());
+        let server = self.server.abort_handle();
+        if timeout(STOP_WITHIN, self.server).await.is_err() {
+            server.abort();
+        }
+        self.sources.stop().await;
+        self.database
+    }
+}
+
+fn no(kind: &str) -> StartError {
+    StartError::Other(format!("infra/template.yaml has no {kind}").into())
+}
+
+async fn landing() -> &'static str {
+    "Moien Realtime (local-dev)\n\nREST       /api/v1\nSocket.IO  /socket.io/ , namespace /users\n"
+}
+
+/// Those of the environment for AWS itself; an emulator takes any.
+fn access() -> Access {
+    let env = Environment::from_process();
+    match (env.optional("AWS_ACCESS_KEY_ID"), env.optional("AWS_SECRET_ACCESS_KEY")) {
+        (Some(id), Some(secret)) => {
+            let token = env.optional("AWS_SESSION_TOKEN").map(str::to_owned);
+            let region = env.optional("AWS_REGION").unwrap_or(REGION).to_owned();
+            Access { region, credentials: Credentials::new(id, secret, token, None, "environment") }
+        }
+        _ => Access::local(REGION),
+    }
+}
+
+/// Given, or kept with the data, or new for this run.
+fn token_secret(options: &Options) -> Result<String, StartError> {
+    if let Some(secret) = &options.token_secret {
+        return Ok(secret.clone());
+    }
+    let random = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let Some(folder) = &options.data_dir else { return Ok(random()) };
+    let kept = |folder: &Path| {
+        fs::create_dir_all(folder)?;
+        let file = folder.join("token-secret");
+        match fs::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let secret = random();
+                fs::write(&file, &secret).map(|()| secret)
+            }
+            outcome => outcome,
+        }
+    };
+    kept(folder).map_err(|source| StartError::DataDir { folder: folder.display().to_string(), source })
+}
+
+/// What the template may refer to: its parameters, and the resources as they are here.
+async fn scope(
+    template: &Template,
+    options: &Options,
+    secret: String,
+    tables: &BTreeMap<String, LiveTable>,
+) -> Result<Scope, StartError> {
+    let hash = Passwords::default().hash(options.admin_password.clone()).await?;
+    let mut parameters = BTreeMap::from([
+        ("Anonymous".to_owned(), options.anonymous.parameter().to_owned()),
+        ("AdminEmail".to_owned(), options.admin_email.clone()),
+        ("AdminPasswordHash".to_owned(), hash.0),
+        ("TokenSecret".to_owned(), secret),
+    ]);
+    parameters.extend(options.origins.clone().map(|origins| ("Origins".to_owned(), origins)));
+    let mut scope = template.scope(&parameters)?;
+    for (name, value) in [
+        ("AWS::Region", REGION),
+        ("AWS::AccountId", crate::event::ACCOUNT),
+        ("AWS::Partition", "aws"),
+        ("AWS::URLSuffix", "amazonaws.com"),
+        ("AWS::StackName", &options.stack_name),
+    ] {
+        scope.set(name, value);
+    }
+    for (logical_id, table) in tables {
+        scope.set(logical_id, table.name.clone());
+        scope.set_attribute(logical_id, "Arn", table.arn.clone());
+        scope.set_attribute(logical_id, "StreamArn", table.stream_arn.clone().unwrap_or_default());
+    }
+    if let Some(api) = template.web_socket_api() {
+        scope.set(&api.logical_id, crate::event::API_ID);
+    }
+    Ok(scope)
+}
+
+/// What Lambda sets by itself, and where the services are on this machine.
+fn runtime_variables(
+    template: &Template,
+    access: &Access,
+    database: &Database,
+    address: SocketAddr,
+) -> Vec<(String, String)> {
+    let stage = template.web_socket_api().map_or("", |api| &api.stage);
+    let credentials = &access.credentials;
+    let variables = [
+        ("AWS_REGION", access.region.clone()),
+        ("AWS_ACCESS_KEY_ID", credentials.access_key_id().to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key().to_owned()),
+        ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default().to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", database.endpoint().to_owned()),
+        ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("http://{}/{stage}", reachable(address))),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// An address that listens everywhere is called by its loopback name.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address }
+}
+
+fn environments(
+    template: &Template,
+    scope: &Scope,
+    runtime: &[(String, String)],
+) -> Result<HashMap<String, Environment>, TemplateError> {
+    let of = |function: &Function| {
+        let declared =
+            function.environment.iter().map(|(name, value)| Ok((name.clone(), resolve_string(value, scope)?)));
+        // Declared first: where a service is on this machine wins over where it would be on AWS.
+        let variables = declared.chain(runtime.iter().cloned().map(Ok)).collect::<Result<Vec<_>, TemplateError>>()?;
+        Ok((function.logical_id.clone(), Environment::from_iter(variables)))
+    };
+    template.functions().iter().map(of).collect()
+}
+
+/// All variables of all functions in one file; those they share have the same values.
+fn write_env_file(file: &Path, environments: &HashMap<String, Environment>) -> Result<(), StartError> {
+    let variables = environments.values().flat_map(Environment::iter).filter(|(_, value)| !value.is_empty());
+    // Quoted, because a PHC string is full of dollar signs.
+    let lines: std::collections::BTreeSet<_> = variables.map(|(name, value)| format!("{name}='{value}'\n")).collect();
+    let written = fs::write(file, lines.into_iter().collect::<String>());
+    written.map_err(|source| StartError::DataDir { folder: file.display().to_string(), source })
+}
+
+fn wirings(
+    template: &Template,
+    tables: &BTreeMap<String, LiveTable>,
+    functions: &Functions,
+    faults: &Arc<Faults>,
+) -> Vec<Wiring> {
+    let wire = |source: &crate::template::EventSource| {
+        let (functions, function, faults) = (functions.clone(), source.function.clone(), Arc::clone(faults));
+        let invoke = move |event: serde_json::Value| {
+            let (functions, function, faults) = (functions.clone(), function.clone(), Arc::clone(&faults));
+            async move {
+                if faults.reorders() {
+                    tokio::time::sleep(HELD_BACK).await;
+                }
+                if faults.duplicates() {
+                    let _ = functions.run(&function, event.clone()).await;
+                }
+                functions.run(&function, event).await.map_err(|error| InvokeError(error.to_string()))
+            }
+            .boxed()
+        };
+        let table = tables.get(&source.table)?.clone();
+        Some(Wiring { source: source.clone(), table, invoke: Arc::new(invoke) })
+    };
+    template.event_sources().filter_map(wire).collect()
+}
+
+/// Lets what a former life left over wait until its sockets are back, or it would be told to nobody.
+async fn release_backlog(release: watch::Sender<bool>, mut opened: watch::Receiver<usize>) {
+    let settled = async {
+        let _ = opened.wait_for(|count| *count > 0).await;
+        while let Ok(Ok(())) = timeout(BACKLOG_SETTLES, opened.changed()).await {}
+    };
+    let _ = timeout(BACKLOG_WAITS, settled).await;
+    release.send_replace(true);
+}

@@ -1,0 +1,234 @@
+//! Event source mappings: what Lambda does between a table's stream and a function.
+//!
+//! A [`mapping`] finds the shards of a stream; a [`shard`] reads pages and deals them out to lanes by partition key; a
+//! [`lane`] delivers batch after batch; [`progress`] knows behind all of them how far a restart may skip. Only the Streams
+//! API is used, so this works on the embedded database, DynamoDB Local and AWS alike.
+
+mod batch;
+mod checkpoint;
+mod dead_letter;
+mod filter;
+mod lane;
+mod mapping;
+mod progress;
+mod record;
+mod sequence_number;
+mod shard;
+mod stream;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio::{sync::watch, task::JoinSet, time::timeout};
+
+use self::{
+    batch::Policy, checkpoint::Checkpoints, dead_letter::DeadLetters, filter::Filters, lane::Delivery, record::Source,
+    sequence_number::SequenceNumber, shard::Plan, stream::Stream,
+};
+pub(crate) use self::{checkpoint::checkpoint_table, dead_letter::DeadLetter, filter::FilterError};
+use crate::{
+    dynamodb::{Database, DatabaseError, LiveTable, causes},
+    template::EventSource,
+};
+
+/// How long [`EventSources::stop`] waits for batches that are being delivered.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Calls a function with an event and gives its answer.
+pub(crate) type Invoke = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<Value, InvokeError>> + Send + Sync>;
+
+/// An invocation that failed: the function's error, or its timeout.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct InvokeError(pub(crate) String);
+
+/// Tells the readers that something may just have been written, so that they look at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Poke(watch::Sender<u64>);
+
+impl Poke {
+    /// Wakes all readers. Cheap, and never lost: a reader that is busy looks again afterwards.
+    pub(crate) fn poke(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// A declared event source and what it connects.
+pub(crate) struct Wiring {
+    /// As declared.
+    pub(crate) source: EventSource,
+    /// The table it reads.
+    pub(crate) table: LiveTable,
+    /// The function it feeds.
+    pub(crate) invoke: Invoke,
+}
+
+/// What all mappings have in common.
+pub(crate) struct Settings<'a> {
+    /// Where the streams and checkpoints are.
+    pub(crate) database: &'a Database,
+    /// Prefix of table names.
+    pub(crate) stack: &'a str,
+    /// The region functions see.
+    pub(crate) region: &'a str,
+    /// How often to look without being poked; AWS looks four times a second.
+    pub(crate) poll_every: Duration,
+    /// Wakes the readers.
+    pub(crate) poke: Poke,
+    /// Becomes `true` when what an earlier life left over may be delivered. A sender that is gone means the same.
+    pub(crate) release: watch::Receiver<bool>,
+}
+
+/// Why event sources cannot run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EventSourceError {
+    /// A filter nobody understands.
+    #[error("function `{function}`, event `{event}`: {source}")]
+    Filter {
+        /// Logical id.
+        function: String,
+        /// The event's name.
+        event: String,
+        /// Names the pattern.
+        source: FilterError,
+    },
+    /// The table has no stream.
+    #[error("table `{0}` has no stream; add a StreamSpecification to it in the template")]
+    NoStream(String),
+    /// The table of checkpoints could not be created.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The Streams API refused.
+    #[error("{action} of {stream} failed: {}", causes(source))]
+    Stream {
+        /// E.g. `GetRecords`.
+        action: &'static str,
+        /// ARN.
+        stream: String,
+        /// What it answered.
+        source: Box<aws_sdk_dynamodbstreams::Error>,
+    },
+    /// A checkpoint could not be read or written.
+    #[error("the checkpoints in table `{table}` cannot be used: {}", causes(source))]
+    Checkpoint {
+        /// Physical name.
+        table: String,
+        /// What DynamoDB answered.
+        source: Box<aws_sdk_dynamodb::Error>,
+    },
+    /// A record that has no JSON form.
+    #[error("a record of the stream cannot be converted: {0}")]
+    Record(serde_json::Error),
+}
+
+/// What a running mapping listens to.
+#[derive(Clone)]
+struct Signals {
+    stop: watch::Receiver<bool>,
+    poke: watch::Receiver<u64>,
+    release: watch::Receiver<bool>,
+}
+
+/// All event source mappings, running. Dropping this ends them without waiting for batches or checkpoints.
+pub(crate) struct EventSources {
+    stop: watch::Sender<bool>,
+    poke: Poke,
+    dead_letters: DeadLetters,
+    backlog: usize,
+    mappings: JoinSet<()>,
+}
+
+impl EventSources {
+    /// Starts the enabled mappings. What is written after this returns is delivered, also with `LATEST`.
+    pub(crate) async fn start(settings: Settings<'_>, wirings: Vec<Wiring>) -> Result<Self, EventSourceError> {
+        let tables = settings.database.create_tables(settings.stack, &[checkpoint_table()]).await?;
+        let checkpoints = tables.into_values().map(|table| table.name).next().unwrap_or_default();
+        let stop = watch::Sender::new(false);
+        let mut sources = Self {
+            poke: settings.poke.clone(),
+            dead_letters: DeadLetters::default(),
+            backlog: 0,
+            mappings: JoinSet::new(),
+            stop,
+        };
+        for wiring in wirings.into_iter().filter(|wiring| wiring.source.enabled) {
+            let signals = Signals {
+                stop: sources.stop.subscribe(),
+                poke: sources.poke.0.subscribe(),
+                release: settings.release.clone(),
+            };
+            let function = wiring.source.function.clone();
+            let position = wiring.source.starting_position;
+            let plan = plan(&settings, &checkpoints, wiring, &sources.dead_letters)?;
+            let (mapping, backlog) = mapping::Mapping::open(plan, position, signals).await?;
+            if backlog > 0 {
+                tracing::info!(function, records = backlog, "records of an earlier run wait to be delivered");
+            }
+            sources.backlog += backlog;
+            sources.mappings.spawn(mapping.run());
+        }
+        Ok(sources)
+    }
+
+    /// How many records were left over by an earlier life and are held back; beyond some thousands, at least so many.
+    pub(crate) fn backlog(&self) -> usize {
+        self.backlog
+    }
+
+    /// The latest batches that were given up, oldest first.
+    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.dead_letters.list()
+    }
+
+    /// Lets the batches that are being delivered finish, saves the checkpoints, and ends.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let ended = timeout(STOP_WITHIN, async { while self.mappings.join_next().await.is_some() {} });
+        if ended.await.is_err() {
+            tracing::warn!("a batch took too long to finish; it will be delivered again");
+        }
+    }
+}
+
+fn plan(
+    settings: &Settings<'_>,
+    checkpoints: &str,
+    wiring: Wiring,
+    dead_letters: &DeadLetters,
+) -> Result<Plan, EventSourceError> {
+    let Wiring { source, table, invoke } = wiring;
+    let arn = table.stream_arn.ok_or_else(|| EventSourceError::NoStream(table.name.clone()))?;
+    let filters = Filters::parse(&source.filters).map_err(|error| EventSourceError::Filter {
+        function: source.function.clone(),
+        event: source.event.clone(),
+        source: error,
+    })?;
+    let id = format!("{}.{}", source.function, source.event);
+    let records = Source::new(settings.region, &arn, &table.partition_key);
+    Ok(Plan {
+        checkpoints: Checkpoints::new(settings.database.client(), checkpoints, &id, &arn),
+        delivery: Arc::new(Delivery {
+            policy: Policy::of(&source),
+            function: source.function,
+            destination: source.on_failure,
+            region: settings.region.to_owned(),
+            stream_arn: records.arn().to_owned(),
+            batch_size: source.batch_size,
+            window: Duration::from_secs(source.maximum_batching_window_in_seconds),
+            invoke,
+            dead_letters: dead_letters.clone(),
+        }),
+        lanes: source.parallelization_factor,
+        poll_every: settings.poll_every,
+        stream: Stream { client: settings.database.streams().clone(), arn, source: records, filters },
+    })
+}
+
+/// Waits for the end.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|is_stopped| *is_stopped).await;
+}
+
+#[cfg(test)]
+mod tests;

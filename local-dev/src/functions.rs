@@ -1,0 +1,250 @@
+//! The functions, run in this process. An event goes in as JSON and an answer comes out as JSON, as on Lambda.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use lambda_runtime::{Context, LambdaEvent};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use shared::{config::Environment, error::Chain};
+use uuid::Uuid;
+
+use crate::{event_source::Poke, faults::Faults, template::Function};
+
+/// How long a function behind a Lambda Invoke API may take to be built.
+pub(crate) const COMPILES_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// An invocation that gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum FunctionError {
+    /// The function returned an error or panicked.
+    #[error("{function} failed: {message}")]
+    Failed {
+        /// Logical id.
+        function: String,
+        /// What it said.
+        message: String,
+    },
+    /// It ran longer than the template allows.
+    #[error("{function} timed out after {limit:?}")]
+    TimedOut {
+        /// Logical id.
+        function: String,
+        /// Its timeout.
+        limit: Duration,
+    },
+}
+
+/// Why a declared function cannot run here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The template names code that this program does not contain.
+    #[error(
+        "function `{function}` has its code in `{folder}`, which local-dev does not know; \
+         add it to the table in local-dev/src/functions.rs"
+    )]
+    Unknown {
+        /// Logical id.
+        function: String,
+        /// Folder under `functions/`.
+        folder: String,
+    },
+    /// The function refused its configuration.
+    #[error("function `{function}` does not start: {source}")]
+    Refused {
+        /// Logical id.
+        function: String,
+        /// Its own words.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The code of a function, ready to be called.
+#[derive(Clone)]
+enum Code {
+    Api(Arc<api::Api>),
+    Broadcast(Arc<broadcast::Broadcast>),
+    Connect(Arc<connect::Connect>),
+    Disconnect(Arc<disconnect::Disconnect>),
+    Handshake(Arc<handshake::Handshake>),
+    Heartbeat(Arc<heartbeat::Heartbeat>),
+    Message(Arc<message::Message>),
+    /// Not here, but behind a Lambda Invoke API.
+    Remote(Remote),
+}
+
+impl Code {
+    /// The table of functions; `None` for a folder that is not in it.
+    fn start(folder: &str, env: &Environment) -> Option<Result<Self, Box<dyn std::error::Error + Send + Sync>>> {
+        Some(match folder {
+            "api" => api::Api::from_env(env).map(|api| Self::Api(api.into())).map_err(Into::into),
+            "broadcast" => broadcast::Broadcast::from_env(env).map(|f| Self::Broadcast(f.into())).map_err(Into::into),
+            "connect" => connect::Connect::from_env(env).map(|f| Self::Connect(f.into())).map_err(Into::into),
+            "disconnect" => {
+                disconnect::Disconnect::from_env(env).map(|f| Self::Disconnect(f.into())).map_err(Into::into)
+            }
+            "handshake" => handshake::Handshake::from_env(env).map(|f| Self::Handshake(f.into())).map_err(Into::into),
+            "heartbeat" => heartbeat::Heartbeat::from_env(env).map(|f| Self::Heartbeat(f.into())).map_err(Into::into),
+            "message" => message::Message::from_env(env).map(|f| Self::Message(f.into())).map_err(Into::into),
+            _ => return None,
+        })
+    }
+
+    async fn call(&self, event: Value, context: Context) -> Result<Value, String> {
+        match self {
+            Self::Api(code) => answer(event, context, |event| code.handle(event)).await,
+            Self::Broadcast(code) => answer(event, context, |event| code.handle(event)).await,
+            Self::Connect(code) => answer(event, context, |event| code.handle(event)).await,
+            Self::Disconnect(code) => answer(event, context, |event| code.handle(event)).await,
+            Self::Handshake(code) => answer(event, context, |event| code.handle(event)).await,
+            Self::Heartbeat(code) => answer(event, context, |event| code.handle(event)).await,
+            Self::Message(code) => answer(event, context, |event| code.handle(event)).await,
+            Self::Remote(remote) => remote.call(&event).await,
+        }
+    }
+}
+
+/// A function behind a Lambda Invoke API, such as that of `cargo lambda watch`.
+#[derive(Clone)]
+struct Remote {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Remote {
+    async fn call(&self, event: &Value) -> Result<Value, String> {
+        let unreachable = |error: reqwest::Error| format!("{} cannot be reached: {}", self.url, Chain(&error));
+        let response = self.client.post(&self.url).json(event).send().await.map_err(unreachable)?;
+        // AWS answers 200 and says so in a header, cargo lambda answers 500.
+        let failed = !response.status().is_success() || response.headers().contains_key("x-amz-function-error");
+        let body = response.text().await.map_err(unreachable)?;
+        if failed { Err(body) } else { serde_json::from_str(&body).map_err(|error| format!("{error}: {body}")) }
+    }
+}
+
+/// What the Lambda runtime does around a handler: JSON in, JSON out.
+async fn answer<Event, Answer, Failure, Future>(
+    event: Value,
+    context: Context,
+    handle: impl FnOnce(LambdaEvent<Event>) -> Future,
+) -> Result<Value, String>
+where
+    Event: DeserializeOwned,
+    Answer: Serialize,
+    Failure: std::error::Error + 'static,
+    Future: std::future::Future<Output = Result<Answer, Failure>>,
+{
+    let event = serde_json::from_value(event).map_err(|error| format!("the event is not what it expects: {error}"))?;
+    let answer = handle(LambdaEvent::new(event, context)).await.map_err(|failure| {
+        let chain = Chain(&failure).to_string();
+        tracing::error!(error = chain, "the invocation failed");
+        chain
+    })?;
+    serde_json::to_value(answer).map_err(|error| format!("the answer is not JSON: {error}"))
+}
+
+/// A function as deployed.
+struct Deployed {
+    code: Code,
+    /// The crate under `functions/`, by which faults call it.
+    folder: String,
+    timeout: Duration,
+    config: Arc<lambda_runtime::Config>,
+}
+
+/// All functions of the template, by logical id.
+#[derive(Clone)]
+pub(crate) struct Functions {
+    deployed: Arc<HashMap<String, Deployed>>,
+    poke: Poke,
+    faults: Arc<Faults>,
+}
+
+impl Functions {
+    /// Starts every function with its environment, or takes those behind a Lambda Invoke API.
+    pub(crate) fn start(
+        functions: &[Function],
+        environments: &HashMap<String, Environment>,
+        endpoint: Option<&str>,
+        poke: Poke,
+        faults: Arc<Faults>,
+    ) -> Result<Self, StartError> {
+        let client = reqwest::Client::new();
+        let mut deployed = HashMap::new();
+        for Function { logical_id, folder, timeout, memory_size, .. } in functions {
+            let code = match endpoint {
+                Some(endpoint) => {
+                    let url = format!("{}/2015-03-31/functions/{folder}/invocations", endpoint.trim_end_matches('/'));
+                    Code::Remote(Remote { client: client.clone(), url })
+                }
+                None => {
+                    let env = environments.get(logical_id).cloned().unwrap_or_default();
+                    let started = Code::start(folder, &env)
+                        .ok_or_else(|| StartError::Unknown { function: logical_id.clone(), folder: folder.clone() })?;
+                    started.map_err(|source| StartError::Refused { function: logical_id.clone(), source })?
+                }
+            };
+            let config = lambda_runtime::Config {
+                function_name: logical_id.clone(),
+                memory: i32::try_from(*memory_size).unwrap_or(i32::MAX),
+                version: "$LATEST".to_owned(),
+                ..Default::default()
+            };
+            // `cargo lambda watch` compiles a function when it is called for the first time.
+            let timeout = if endpoint.is_some() { COMPILES_WITHIN } else { Duration::from_secs(*timeout) };
+            let function = Deployed { code, folder: folder.clone(), timeout, config: config.into() };
+            deployed.insert(logical_id.clone(), function);
+        }
+        Ok(Self { deployed: Arc::new(deployed), poke, faults })
+    }
+
+    /// Invokes a function for an API. It may have written something, so the event sources look at once.
+    pub(crate) async fn invoke<T: DeserializeOwned>(&self, function: &str, event: Value) -> Result<T, FunctionError> {
+        let answer = self.run(function, event).await;
+        self.poke.poke();
+        let failed = |error: serde_json::Error| FunctionError::Failed {
+            function: function.to_owned(),
+            message: format!("its answer is not what the API expects: {error}"),
+        };
+        serde_json::from_value(answer?).map_err(failed)
+    }
+
+    /// Invokes a function for an event source.
+    pub(crate) async fn run(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
+        let failed = |message| FunctionError::Failed { function: function.to_owned(), message };
+        let Some(Deployed { code, folder, timeout, config }) = self.deployed.get(function) else {
+            return Err(failed("no such function".to_owned()));
+        };
+        let (code, context) = (code.clone(), context(config, *timeout));
+        // A task of its own, so that a panic ends the invocation and nothing else.
+        let (slow, fails) = (self.faults.slows(folder), self.faults.fails(folder));
+        let mut task = tokio::spawn(async move {
+            tokio::time::sleep(slow.unwrap_or_default()).await;
+            if fails { Err("failed on purpose (--fault)".to_owned()) } else { code.call(event, context).await }
+        });
+        match tokio::time::timeout(*timeout, &mut task).await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(message))) => Err(failed(message)),
+            Ok(Err(panic)) => Err(failed(panic.to_string())),
+            Err(_elapsed) => {
+                task.abort();
+                Err(FunctionError::TimedOut { function: function.to_owned(), limit: *timeout })
+            }
+        }
+    }
+}
+
+fn context(config: &Arc<lambda_runtime::Config>, timeout: Duration) -> Context {
+    let deadline = SystemTime::now() + timeout;
+    let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut context = Context::default();
+    context.request_id = Uuid::new_v4().to_string();
+    context.deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+    context.invoked_function_arn =
+        format!("arn:aws:lambda:{}:{}:function:{}", crate::REGION, crate::event::ACCOUNT, config.function_name);
+    context.env_config = Arc::clone(config);
+    context
+}

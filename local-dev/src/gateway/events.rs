@@ -1,0 +1,272 @@
+//! The events of a WebSocket API, with the fields API Gateway sends.
+
+use std::net::IpAddr;
+
+use aws_lambda_events::event::apigw::{
+    ApiGatewayRequestIdentity, ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Value, json};
+
+use super::{Connection, New};
+use crate::{event, server::Peer, template::WebSocketApi};
+
+/// What is kept of a handshake; later events repeat parts of it.
+pub(crate) struct Handshake {
+    headers: HeaderMap,
+    uri: Uri,
+    source_ip: IpAddr,
+}
+
+impl Handshake {
+    /// Of an HTTP request that wants to become a socket.
+    pub(crate) fn new(parts: &Parts, peer: &Peer) -> Self {
+        let mut headers = parts.headers.clone();
+        // Not among the headers Lambda sees.
+        headers.remove(header::CONNECTION);
+        headers.remove(header::UPGRADE);
+        let forwarded = [("x-forwarded-for", peer.address.ip().to_string()), ("x-forwarded-proto", "http".to_owned())];
+        for (name, value) in forwarded {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        Self { headers, uri: parts.uri.clone(), source_ip: peer.address.ip() }
+    }
+
+    /// The `User-Agent`, if the client sent one.
+    pub(super) fn user_agent(&self) -> Option<String> {
+        self.header(&header::USER_AGENT)
+    }
+
+    /// The client's address.
+    pub(super) fn source_ip(&self) -> IpAddr {
+        self.source_ip
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<String> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    }
+}
+
+/// How a connection ended, as `$disconnect` is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Close {
+    /// WebSocket close code; 1005 when the client gave none, 1006 when there was no close frame.
+    pub(crate) code: u16,
+    /// Text for people.
+    pub(crate) reason: String,
+}
+
+impl Close {
+    /// By the management API. The reason is that of a normal close; AWS documents none.
+    pub(super) const BY_SERVER: Self = Self { code: 1000, reason: String::new() };
+
+    /// The client went away without a word, or its words are not known.
+    pub(crate) fn without_status() -> Self {
+        Self { code: 1005, reason: "Client-side close frame status not set".to_owned() }
+    }
+}
+
+/// `$connect`.
+pub(super) fn connect(api: &WebSocketApi, new: &New) -> Value {
+    let New { id, connected_at, handshake } = new;
+    let mut event = ApiGatewayWebsocketProxyRequest::default();
+    event.headers = last_values(&handshake.headers);
+    event.multi_value_headers = handshake.headers.clone();
+    event.multi_value_query_string_parameters = event::query(&handshake.uri).into();
+    event.request_context = context(api, "$connect", "CONNECT", id, handshake, *connected_at);
+    let mut json = finish(&event);
+    event::set_query(&mut json, &handshake.uri, |values| values.last().cloned().unwrap_or_default());
+    json
+}
+
+/// A message on `$default`. It carries neither headers nor query: whatever is needed later is kept at `$connect`.
+pub(super) fn message(api: &WebSocketApi, id: &str, connection: &Connection, body: String) -> Value {
+    let mut event = ApiGatewayWebsocketProxyRequest::default();
+    event.request_context = context(api, "$default", "MESSAGE", id, &connection.handshake, connection.connected_at);
+    event.request_context.message_id = Some(event::request_id());
+    event.body = Some(body);
+    finish(&event)
+}
+
+/// `$disconnect`.
+pub(super) fn disconnect(
+    api: &WebSocketApi,
+    id: &str,
+    handshake: &Handshake,
+    connected_at: Timestamp,
+    close: &Close,
+) -> Value {
+    let mut event = ApiGatewayWebsocketProxyRequest::default();
+    let mut headers = HeaderMap::new();
+    for name in ["x-api-key", "x-forwarded-for", "x-restapi"] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(""));
+    }
+    if let Some(host) = handshake.headers.get(header::HOST) {
+        headers.insert(header::HOST, host.clone());
+    }
+    event.headers = headers.clone();
+    event.multi_value_headers = headers;
+    event.request_context = context(api, "$disconnect", "DISCONNECT", id, handshake, connected_at);
+    event.request_context.disconnect_status_code = Some(close.code.into());
+    event.request_context.disconnect_reason = Some(close.reason.clone());
+    finish(&event)
+}
+
+/// The frame API Gateway pushes when a function fails. No Engine.IO frame begins with `{`.
+pub(super) fn error_frame(message: &str, connection_id: &str) -> String {
+    json!({ "message": message, "connectionId": connection_id, "requestId": event::request_id() }).to_string()
+}
+
+fn context(
+    api: &WebSocketApi,
+    route: &str,
+    kind: &str,
+    connection_id: &str,
+    handshake: &Handshake,
+    connected_at: Timestamp,
+) -> ApiGatewayWebsocketProxyRequestContext {
+    let now = Timestamp::now();
+    let request_id = event::request_id();
+    let mut identity = ApiGatewayRequestIdentity::default();
+    identity.source_ip = Some(handshake.source_ip().to_string());
+    identity.user_agent = handshake.user_agent();
+    let mut context = ApiGatewayWebsocketProxyRequestContext::default();
+    context.route_key = Some(route.to_owned());
+    context.event_type = Some(kind.to_owned());
+    context.extended_request_id = Some(request_id.clone());
+    context.request_id = Some(request_id);
+    context.request_time = Some(event::request_time(&now.to_zoned(TimeZone::UTC)));
+    context.request_time_epoch = now.as_millisecond();
+    context.connected_at = connected_at.as_millisecond();
+    context.message_direction = Some("IN".to_owned());
+    context.stage = Some(api.stage.clone());
+    context.identity = identity;
+    context.domain_name = handshake.header(&header::HOST);
+    context.connection_id = Some(connection_id.to_owned());
+    context.apiid = Some(event::API_ID.to_owned());
+    context
+}
+
+fn last_values(headers: &HeaderMap) -> HeaderMap {
+    let last = |name| Some((HeaderName::clone(name), headers.get_all(name).iter().next_back()?.clone()));
+    headers.keys().filter_map(last).collect()
+}
+
+/// The struct is shared with REST APIs and has fields WebSocket events do not.
+fn finish(event: &ApiGatewayWebsocketProxyRequest) -> Value {
+    let mut json = event::to_json(event);
+    if let Some(map) = json.as_object_mut() {
+        map.remove("httpMethod");
+        map.remove("path");
+        map.remove("resource");
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use axum::http::Request;
+    use serde_json::json;
+
+    use super::*;
+
+    fn api() -> WebSocketApi {
+        WebSocketApi {
+            logical_id: "WebSocketApi".into(),
+            stage: "dev".into(),
+            routes: BTreeMap::new(),
+            answering: BTreeSet::new(),
+        }
+    }
+
+    fn new() -> New {
+        let request = Request::get("/dev?EIO=4&transport=websocket&x=1&x=2")
+            .header("host", "localhost:3000")
+            .header("origin", "https://app.example.com")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("user-agent", "Mozilla/5.0");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let peer = Peer { address: ([203, 0, 113, 7], 4711).into(), scissors: crate::server::Scissors::default() };
+        let connected_at = Timestamp::from_millisecond(1_739_125_407_396).unwrap();
+        New { id: "QQFxqeZfIAMCKRA=".into(), connected_at, handshake: Handshake::new(&parts, &peer).into() }
+    }
+
+    /// The keys of a captured event, which may differ in values and in nothing else.
+    #[track_caller]
+    fn has_the_fields_of(event: &Value, captured: &Value, at: &str) {
+        let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect::<BTreeSet<_>>());
+        assert_eq!(keys(event), keys(captured), "{at}");
+        for (key, value) in captured.as_object().into_iter().flatten() {
+            assert_eq!(event[key].is_string(), value.is_string(), "{at}.{key}: {}", event[key]);
+            if key == "requestContext" || key == "identity" {
+                has_the_fields_of(&event[key], value, key);
+            }
+        }
+    }
+
+    fn captured_context(extra: &[&str]) -> Value {
+        let mut context = json!({
+            "routeKey": "", "eventType": "", "extendedRequestId": "", "requestTime": "09/Feb/2025:18:23:27 +0000",
+            "messageDirection": "IN", "stage": "prod", "connectedAt": 1, "requestTimeEpoch": 1,
+            "identity": {"userAgent": "Mozilla/5.0", "sourceIp": "203.0.113.7"}, "requestId": "", "domainName": "",
+            "connectionId": "", "apiId": "",
+        });
+        for key in extra {
+            context[*key] = if *key == "disconnectStatusCode" { json!(1005) } else { json!("") };
+        }
+        context
+    }
+
+    #[test]
+    fn events_have_the_fields_of_api_gateway() {
+        let new = new();
+        let event = connect(&api(), &new);
+        let captured = json!({
+            "headers": {}, "multiValueHeaders": {}, "queryStringParameters": {}, "multiValueQueryStringParameters": {},
+            "requestContext": captured_context(&[]), "isBase64Encoded": false,
+        });
+        has_the_fields_of(&event, &captured, "$connect");
+        assert_eq!(event["headers"]["origin"], "https://app.example.com");
+        assert_eq!(event["multiValueHeaders"]["origin"], json!(["https://app.example.com"]));
+        assert_eq!((&event["headers"]["upgrade"], &event["headers"]["connection"]), (&Value::Null, &Value::Null));
+        assert_eq!(event["queryStringParameters"], json!({"EIO": "4", "transport": "websocket", "x": "2"}));
+        assert_eq!(event["multiValueQueryStringParameters"]["x"], json!(["1", "2"]));
+        assert_eq!(event["requestContext"]["connectedAt"], 1_739_125_407_396_i64);
+
+        let message = message_of(&new, "40/users,");
+        let captured =
+            json!({"requestContext": captured_context(&["messageId"]), "body": "", "isBase64Encoded": false});
+        has_the_fields_of(&message, &captured, "MESSAGE");
+
+        let close = Close::without_status();
+        let disconnect = disconnect(&api(), &new.id, &new.handshake, new.connected_at, &close);
+        let context = captured_context(&["disconnectStatusCode", "disconnectReason"]);
+        let captured =
+            json!({"headers": {}, "multiValueHeaders": {}, "requestContext": context, "isBase64Encoded": false});
+        has_the_fields_of(&disconnect, &captured, "$disconnect");
+    }
+
+    fn message_of(new: &New, body: &str) -> Value {
+        struct Nowhere;
+        impl super::super::Wire for Nowhere {
+            fn send(&self, _frame: &str) -> Result<(), super::super::BufferFull> {
+                Ok(())
+            }
+            fn close(&self) {}
+        }
+        let connection = Connection {
+            handshake: new.handshake.clone(),
+            connected_at: new.connected_at,
+            last_active_at: new.connected_at.into(),
+            wire: std::sync::Arc::new(Nowhere),
+        };
+        message(&api(), &new.id, &connection, body.to_owned())
+    }
+}

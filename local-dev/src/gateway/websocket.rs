@@ -1,0 +1,216 @@
+//! The WebSocket edge at `/<stage>`: API Gateway as it is, frame for frame. Here the functions speak Engine.IO themselves.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{
+        ConnectInfo, State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
+    },
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{BufferFull, Close, Gateway, Handshake, Limits, Wire};
+use crate::server::Peer;
+
+/// Largest frame and largest message a client may send, in bytes.
+const MAX_FRAME: usize = 32 * 1024;
+const MAX_MESSAGE: usize = 128 * 1024;
+
+/// Frames that wait for a client which does not read; then the management API answers 429.
+const BUFFER: usize = 128;
+
+/// Small messages, many sockets.
+const IO_BUFFER: usize = 4096;
+
+/// How long a client may take to answer a close frame.
+const CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
+
+#[derive(Clone)]
+struct Edge {
+    gateway: Gateway,
+    limits: Limits,
+}
+
+/// The edge's routes. A longer path under the stage is forbidden, as on AWS.
+pub(crate) fn router(gateway: Gateway, limits: Limits) -> Router {
+    let stage = format!("/{}", gateway.stage());
+    let below = format!("{stage}/{{*path}}");
+    let forbidden = get(async || (StatusCode::FORBIDDEN, axum::Json(serde_json::json!({ "message": "Forbidden" }))));
+    Router::new()
+        .route(&stage, get(upgrade))
+        .route(&format!("{stage}/"), forbidden.clone())
+        .route(&below, forbidden)
+        .with_state(Edge { gateway, limits })
+}
+
+/// `$connect` decides before the 101.
+async fn upgrade(
+    State(edge): State<Edge>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    parts: Parts,
+    upgrade: Option<Upgrade>,
+) -> Response {
+    let Some(Upgrade(upgrade)) = upgrade else { return StatusCode::UPGRADE_REQUIRED.into_response() };
+    let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer)).await {
+        Ok(accepted) => accepted,
+        Err(status) => return status.into_response(),
+    };
+    let upgrade = upgrade.max_frame_size(MAX_FRAME).max_message_size(MAX_MESSAGE);
+    // A client that is gone by now drops `accepted`, and so is disconnected.
+    upgrade.read_buffer_size(IO_BUFFER).write_buffer_size(0).on_upgrade(move |socket| async move {
+        let (frames, outgoing) = mpsc::channel(BUFFER);
+        let channel = Arc::new(Channel { frames, close: Notify::new() });
+        let id = accepted.id().to_owned();
+        edge.gateway.open(accepted, channel.clone());
+        let close = Session { edge: &edge, id: &id, channel: &channel }.run(socket, outgoing).await;
+        edge.gateway.disconnect(&id, close).await;
+    })
+}
+
+/// `WebSocketUpgrade` as an optional extractor.
+struct Upgrade(WebSocketUpgrade);
+
+impl<S: Send + Sync> axum::extract::OptionalFromRequestParts<S> for Upgrade {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Self::Rejection> {
+        use axum::extract::FromRequestParts as _;
+        Ok(WebSocketUpgrade::from_request_parts(parts, state).await.ok().map(Self))
+    }
+}
+
+/// From the gateway to the task that owns the socket.
+struct Channel {
+    frames: mpsc::Sender<Utf8Bytes>,
+    close: Notify,
+}
+
+impl Wire for Channel {
+    fn send(&self, frame: &str) -> Result<(), BufferFull> {
+        match self.frames.try_send(frame.into()) {
+            Err(mpsc::error::TrySendError::Full(_)) => Err(BufferFull),
+            // A closed one is about to be removed.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+
+    fn close(&self) {
+        self.close.notify_one();
+    }
+}
+
+/// What a socket did.
+enum Step {
+    GoOn,
+    /// The client closed, or is gone.
+    Ended(Close),
+    /// We close, with this code.
+    Close(u16),
+}
+
+struct Session<'a> {
+    edge: &'a Edge,
+    id: &'a str,
+    channel: &'a Arc<Channel>,
+}
+
+impl Session<'_> {
+    /// Until either side ends it; says how it ended.
+    async fn run(&self, socket: WebSocket, mut outgoing: mpsc::Receiver<Utf8Bytes>) -> Close {
+        let (mut sink, mut stream) = socket.split();
+        let end_of_life = Instant::now() + self.edge.limits.lifetime;
+        let mut idle_at = Instant::now() + self.edge.limits.idle;
+        let code = loop {
+            let step = tokio::select! {
+                // What was posted before a close still goes out.
+                biased;
+                Some(frame) = outgoing.recv() => {
+                    tokio::select! {
+                        biased;
+                        step = write(&mut sink, frame, &mut outgoing) => step,
+                        () = self.channel.close.notified() => Step::Close(close_code::NORMAL),
+                    }
+                }
+                () = self.channel.close.notified() => Step::Close(close_code::NORMAL),
+                message = stream.next() => self.read(message),
+                () = sleep_until(idle_at.min(end_of_life)) => Step::Close(close_code::AWAY),
+            };
+            match step {
+                Step::GoOn => idle_at = Instant::now() + self.edge.limits.idle,
+                Step::Ended(close) => return close,
+                Step::Close(code) => break code,
+            }
+        };
+        let reason = if code == close_code::AWAY { "Going away" } else { "" };
+        let frame = CloseFrame { code, reason: reason.into() };
+        // The client may be past hearing it.
+        let goodbye = async {
+            let _ = sink.send(Message::Close(Some(frame))).await;
+            while let Some(Ok(_)) = stream.next().await {}
+        };
+        let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
+        Close { code, reason: reason.to_owned() }
+    }
+
+    fn read(&self, message: Option<Result<Message, axum::Error>>) -> Step {
+        match message {
+            Some(Ok(Message::Text(text))) => {
+                self.hand_over(text.to_string());
+                Step::GoOn
+            }
+            Some(Ok(Message::Binary(_))) => Step::Close(close_code::UNSUPPORTED),
+            // Control frames are not surfaced, and it is not known whether they keep a connection from being idle.
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Step::GoOn,
+            Some(Ok(Message::Close(Some(frame)))) => {
+                Step::Ended(Close { code: frame.code, reason: frame.reason.to_string() })
+            }
+            Some(Ok(Message::Close(None))) => Step::Ended(Close::without_status()),
+            Some(Err(error)) if is_too_big(&error) => Step::Close(close_code::SIZE),
+            Some(Err(_)) | None => Step::Ended(Close { code: close_code::ABNORMAL, reason: String::new() }),
+        }
+    }
+
+    /// Every message is an invocation of its own: AWS promises neither one at a time nor an order.
+    fn hand_over(&self, text: String) {
+        let (gateway, id, channel) = (self.edge.gateway.clone(), self.id.to_owned(), Arc::clone(self.channel));
+        tokio::spawn(async move {
+            if let Ok(Some(frame)) = gateway.message(&id, text).await {
+                // A connection that ended meanwhile gets no answer.
+                let _ = channel.frames.send(frame.into()).await;
+            }
+        });
+    }
+}
+
+/// Writes a frame and all that wait behind it, then flushes once.
+async fn write(
+    sink: &mut SplitSink<WebSocket, Message>,
+    first: Utf8Bytes,
+    outgoing: &mut mpsc::Receiver<Utf8Bytes>,
+) -> Step {
+    let mut next = Some(first);
+    while let Some(frame) = next {
+        if sink.feed(Message::Text(frame)).await.is_err() {
+            return Step::GoOn;
+        }
+        next = outgoing.try_recv().ok();
+    }
+    // A broken connection shows when it is read.
+    let _ = sink.flush().await;
+    Step::GoOn
+}
+
+fn is_too_big(error: &axum::Error) -> bool {
+    use std::error::Error as _;
+    use tokio_tungstenite::tungstenite::Error;
+    matches!(error.source().and_then(|cause| cause.downcast_ref()), Some(Error::Capacity(_)))
+}

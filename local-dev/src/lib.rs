@@ -1,0 +1,28 @@
+//! The cloud on a laptop: the HTTP API, the WebSocket gateway, the event sources and DynamoDB, around the functions as
+//! they are deployed.
+//!
+//! It re-implements no behaviour: it builds the events AWS would send, and obeys the answers. [`start`] is the program
+//! without a terminal; every test has a cloud of its own.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod cli;
+mod cloud;
+mod dynamodb;
+mod event;
+mod event_source;
+mod faults;
+mod functions;
+mod gateway;
+mod http_api;
+mod options;
+mod schedule;
+mod server;
+mod template;
+
+pub use cloud::{Running, StartError, start};
+pub use faults::{Fault, Faults, Often};
+pub use gateway::Limits;
+pub use options::{Anonymous, Options};
+
+/// The region everything here claims to be in.
+const REGION: &str = "eu-central-1";

@@ -1,0 +1,133 @@
+//! What can be chosen at start: flags, each also an environment variable, and the same struct for tests.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::{Fault, Limits};
+
+/// How to run the cloud. `Options::default()` is what no flags mean, except that tests want `port: 0`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Address to listen on. The default keeps everything on this machine.
+    #[arg(long, env = "LOCAL_DEV_HOST", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+
+    /// Port to listen on; 0 picks a free one and prints it.
+    #[arg(long, env = "LOCAL_DEV_PORT", default_value_t = 3000)]
+    pub port: u16,
+
+    /// DynamoDB to use instead of the embedded one, e.g. http://127.0.0.1:8000 for DynamoDB Local.
+    #[arg(long, env = "LOCAL_DEV_DYNAMODB_ENDPOINT", value_name = "URL")]
+    pub dynamodb_endpoint: Option<String>,
+
+    /// Folder to keep users in; without it they are gone when the program ends.
+    #[arg(long, env = "LOCAL_DEV_DATA_DIR", value_name = "FOLDER", conflicts_with = "dynamodb_endpoint")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Prefix of the names of all tables.
+    #[arg(long, env = "LOCAL_DEV_STACK_NAME", default_value = "moien-realtime", value_name = "NAME")]
+    pub stack_name: String,
+
+    /// Browser origins that may connect, separated by commas [default: those of the template].
+    #[arg(long, env = "LOCAL_DEV_ORIGINS", value_name = "LIST")]
+    pub origins: Option<String>,
+
+    /// Whether sockets without a token hear the feed.
+    #[arg(long, env = "LOCAL_DEV_ANONYMOUS", value_enum, default_value_t = Anonymous::Allow)]
+    pub anonymous: Anonymous,
+
+    /// E-mail address of the administrator.
+    #[arg(long, env = "LOCAL_DEV_ADMIN_EMAIL", default_value = "admin@example.com", value_name = "EMAIL")]
+    pub admin_email: String,
+
+    /// Password of the administrator.
+    #[arg(
+        long,
+        env = "LOCAL_DEV_ADMIN_PASSWORD",
+        hide_env_values = true,
+        default_value = "local-admin",
+        value_name = "TEXT"
+    )]
+    pub admin_password: String,
+
+    /// Key that signs access tokens, at least 32 characters [default: a random one, kept in --data-dir].
+    #[arg(long, env = "TOKEN_SECRET", hide_env_values = true, value_name = "TEXT")]
+    pub token_secret: Option<String>,
+
+    /// Run the functions behind a Lambda Invoke API, such as http://127.0.0.1:9000 of `cargo lambda watch`.
+    #[arg(long, env = "LOCAL_DEV_LAMBDA_ENDPOINT", value_name = "URL")]
+    pub lambda_endpoint: Option<String>,
+
+    /// Write the environment the functions need to this file, for `cargo lambda watch --env-file`.
+    #[arg(long, env = "LOCAL_DEV_ENV_FILE", value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+
+    /// Something that goes wrong on purpose; may be repeated. One of drop-disconnect, gone=300ms, throttle=20%,
+    /// duplicate=20%, reorder=20%, slow=message:500ms, fail=broadcast:2.
+    #[arg(long = "fault", env = "LOCAL_DEV_FAULT", value_name = "FAULT", value_delimiter = ',')]
+    pub faults: Vec<Fault>,
+
+    /// When the gateway ends something.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// Whether sockets without a token hear the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Anonymous {
+    /// They do.
+    Allow,
+    /// They are refused as unauthenticated, as on AWS by default.
+    Deny,
+}
+
+impl Anonymous {
+    /// The value of the template's parameter.
+    pub(crate) fn parameter(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            host: [127, 0, 0, 1].into(),
+            port: 3000,
+            dynamodb_endpoint: None,
+            data_dir: None,
+            stack_name: "moien-realtime".to_owned(),
+            origins: None,
+            anonymous: Anonymous::Allow,
+            admin_email: "admin@example.com".to_owned(),
+            admin_password: "local-admin".to_owned(),
+            token_secret: None,
+            lambda_endpoint: None,
+            env_file: None,
+            faults: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn the_defaults_of_the_struct_are_those_of_the_flags() {
+        let parsed = Command::parse_from(["local-dev"]).options;
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Options::default()));
+    }
+}

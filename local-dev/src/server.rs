@@ -1,0 +1,167 @@
+//! The one port: accepted connections that can be cut, whoever owns them.
+//!
+//! Closing a WebSocket from the server's side is half of what a gateway does, and socketioxide cannot close a single
+//! one. So every accepted connection can be told to end: its reader sees the end of the stream, and whoever reads it
+//! cleans up as if the peer had gone, sending a close frame on the way.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
+use futures::task::AtomicWaker;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+
+/// The other end of an accepted connection, for whoever handles its requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Where it comes from.
+    pub(crate) address: SocketAddr,
+    /// Ends the connection.
+    pub(crate) scissors: Scissors,
+}
+
+/// Ends one accepted connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scissors(Arc<Cut>);
+
+#[derive(Debug, Default)]
+struct Cut {
+    done: AtomicBool,
+    reader: AtomicWaker,
+}
+
+impl Scissors {
+    /// From now on nothing more is read from the connection.
+    pub(crate) fn cut(&self) {
+        self.0.done.store(true, Ordering::Release);
+        self.0.reader.wake();
+    }
+}
+
+/// A TCP listener whose connections can be cut.
+pub(crate) struct Port {
+    main: TcpListener,
+    /// `localhost` may mean either loopback address, and not every client tries both.
+    other_loopback: Option<TcpListener>,
+}
+
+impl Port {
+    /// Listens on an address; on `127.0.0.1` also on `[::1]`, if that is there and free.
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let main = TcpListener::bind(address).await?;
+        let port = main.local_addr()?.port();
+        let other_loopback = if address.ip() == Ipv4Addr::LOCALHOST {
+            TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok()
+        } else {
+            None
+        };
+        Ok(Self { main, other_loopback })
+    }
+}
+
+/// An accepted connection that can be cut.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    scissors: Scissors,
+}
+
+impl Listener for Port {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let (stream, address) = match &mut self.other_loopback {
+            None => Listener::accept(&mut self.main).await,
+            Some(other) => tokio::select! {
+                accepted = Listener::accept(&mut self.main) => accepted,
+                accepted = Listener::accept(other) => accepted,
+            },
+        };
+        // Frames are small and wait for nobody.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "set_nodelay");
+        }
+        (Connection { stream, scissors: Scissors::default() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.main.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Port>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Port>) -> Self {
+        Self { address: *stream.remote_addr(), scissors: stream.io().scissors.clone() }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Register before looking, or a cut between the two would be missed.
+        self.scissors.0.reader.register(cx.waker());
+        if self.scissors.0.done.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cut_connection_reads_as_ended_though_its_peer_is_there() {
+        let mut port = Port::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let peer = TcpStream::connect(port.local_addr().unwrap()).await.unwrap();
+        let (mut connection, _) = Listener::accept(&mut port).await;
+        let scissors = connection.scissors.clone();
+        let read = tokio::spawn(async move { connection.read(&mut [0; 8]).await.map_err(|error| error.kind()) });
+        tokio::task::yield_now().await;
+        scissors.cut();
+        assert_eq!(read.await.unwrap(), Ok(0));
+        drop(peer);
+    }
+}

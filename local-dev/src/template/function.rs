@@ -1,0 +1,168 @@
+//! `AWS::Serverless::Function`, with `Globals.Function` merged in.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{EventSource, Schedule, TemplateError, resource::Resource};
+
+/// The type name of this resource.
+pub(super) const TYPE: &str = "AWS::Serverless::Function";
+
+/// Lambda's own defaults, for a function that states none.
+const DEFAULT_TIMEOUT: u64 = 3;
+const DEFAULT_MEMORY: u32 = 128;
+
+/// A declared function.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    /// Its name in the template.
+    pub(crate) logical_id: String,
+    /// Last part of `CodeUri`: the crate under `functions/`.
+    pub(crate) folder: String,
+    /// Seconds until an invocation is given up.
+    pub(crate) timeout: u64,
+    /// Megabytes.
+    pub(crate) memory_size: u32,
+    /// Environment variables, unresolved.
+    pub(crate) environment: BTreeMap<String, Value>,
+    /// Streams it is fed from.
+    pub(crate) event_sources: Vec<EventSource>,
+    /// Routes of the HTTP API that lead to it.
+    pub(crate) routes: Vec<Route>,
+    /// Schedules it runs by.
+    pub(crate) schedules: Vec<Schedule>,
+    /// Name and type of events that nothing here imitates.
+    pub(crate) other_events: Vec<(String, String)>,
+}
+
+/// An event of type `HttpApi`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// Upper case, or `ANY`.
+    pub(crate) method: String,
+    /// With its variables, e.g. `/{proxy+}`; `$default` catches all.
+    pub(crate) path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Properties {
+    code_uri: String,
+    timeout: Option<u64>,
+    memory_size: Option<u32>,
+    #[serde(default)]
+    environment: Environment,
+    #[serde(default)]
+    events: BTreeMap<String, Event>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct Globals {
+    timeout: Option<u64>,
+    memory_size: Option<u32>,
+    #[serde(default)]
+    environment: Environment,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct Environment {
+    #[serde(default)]
+    variables: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Event {
+    r#type: String,
+    #[serde(default)]
+    properties: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApiEvent {
+    method: Option<String>,
+    path: Option<String>,
+}
+
+impl Function {
+    pub(super) fn read(resource: &Resource<'_>, globals: &Value) -> Result<Self, TemplateError> {
+        let properties: Properties = resource.properties()?;
+        let globals: Globals = resource.typed(globals, "Globals.Function")?;
+        let folder = properties.code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        if folder.is_empty() || folder == "." {
+            return Err(resource.error("CodeUri", "has to end in the function's folder, e.g. `../functions/api`"));
+        }
+        let mut environment = globals.environment.variables;
+        environment.extend(properties.environment.variables);
+        let mut function = Self {
+            logical_id: resource.logical_id.to_owned(),
+            folder: folder.to_owned(),
+            timeout: properties.timeout.or(globals.timeout).unwrap_or(DEFAULT_TIMEOUT),
+            memory_size: properties.memory_size.or(globals.memory_size).unwrap_or(DEFAULT_MEMORY),
+            environment,
+            event_sources: Vec::new(),
+            routes: Vec::new(),
+            schedules: Vec::new(),
+            other_events: Vec::new(),
+        };
+        for (name, event) in properties.events {
+            function.add_event(resource, name, event)?;
+        }
+        Ok(function)
+    }
+
+    fn add_event(&mut self, resource: &Resource<'_>, name: String, event: Event) -> Result<(), TemplateError> {
+        match event.r#type.as_str() {
+            "DynamoDB" => self.event_sources.push(EventSource::read(resource, &name, &event.properties)?),
+            "HttpApi" => {
+                let place = format!("Events.{name}.Properties");
+                let route: HttpApiEvent = resource.typed(&event.properties, &place)?;
+                self.routes.push(Route {
+                    method: route.method.map_or_else(|| "ANY".to_owned(), |method| method.to_uppercase()),
+                    path: route.path.unwrap_or_else(|| "$default".to_owned()),
+                });
+            }
+            "Schedule" => {
+                let schedule = Schedule::read(resource.logical_id, &name, &event.properties)?;
+                self.schedules.push(schedule);
+            }
+            _ => self.other_events.push((name, event.r#type)),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn function(folder: &str) -> Function {
+        let template = super::super::tests::infra();
+        template.functions().iter().find(|function| function.folder == folder).unwrap().clone()
+    }
+
+    #[test]
+    fn globals_fill_what_a_function_leaves_out() {
+        let connect = function("connect");
+        assert_eq!((connect.timeout, connect.memory_size), (10, 256));
+        assert_eq!(connect.environment["RUST_LOG"], json!("info"));
+        assert_eq!(connect.environment["ORIGINS"], json!({ "Fn::Join": [",", { "Ref": "Origins" }] }));
+    }
+
+    #[test]
+    fn a_functions_own_value_wins_over_globals() {
+        assert_eq!((function("broadcast").timeout, function("broadcast").memory_size), (60, 512));
+    }
+
+    #[test]
+    fn http_api_events_are_routes() {
+        assert_eq!(function("api").routes, [Route { method: "ANY".into(), path: "/{proxy+}".into() }]);
+    }
+}

@@ -1,0 +1,81 @@
+//! `AWS::Serverless::HttpApi`: its CORS configuration. The routes are events of the functions.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Scope, TemplateError, resolve, resource::Resource};
+
+/// The type name of this resource.
+pub(super) const TYPE: &str = "AWS::Serverless::HttpApi";
+
+/// A declared HTTP API.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpApi {
+    /// Its name in the template.
+    pub(crate) logical_id: String,
+    cors: Option<Value>,
+}
+
+/// What browsers on other origins may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Cors {
+    /// Origins, or `*`.
+    pub(crate) allow_origins: Vec<String>,
+    /// Methods, or `*`.
+    pub(crate) allow_methods: Vec<String>,
+    /// Request headers, or `*`.
+    pub(crate) allow_headers: Vec<String>,
+    /// Response headers a script may read.
+    pub(crate) expose_headers: Vec<String>,
+    /// Whether cookies may be sent.
+    pub(crate) allow_credentials: bool,
+    /// Seconds a preflight answer may be kept.
+    pub(crate) max_age: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Properties {
+    cors_configuration: Option<Value>,
+}
+
+impl HttpApi {
+    pub(super) fn read(resource: &Resource<'_>) -> Result<Self, TemplateError> {
+        let properties: Properties = resource.properties()?;
+        Ok(Self { logical_id: resource.logical_id.to_owned(), cors: properties.cors_configuration })
+    }
+
+    /// The CORS configuration, if there is one.
+    pub(crate) fn cors(&self, scope: &Scope) -> Result<Option<Cors>, TemplateError> {
+        let Some(cors) = &self.cors else { return Ok(None) };
+        let value = match resolve(cors, scope)? {
+            Value::Bool(false) => return Ok(None),
+            // SAM's shorthand for everything.
+            Value::Bool(true) => json!({ "AllowOrigins": ["*"] }),
+            Value::String(origin) => json!({ "AllowOrigins": [origin] }),
+            value => value,
+        };
+        serde_path_to_error::deserialize(&value).map(Some).map_err(|error| {
+            let property = format!("CorsConfiguration.{}", error.path());
+            TemplateError::property(&self.logical_id, property, error.into_inner().to_string())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn cors_origins_come_from_the_parameter() {
+        let template = super::super::tests::infra();
+        let given = BTreeMap::from([("Origins".to_owned(), "http://a.test, http://b.test".to_owned())]);
+        let scope = template.scope(&given).unwrap();
+        let cors = template.http_api().unwrap().cors(&scope).unwrap().unwrap();
+        assert_eq!(cors.allow_origins, ["http://a.test", "http://b.test"]);
+        assert_eq!(cors.allow_methods, ["GET", "POST", "PATCH", "DELETE"]);
+        assert_eq!(cors.expose_headers, ["link"]);
+        assert_eq!(cors.max_age, Some(600));
+    }
+}

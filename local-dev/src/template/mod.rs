@@ -1,0 +1,175 @@
+//! `infra/template.yaml` as data: the only declaration of tables, streams, routes and limits (design rule 11).
+//!
+//! The short tags of CloudFormation are expanded ([`yaml`]), every resource this emulator imitates is read into a typed
+//! struct at once, and values that depend on the deployment stay unresolved until a [`Scope`] is at hand.
+
+mod error;
+mod event_source;
+mod function;
+mod http_api;
+mod resolve;
+mod resource;
+mod schedule;
+mod table;
+mod web_socket_api;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub(crate) use self::{
+    error::TemplateError,
+    event_source::{EventSource, StartingPosition},
+    function::{Function, Route},
+    http_api::{Cors, HttpApi},
+    resolve::{Scope, resolve, resolve_string},
+    schedule::Schedule,
+    table::{Index, KeySchema, Projection, Table, ViewType},
+    web_socket_api::WebSocketApi,
+};
+
+use self::resolve::Parameter;
+
+/// Everything the template declares that a laptop can imitate.
+#[derive(Debug)]
+pub(crate) struct Template {
+    parameters: BTreeMap<String, Parameter>,
+    tables: Vec<Table>,
+    functions: Vec<Function>,
+    web_socket_api: Option<WebSocketApi>,
+    http_api: Option<HttpApi>,
+}
+
+impl Template {
+    /// Reads a SAM template. The error names the resource and property that is wrong.
+    pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
+        let root = yaml::load(text)?;
+        let resources = resource::resources(&root)?;
+        let globals = root.pointer("/Globals/Function").unwrap_or(&Value::Null);
+        let template = Self {
+            parameters: resolve::parameters(&root)?,
+            tables: resource::of_type(&resources, table::TYPE, Table::read)?,
+            functions: resource::of_type(&resources, function::TYPE, |resource| Function::read(resource, globals))?,
+            web_socket_api: single(
+                resource::of_type(&resources, web_socket_api::TYPE, |resource| {
+                    WebSocketApi::read(resource, &resources)
+                })?,
+                |api| &api.logical_id,
+            )?,
+            http_api: single(resource::of_type(&resources, http_api::TYPE, HttpApi::read)?, |api| &api.logical_id)?,
+        };
+        template.check_references()?;
+        Ok(template)
+    }
+
+    /// The DynamoDB tables.
+    pub(crate) fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// The Lambda functions, `Globals` merged in.
+    pub(crate) fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+
+    /// The event source mappings of all functions.
+    pub(crate) fn event_sources(&self) -> impl Iterator<Item = &EventSource> {
+        self.functions.iter().flat_map(|function| &function.event_sources)
+    }
+
+    /// The schedules of all functions.
+    pub(crate) fn schedules(&self) -> impl Iterator<Item = &Schedule> {
+        self.functions.iter().flat_map(|function| &function.schedules)
+    }
+
+    /// The WebSocket API, if there is one.
+    pub(crate) fn web_socket_api(&self) -> Option<&WebSocketApi> {
+        self.web_socket_api.as_ref()
+    }
+
+    /// The HTTP API, if there is one.
+    pub(crate) fn http_api(&self) -> Option<&HttpApi> {
+        self.http_api.as_ref()
+    }
+
+    /// The names known before anything runs: the parameters' defaults, overridden by `given`.
+    pub(crate) fn scope(&self, given: &BTreeMap<String, String>) -> Result<Scope, TemplateError> {
+        Scope::of(&self.parameters, given)
+    }
+
+    /// What only shows once all resources are read: references from one to another.
+    fn check_references(&self) -> Result<(), TemplateError> {
+        for source in self.event_sources() {
+            let table = self.tables.iter().find(|table| table.logical_id == source.table);
+            let problem = match table {
+                None => "is not a table of this template",
+                Some(table) if table.view_type.is_none() => "has no StreamSpecification; add one to the table",
+                Some(_) => continue,
+            };
+            return Err(TemplateError::property(
+                &source.function,
+                format!("Events.{}.Properties.Stream", source.event),
+                format!("`{}` {problem}", source.table),
+            ));
+        }
+        let functions: Vec<_> = self.functions.iter().map(|function| &function.logical_id).collect();
+        if let Some(api) = &self.web_socket_api
+            && let Some((route, function)) = api.routes.iter().find(|(_, function)| !functions.contains(function))
+        {
+            return Err(TemplateError::property(
+                &api.logical_id,
+                format!("Routes.{route}.FunctionArn"),
+                format!("`{function}` is not a function of this template"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// One process has one port, so one API of a kind; a second one would have nowhere to listen.
+fn single<T>(apis: Vec<T>, logical_id: fn(&T) -> &str) -> Result<Option<T>, TemplateError> {
+    let mut apis = apis.into_iter();
+    let first = apis.next();
+    match apis.next() {
+        None => Ok(first),
+        Some(second) => Err(TemplateError::property(
+            logical_id(&second),
+            "Type",
+            "only one API of this type can run on a laptop; remove one",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn infra() -> Template {
+        Template::parse(include_str!("../../../infra/template.yaml")).expect("infra/template.yaml")
+    }
+
+    #[test]
+    fn the_real_template_declares_what_the_emulator_needs() {
+        let template = infra();
+        let tables: Vec<_> = template.tables().iter().map(|table| table.logical_id.as_str()).collect();
+        assert_eq!(tables, ["UsersTable", "ConnectionsTable"]);
+        assert!(template.functions().iter().any(|function| function.folder == "broadcast"));
+        assert!(template.web_socket_api().is_some() && template.http_api().is_some());
+    }
+
+    #[test]
+    fn a_stream_of_an_unknown_table_is_named() {
+        let text = "
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: ../functions/f
+      Events:
+        E: { Type: DynamoDB, Properties: { Stream: !GetAtt Nowhere.StreamArn, StartingPosition: LATEST } }
+";
+        let message = Template::parse(text).unwrap_err().to_string();
+        assert!(message.contains("F") && message.contains("Events.E") && message.contains("`Nowhere`"), "{message}");
+    }
+}

@@ -1,0 +1,277 @@
+//! Intrinsic functions: `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, `Fn::Select` and `Fn::Split`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::TemplateError;
+
+/// An entry of `Parameters`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Parameter {
+    r#type: String,
+    default: Option<Value>,
+}
+
+/// The section `Parameters`, which may be absent.
+pub(super) fn parameters(root: &Value) -> Result<BTreeMap<String, Parameter>, TemplateError> {
+    let Some(section) = root.get("Parameters") else { return Ok(BTreeMap::new()) };
+    serde_path_to_error::deserialize(section).map_err(|error| {
+        TemplateError::property("Parameters", error.path().to_string(), error.into_inner().to_string())
+    })
+}
+
+/// The names a value may refer to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    names: BTreeMap<String, Value>,
+    attributes: BTreeMap<(String, String), Value>,
+}
+
+impl Scope {
+    pub(super) fn of(
+        parameters: &BTreeMap<String, Parameter>,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Self, TemplateError> {
+        if let Some(name) = given.keys().find(|name| !parameters.contains_key(*name)) {
+            let known = parameters.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(TemplateError::UnknownParameter(name.clone(), known));
+        }
+        let mut scope = Self::default();
+        for (name, parameter) in parameters {
+            let value = given.get(name).cloned().map(Value::String).or_else(|| parameter.default.clone());
+            match value {
+                Some(Value::String(list)) if parameter.r#type == "CommaDelimitedList" => {
+                    let items = list.split(',').map(|item| Value::String(item.trim().to_owned())).collect();
+                    scope.set(name, Value::Array(items));
+                }
+                Some(value) => scope.set(name, value),
+                // No value is only an error once somebody refers to it.
+                None => {}
+            }
+        }
+        Ok(scope)
+    }
+
+    /// What `!Ref name` is: a parameter, a resource, or a pseudo parameter such as `AWS::Region`.
+    pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        self.names.insert(name.into(), value.into());
+    }
+
+    /// What `!GetAtt resource.attribute` is.
+    pub(crate) fn set_attribute(
+        &mut self,
+        resource: impl Into<String>,
+        attribute: impl Into<String>,
+        value: impl Into<Value>,
+    ) {
+        self.attributes.insert((resource.into(), attribute.into()), value.into());
+    }
+
+    fn name(&self, name: &str) -> Result<&Value, TemplateError> {
+        self.names.get(name).ok_or_else(|| TemplateError::UnknownName(name.to_owned()))
+    }
+
+    fn attribute(&self, resource: &str, attribute: &str) -> Result<&Value, TemplateError> {
+        self.attributes
+            .get(&(resource.to_owned(), attribute.to_owned()))
+            .ok_or_else(|| TemplateError::UnknownName(format!("{resource}.{attribute}")))
+    }
+}
+
+/// The value with every intrinsic function in it worked out.
+pub(crate) fn resolve(value: &Value, scope: &Scope) -> Result<Value, TemplateError> {
+    match value {
+        Value::Array(items) => items.iter().map(|item| resolve(item, scope)).collect(),
+        Value::Object(object) => match single(object) {
+            Some((name, argument)) if name == "Ref" || name.starts_with("Fn::") => call(name, argument, scope),
+            _ => {
+                let entries = object.iter().map(|(key, value)| Ok((key.clone(), resolve(value, scope)?)));
+                Ok(Value::Object(entries.collect::<Result<_, TemplateError>>()?))
+            }
+        },
+        plain => Ok(plain.clone()),
+    }
+}
+
+/// The value as text, the way an environment variable holds it.
+pub(crate) fn resolve_string(value: &Value, scope: &Scope) -> Result<String, TemplateError> {
+    text(&resolve(value, scope)?).ok_or_else(|| {
+        TemplateError::intrinsic(value.to_string(), "is a list or a map where a text belongs; use !Join for a list")
+    })
+}
+
+fn single(object: &Map<String, Value>) -> Option<(&String, &Value)> {
+    (object.len() == 1).then(|| object.iter().next()).flatten()
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn call(name: &str, argument: &Value, scope: &Scope) -> Result<Value, TemplateError> {
+    let wrong = |problem: &str| TemplateError::intrinsic(name, format!("{problem}, found {argument}"));
+    match (name, argument) {
+        ("Ref", Value::String(target)) => scope.name(target).cloned(),
+        ("Fn::GetAtt", Value::String(path)) => {
+            let (resource, attribute) = path.split_once('.').ok_or_else(|| wrong("write `resource.attribute`"))?;
+            scope.attribute(resource, attribute).cloned()
+        }
+        ("Fn::GetAtt", Value::Array(parts)) => match parts.as_slice() {
+            [Value::String(resource), Value::String(attribute)] => scope.attribute(resource, attribute).cloned(),
+            _ => Err(wrong("takes a resource and an attribute")),
+        },
+        ("Fn::Sub", Value::String(pattern)) => substitute(pattern, scope).map(Value::String),
+        ("Fn::Sub", Value::Array(parts)) => match parts.as_slice() {
+            [Value::String(pattern), Value::Object(variables)] => {
+                let mut inner = scope.clone();
+                for (variable, value) in variables {
+                    inner.set(variable, resolve(value, scope)?);
+                }
+                substitute(pattern, &inner).map(Value::String)
+            }
+            _ => Err(wrong("takes a text, or a text and a map of variables")),
+        },
+        ("Fn::Join", Value::Array(parts)) => match parts.as_slice() {
+            [Value::String(separator), list] => {
+                let Value::Array(items) = resolve(list, scope)? else {
+                    return Err(wrong("takes a separator and a list"));
+                };
+                let items: Option<Vec<_>> = items.iter().map(text).collect();
+                Ok(Value::String(items.ok_or_else(|| wrong("joins texts only"))?.join(separator)))
+            }
+            _ => Err(wrong("takes a separator and a list")),
+        },
+        ("Fn::Split", Value::Array(parts)) => match parts.as_slice() {
+            [Value::String(separator), whole] => {
+                let whole = resolve_string(whole, scope)?;
+                Ok(whole.split(separator.as_str()).map(Value::from).collect())
+            }
+            _ => Err(wrong("takes a separator and a text")),
+        },
+        ("Fn::Select", Value::Array(parts)) => match parts.as_slice() {
+            [index, list] => {
+                let index = text(&resolve(index, scope)?).and_then(|index| index.parse::<usize>().ok());
+                let list = resolve(list, scope)?;
+                index
+                    .and_then(|index| list.get(index).cloned())
+                    .ok_or_else(|| wrong("takes an index and a list that is long enough"))
+            }
+            _ => Err(wrong("takes an index and a list")),
+        },
+        _ => Err(wrong("is not imitated by local-dev, or has a wrong argument")),
+    }
+}
+
+/// `${Name}`, `${Resource.Attribute}`, and `${!Literal}`, which stays as `${Literal}`.
+fn substitute(pattern: &str, scope: &Scope) -> Result<String, TemplateError> {
+    let mut result = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, tail) = after
+            .split_once('}')
+            .ok_or_else(|| TemplateError::intrinsic("Fn::Sub", format!("`${{` is never closed in {pattern}")))?;
+        result.push_str(before);
+        rest = tail;
+        if let Some(literal) = name.strip_prefix('!') {
+            result.extend(["${", literal, "}"]);
+            continue;
+        }
+        let value = match name.split_once('.') {
+            Some((resource, attribute)) => scope.attribute(resource, attribute)?,
+            None => scope.name(name)?,
+        };
+        let value =
+            text(value).ok_or_else(|| TemplateError::intrinsic("Fn::Sub", format!("`{name}` is not a text")))?;
+        result.push_str(&value);
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn scope() -> Scope {
+        let mut scope = Scope::default();
+        scope.set("AWS::Region", "eu-central-1");
+        scope.set("Table", "stack-Table");
+        scope.set("List", json!(["a", "b"]));
+        scope.set_attribute("Table", "Arn", "arn:table");
+        scope
+    }
+
+    #[test]
+    fn every_function_gives_its_value() {
+        for (value, expected) in [
+            (json!({ "Ref": "Table" }), json!("stack-Table")),
+            (json!({ "Fn::GetAtt": ["Table", "Arn"] }), json!("arn:table")),
+            (json!({ "Fn::GetAtt": "Table.Arn" }), json!("arn:table")),
+            (
+                json!({ "Fn::Sub": "${Table}/${Table.Arn}@${AWS::Region}${!x}" }),
+                json!("stack-Table/arn:table@eu-central-1${x}"),
+            ),
+            (
+                json!({ "Fn::Sub": ["${x}-${Table}", { "x": { "Ref": "AWS::Region" } }] }),
+                json!("eu-central-1-stack-Table"),
+            ),
+            (json!({ "Fn::Join": [",", { "Ref": "List" }] }), json!("a,b")),
+            (json!({ "Fn::Select": [1, { "Ref": "List" }] }), json!("b")),
+            (json!({ "Fn::Split": ["-", { "Ref": "Table" }] }), json!(["stack", "Table"])),
+            (json!({ "a": [{ "Ref": "Table" }], "b": 1 }), json!({ "a": ["stack-Table"], "b": 1 })),
+        ] {
+            assert_eq!(resolve(&value, &scope()).unwrap(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_missing_name_is_named() {
+        for (value, name) in [
+            (json!({ "Ref": "Nobody" }), "`Nobody`"),
+            (json!({ "Fn::GetAtt": ["Table", "Nothing"] }), "`Table.Nothing`"),
+            (json!({ "Fn::Sub": "${AWS::Nowhere}" }), "`AWS::Nowhere`"),
+        ] {
+            let message = resolve(&value, &scope()).unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_function_is_named() {
+        let message = resolve(&json!({ "Fn::ImportValue": "x" }), &scope()).unwrap_err().to_string();
+        assert!(message.contains("Fn::ImportValue"), "{message}");
+    }
+
+    #[test]
+    fn a_parameter_nobody_declared_is_refused() {
+        let template = super::super::tests::infra();
+        let given = BTreeMap::from([("Orgins".to_owned(), String::new())]);
+        let message = template.scope(&given).unwrap_err().to_string();
+        assert!(message.contains("`Orgins`") && message.contains("Origins"), "{message}");
+    }
+
+    #[test]
+    fn the_environment_of_every_function_can_be_resolved() {
+        let template = super::super::tests::infra();
+        let given = ["AdminEmail", "AdminPasswordHash", "TokenSecret"].map(|name| (name.to_owned(), "x".to_owned()));
+        let mut scope = template.scope(&BTreeMap::from(given)).unwrap();
+        for name in ["UsersTable", "ConnectionsTable", "WebSocketApi", "AWS::Region", "AWS::URLSuffix"] {
+            scope.set(name, name.to_lowercase());
+        }
+        for function in template.functions() {
+            for (name, value) in &function.environment {
+                resolve_string(value, &scope).unwrap_or_else(|error| panic!("{} {name}: {error}", function.logical_id));
+            }
+        }
+    }
+}

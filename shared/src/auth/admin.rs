@@ -1,0 +1,58 @@
+//! The one administrator: an e-mail address and a password hash in the configuration, not a row.
+
+use serde::Serialize;
+use subtle::ConstantTimeEq as _;
+
+use super::{Passwords, Role};
+use crate::{
+    config::{ConfigError, Environment},
+    error::Error,
+    users::PasswordHash,
+};
+
+/// The administrator of `ADMIN_EMAIL` and `ADMIN_PASSWORD_HASH`.
+pub struct Admin {
+    email: String,
+    password_hash: PasswordHash,
+}
+
+/// What the administrator is told about himself, in the place where a user gets a PublicUser.
+#[derive(Debug, Serialize)]
+pub struct AdminProfile<'a> {
+    id: &'static str,
+    email: &'a str,
+    role: Role,
+}
+
+impl Admin {
+    /// `sub` of the administrator's tokens.
+    pub const ID: &'static str = "admin";
+
+    /// # Errors
+    /// [`ConfigError`] if one of the two variables is missing or the hash is not a PHC string.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let password_hash = env.required("ADMIN_PASSWORD_HASH")?;
+        if !password_hash.starts_with("$argon2id$") {
+            let problem = "must be an argon2id PHC string, $argon2id$…";
+            return Err(ConfigError::Invalid { name: "ADMIN_PASSWORD_HASH", problem });
+        }
+        let email = env.required("ADMIN_EMAIL")?.to_lowercase();
+        Ok(Self { email, password_hash: PasswordHash(password_hash.to_owned()) })
+    }
+
+    /// Checks the credentials; a wrong address takes as long as a wrong password.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`].
+    pub async fn login(&self, passwords: &Passwords, email: &str, password: String) -> Result<(), Error> {
+        let known: bool = email.to_lowercase().as_bytes().ct_eq(self.email.as_bytes()).into();
+        let hash = known.then(|| self.password_hash.clone());
+        if passwords.verify(password, hash).await? { Ok(()) } else { Err(Error::WrongCredentials) }
+    }
+
+    /// What the administrator sees of himself.
+    #[must_use]
+    pub fn profile(&self) -> AdminProfile<'_> {
+        AdminProfile { id: Self::ID, email: &self.email, role: Role::Admin }
+    }
+}

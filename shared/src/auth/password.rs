@@ -1,0 +1,88 @@
+//! Passwords: argon2id with OWASP's parameters (19 MiB, two passes), off the async threads.
+
+use std::sync::Arc;
+
+use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash as Phc};
+use tokio::sync::Semaphore;
+
+use crate::{error::Error, users::PasswordHash};
+
+/// Hashes and verifies, a bounded number at a time: each holds 19 MiB and a core.
+#[derive(Clone)]
+pub struct Passwords {
+    slots: Arc<Semaphore>,
+}
+
+/// What an unknown account's password is compared with, so that it takes as long as a known one's. Of a password that
+/// was thrown away; a constant, because making one would cost every cold start as much as a login.
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$SB8g8rjmNaANxSoDm6OERA$ZFxws/gxFWRj39Hxeh37IXtCPvetFDnXVP5yjnhne48";
+
+impl Default for Passwords {
+    /// As many at a time as there are cores.
+    fn default() -> Self {
+        let slots = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { slots: Arc::new(Semaphore::new(slots)) }
+    }
+}
+
+impl Passwords {
+    /// Hashes a password into a PHC string with a fresh salt.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn hash(&self, password: String) -> Result<PasswordHash, Error> {
+        self.run(move || hash(&password)).await?.map(PasswordHash)
+    }
+
+    /// Whether the password belongs to the hash. Without a hash the answer is no, after the same time.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the hash is no PHC string.
+    pub async fn verify(&self, password: String, hash: Option<PasswordHash>) -> Result<bool, Error> {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| PasswordHash(DECOY.to_owned()));
+        let verified = self.run(move || {
+            let hash =
+                Phc::new(&hash.0).map_err(|error| Error::internal("reading a password hash")(error.to_string()))?;
+            Ok::<_, Error>(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+        });
+        Ok(verified.await?? && known)
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let slot =
+            Arc::clone(&self.slots).acquire_owned().await.map_err(Error::internal("waiting for a hashing slot"))?;
+        let work = move || {
+            let outcome = work();
+            drop(slot);
+            outcome
+        };
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal("hashing a password"))
+    }
+}
+
+fn hash(password: &str) -> Result<String, Error> {
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    Ok(hash.map_err(|error| Error::internal("hashing a password")(error.to_string()))?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_matches_only_its_own_hash() {
+        let passwords = Passwords::default();
+        let hash = passwords.hash("correct horse".into()).await.unwrap();
+        assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
+        assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify("wrong horse".into(), Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_unknown_account_is_refused_by_a_hash_of_the_same_cost() {
+        assert!(DECOY.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(Phc::new(DECOY).is_ok());
+        assert!(!Passwords::default().verify("any password".into(), None).await.unwrap());
+    }
+}

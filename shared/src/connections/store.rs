@@ -1,0 +1,364 @@
+//! The connections table: every read and write of it, each condition beside the call that relies on it.
+//!
+//! Messages of one connection may be handled at the same time and out of order (design rule 8), so nothing here reads
+//! an item to write it back: joining and leaving are transactions with conditions, and forgetting repeats until nobody
+//! joined in between.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
+
+use super::Room;
+use crate::{
+    config::{ConfigError, Environment},
+    dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
+    error::Error,
+    heartbeat,
+};
+
+/// A little over the two hours after which the gateway closes any connection; rows that were never removed end here.
+const TTL_SECONDS: i64 = 2 * 60 * 60 + 10 * 60;
+
+/// How often a removal starts again because a socket joined meanwhile. A connection has a handful of namespaces.
+const FORGET_ATTEMPTS: u32 = 8;
+
+/// A `CONNECTION#<id>`/`META` item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// API Gateway's connection id; ends with `=`.
+    pub connection_id: String,
+    /// Epoch milliseconds.
+    pub connected_at: i64,
+    /// The browser origin. Later events do not carry it, so it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Address of the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+    /// Which of the minutes of a ping interval it is pinged in.
+    pub slot: u8,
+    /// When the client gave its last proof of life, epoch milliseconds.
+    pub last_seen: i64,
+    /// Whether it ever joined a namespace. Leaving all of them later does not change that.
+    #[serde(default)]
+    pub joined: bool,
+    /// The Socket.IO sockets on this connection, by namespace.
+    #[serde(default)]
+    pub namespaces: BTreeMap<String, Socket>,
+    /// TTL, epoch seconds.
+    pub expires_at: i64,
+}
+
+/// One joined namespace of a connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Socket {
+    /// Socket.IO id, new with every CONNECT.
+    pub sid: String,
+    /// The user or administrator behind it; absent for anonymous sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// When the token that opened it expires, epoch seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<i64>,
+    /// Partition keys of the rooms it is in.
+    pub rooms: Vec<String>,
+}
+
+/// Where a page of connections starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageKey {
+    pk: String,
+    sk: String,
+}
+
+/// What became of a join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joined {
+    /// The socket is in its rooms; from now on it is told.
+    Yes,
+    /// This connection joined the namespace before and has not left it.
+    Already,
+    /// The connection is not (or no longer) known.
+    NoConnection,
+}
+
+/// The connections table (`CONNECTIONS_TABLE`).
+#[derive(Clone)]
+pub struct ConnectionStore {
+    client: Client,
+    table: String,
+}
+
+impl ConnectionStore {
+    /// The store of `CONNECTIONS_TABLE`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without table, region or credentials.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { client: crate::aws::dynamodb(env)?, table: env.required("CONNECTIONS_TABLE")?.to_owned() })
+    }
+
+    /// Remembers a new connection.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn remember(
+        &self,
+        connection_id: &str,
+        connected_at: i64,
+        origin: Option<String>,
+        source_ip: Option<String>,
+    ) -> Result<(), Error> {
+        let connection = Connection {
+            connection_id: connection_id.to_owned(),
+            connected_at,
+            origin,
+            source_ip,
+            slot: heartbeat::slot_of(connection_id),
+            last_seen: connected_at,
+            joined: false,
+            namespaces: BTreeMap::new(),
+            expires_at: expiry(),
+        };
+        let mut item: Item = to_item(connection).map_err(Error::internal("writing a connection item"))?;
+        item.extend(meta_key(connection_id));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
+        put.await.map(drop).map_err(Error::internal("remembering a connection"))
+    }
+
+    /// Reads a connection, consistently.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only; an unknown connection is `None`.
+    pub async fn get(&self, connection_id: &str) -> Result<Option<Connection>, Error> {
+        let get =
+            self.client.get_item().table_name(&self.table).set_key(Some(meta_key(connection_id))).consistent_read(true);
+        let item = get.send().await.map_err(Error::internal("reading a connection"))?.item;
+        item.map(from_item).transpose().map_err(Error::internal("reading a connection item"))
+    }
+
+    /// Joins a namespace and its rooms, all or nothing: rows of rooms cannot outlive the connection they belong to.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn join(&self, connection_id: &str, namespace: &str, socket: &Socket) -> Result<Joined, Error> {
+        let meta = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(meta_key(connection_id)))
+            .update_expression("SET namespaces.#namespace = :socket, joined = :true")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(namespaces.#namespace)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .expression_attribute_names("#namespace", namespace)
+            .expression_attribute_values(":socket", attribute(socket)?)
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .build()
+            .map_err(Error::internal("building a join"))?;
+        let mut actions = vec![TransactWriteItem::builder().update(meta).build()];
+        for room in &socket.rooms {
+            let member = Put::builder()
+                .table_name(&self.table)
+                .set_item(Some(member_key(room, connection_id)))
+                .item("expiresAt", n(expiry()))
+                .build()
+                .map_err(Error::internal("building a join"))?;
+            actions.push(TransactWriteItem::builder().put(member).build());
+        }
+        match transact(&self.client, actions).await {
+            Ok(()) => Ok(Joined::Yes),
+            Err(error) => match failed_conditions(&error).and_then(|reasons| reasons.into_iter().next().flatten()) {
+                // An older DynamoDB Local does not say what it found.
+                Some(item) if item.is_empty() && self.get(connection_id).await?.is_none() => Ok(Joined::NoConnection),
+                Some(_) => Ok(Joined::Already),
+                None => Err(Error::internal("joining a namespace")(error)),
+            },
+        }
+    }
+
+    /// Leaves a namespace and its rooms, all or nothing; false if it was not joined. The connection stays and may join
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn leave(&self, connection_id: &str, namespace: &str) -> Result<bool, Error> {
+        let Some(connection) = self.get(connection_id).await? else { return Ok(false) };
+        let Some(socket) = connection.namespaces.get(namespace) else { return Ok(false) };
+        let meta = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(meta_key(connection_id)))
+            .update_expression("REMOVE namespaces.#namespace")
+            // Not a socket that joined after this one left.
+            .condition_expression("namespaces.#namespace.sid = :sid")
+            .expression_attribute_names("#namespace", namespace)
+            .expression_attribute_values(":sid", s(&socket.sid))
+            .build()
+            .map_err(Error::internal("building a leave"))?;
+        let meta = TransactWriteItem::builder().update(meta).build();
+        match transact(&self.client, self.with_rooms(meta, connection_id, [socket])?).await {
+            Ok(()) => Ok(true),
+            // Another message of this connection was faster.
+            Err(error) if failed_conditions(&error).is_some() => Ok(true),
+            Err(error) => Err(Error::internal("leaving a namespace")(error)),
+        }
+    }
+
+    /// Forgets a connection and everything it joined, all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only; forgetting an unknown connection does nothing.
+    pub async fn forget(&self, connection_id: &str) -> Result<(), Error> {
+        for _ in 0..FORGET_ATTEMPTS {
+            let Some(connection) = self.get(connection_id).await? else { return Ok(()) };
+            let meta = Delete::builder()
+                .table_name(&self.table)
+                .set_key(Some(meta_key(connection_id)))
+                // Nobody joined or left since it was read.
+                .condition_expression("attribute_not_exists(pk) OR namespaces = :seen")
+                .expression_attribute_values(":seen", attribute(&connection.namespaces)?)
+                .build()
+                .map_err(Error::internal("building a removal"))?;
+            let meta = TransactWriteItem::builder().delete(meta).build();
+            match transact(&self.client, self.with_rooms(meta, connection_id, connection.namespaces.values())?).await {
+                Ok(()) => return Ok(()),
+                Err(error) if failed_conditions(&error).is_some() => {}
+                Err(error) => return Err(Error::internal("forgetting a connection")(error)),
+            }
+        }
+        Err(Error::internal("forgetting a connection")("it keeps joining namespaces"))
+    }
+
+    /// Notes a proof of life: the one small write a pong costs.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only; an unknown connection stays unknown.
+    pub async fn seen(&self, connection_id: &str, at: Timestamp) -> Result<(), Error> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(meta_key(connection_id)))
+            .update_expression("SET lastSeen = :at")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":at", n(at.as_millisecond()));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error).is_some() => Ok(()),
+            Err(error) => Err(Error::internal("noting a pong")(error)),
+        }
+    }
+
+    /// One page of all connections, in no particular order, and where the next one starts.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn page(&self, start: Option<PageKey>) -> Result<(Vec<Connection>, Option<PageKey>), Error> {
+        let scan = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression("sk = :meta")
+            .expression_attribute_values(":meta", s("META"))
+            .set_exclusive_start_key(
+                start.map(|PageKey { pk, sk }| Item::from([("pk".into(), s(pk)), ("sk".into(), s(sk))])),
+            );
+        let output = scan.send().await.map_err(Error::internal("reading the connections"))?;
+        let next = output.last_evaluated_key.map(from_item).transpose();
+        let next = next.map_err(Error::internal("reading the key of a page"))?;
+        let connections = output.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>();
+        Ok((connections.map_err(Error::internal("reading a connection item"))?, next))
+    }
+
+    /// What the heartbeat remembers from one minute to the next.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only; nothing remembered is the default.
+    pub async fn heartbeat_state<T: DeserializeOwned + Default>(&self) -> Result<T, Error> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(heartbeat_key())).consistent_read(true);
+        let item = get.send().await.map_err(Error::internal("reading the heartbeat's state"))?.item;
+        item.map_or(Ok(T::default()), from_item).map_err(Error::internal("reading the heartbeat's state"))
+    }
+
+    /// Remembers it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn save_heartbeat_state<T: Serialize>(&self, state: &T) -> Result<(), Error> {
+        let mut item: Item = to_item(state).map_err(Error::internal("writing the heartbeat's state"))?;
+        item.extend(heartbeat_key());
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
+        put.await.map(drop).map_err(Error::internal("saving the heartbeat's state"))
+    }
+
+    /// The connections in a room, read consistently: whoever joined before this call is among them.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only; a room nobody is in is empty.
+    pub async fn members(&self, room: &Room) -> Result<Vec<String>, Error> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :room")
+            // Items past their TTL may be returned for days.
+            .filter_expression("expiresAt > :now")
+            .projection_expression("sk")
+            .expression_attribute_values(":room", s(room.to_string()))
+            .expression_attribute_values(":now", n(Timestamp::now().as_second()))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut members = Vec::new();
+        while let Some(item) = pages.next().await {
+            let mut item = item.map_err(Error::internal("reading a room"))?;
+            if let Some(AttributeValue::S(connection_id)) = item.remove("sk") {
+                members.push(connection_id);
+            }
+        }
+        Ok(members)
+    }
+
+    /// A transaction that also takes sockets out of their rooms.
+    fn with_rooms<'a>(
+        &self,
+        meta: TransactWriteItem,
+        connection_id: &str,
+        sockets: impl IntoIterator<Item = &'a Socket>,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let mut actions = vec![meta];
+        for room in sockets.into_iter().flat_map(|socket| &socket.rooms) {
+            let member =
+                Delete::builder().table_name(&self.table).set_key(Some(member_key(room, connection_id))).build();
+            let member = member.map_err(Error::internal("building a removal"))?;
+            actions.push(TransactWriteItem::builder().delete(member).build());
+        }
+        Ok(actions)
+    }
+}
+
+fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, Error> {
+    to_attribute_value(value).map_err(Error::internal("writing a connection attribute"))
+}
+
+fn expiry() -> i64 {
+    Timestamp::now().as_second() + TTL_SECONDS
+}
+
+fn meta_key(connection_id: &str) -> Item {
+    HashMap::from([("pk".into(), s(format!("CONNECTION#{connection_id}"))), ("sk".into(), s("META"))])
+}
+
+fn heartbeat_key() -> Item {
+    HashMap::from([("pk".into(), s("HEARTBEAT")), ("sk".into(), s("STATE"))])
+}
+
+fn member_key(room: &str, connection_id: &str) -> Item {
+    HashMap::from([("pk".into(), s(room)), ("sk".into(), s(connection_id))])
+}

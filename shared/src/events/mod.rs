@@ -1,0 +1,47 @@
+//! The events of the platform, one file each, derived from committed changes and from nothing else (design 4).
+
+mod account_banned;
+mod change;
+mod users_created;
+mod users_deleted;
+mod users_updated;
+
+pub use account_banned::MESSAGE as ACCOUNT_BANNED_MESSAGE;
+pub use change::{Change, PoisonedRecord};
+
+use serde_json::Value;
+
+use crate::{connections::Room, protocol::Packet};
+
+/// The namespace all events are emitted on.
+pub const NAMESPACE: &str = "/users";
+
+/// One event for one room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emission {
+    /// Who hears it.
+    pub room: Room,
+    /// The event as a WebSocket message, encoded once for all sockets.
+    pub frame: String,
+    /// Whether the room's sockets are thrown out after hearing it (design rule 4).
+    pub kick: bool,
+}
+
+impl Emission {
+    /// An event with its one argument.
+    fn new(room: Room, name: &str, payload: Value) -> Self {
+        Self { room, frame: Packet::event(NAMESPACE, name, payload).to_frame(), kick: false }
+    }
+}
+
+/// What each event looks for in a change. The order is the order on the wire.
+const EVENTS: [fn(&Change) -> Option<Emission>; 4] =
+    [users_created::from_change, users_updated::from_change, users_deleted::from_change, account_banned::from_change];
+
+/// The events of a change; none if nothing public changed.
+pub fn from_change(change: &Change) -> impl Iterator<Item = Emission> {
+    EVENTS.iter().filter_map(move |event| event(change))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! API Gateway's management API (`@connections`): the only way a frame reaches a socket outside of an answer.
+
+use aws_sdk_apigatewaymanagement::{
+    Client, error::SdkError, operation::delete_connection::DeleteConnectionError,
+    operation::post_to_connection::PostToConnectionError, primitives::Blob,
+};
+
+use crate::config::{ConfigError, Environment};
+
+/// What became of a call about one connection. That a socket is gone is an outcome, not an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The gateway took it.
+    Accepted,
+    /// 410: the connection is closed, or its `$connect` has not been answered yet (design rule 5).
+    Gone,
+}
+
+/// The gateway could not do it, after the client's own retries: throttled, unreachable, or not permitted.
+#[derive(Debug, thiserror::Error)]
+#[error("management API: {0}")]
+pub struct GatewayError(Box<dyn std::error::Error + Send + Sync>);
+
+/// Posts to connections and closes them.
+#[derive(Clone)]
+pub struct Gateway(Client);
+
+impl Gateway {
+    /// The gateway of `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without endpoint, region or credentials.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        crate::aws::management(env).map(Self)
+    }
+
+    /// Sends one text frame, at most 128 KB.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when it stays unknown whether the frame arrived.
+    pub async fn post(&self, connection_id: &str, frame: &str) -> Result<Outcome, GatewayError> {
+        let post = self.0.post_to_connection().connection_id(connection_id).data(Blob::new(frame));
+        match post.send().await {
+            Ok(_) => Ok(Outcome::Accepted),
+            Err(error) if is_gone(&error, PostToConnectionError::is_gone_exception) => Ok(Outcome::Gone),
+            Err(error) => Err(GatewayError(error.into())),
+        }
+    }
+
+    /// Closes the WebSocket. A client that was not sent `41` before comes back by itself.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the connection may still be open.
+    pub async fn close(&self, connection_id: &str) -> Result<Outcome, GatewayError> {
+        match self.0.delete_connection().connection_id(connection_id).send().await {
+            Ok(_) => Ok(Outcome::Accepted),
+            Err(error) if is_gone(&error, DeleteConnectionError::is_gone_exception) => Ok(Outcome::Gone),
+            Err(error) => Err(GatewayError(error.into())),
+        }
+    }
+}
+
+/// 410 comes with an empty body, which the SDK may fail to parse: the status decides, the error type confirms.
+fn is_gone<E>(error: &SdkError<E>, typed: impl Fn(&E) -> bool) -> bool {
+    error.raw_response().is_some_and(|response| response.status().as_u16() == 410)
+        || error.as_service_error().is_some_and(typed)
+}

@@ -1,0 +1,20 @@
+//! What is decided once: the domain, its events, the protocol, the stores, the gateway, who may do what.
+//!
+//! Functions translate an event of AWS into calls of this crate; nothing here knows about Lambda events except
+//! [`events::Change`], which is made of a stream record, and [`lambda`], which starts a function.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod auth;
+pub mod aws;
+pub mod config;
+pub mod connections;
+mod dynamodb;
+pub mod error;
+pub mod events;
+pub mod gateway;
+pub mod heartbeat;
+pub mod lambda;
+pub mod protocol;
+pub mod users;
+
+pub use error::Error;

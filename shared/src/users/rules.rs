@@ -1,0 +1,162 @@
+//! The rules of a user's fields (design 2.2). Each says what the value must be, in words a form can show.
+
+use std::str::FromStr as _;
+
+use email_address::EmailAddress;
+
+use crate::error::{Error, FieldError};
+
+/// Collects every broken rule of a request, so that a form can mark all its fields at once.
+#[derive(Default)]
+pub struct Check(Vec<FieldError>);
+
+impl Check {
+    /// Notes the outcome of one rule.
+    #[must_use]
+    pub fn field(mut self, field: &str, outcome: Result<(), &'static str>) -> Self {
+        if let Err(message) = outcome {
+            self.0.push(FieldError { field: field.to_owned(), message: message.to_owned() });
+        }
+        self
+    }
+
+    /// # Errors
+    /// [`Error::Validation`] if any rule was broken.
+    pub fn finish(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Validation(self.0)) }
+    }
+}
+
+fn rule(holds: bool, message: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(message) }
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// At least three words, at most 180 characters, nothing invisible.
+pub fn full_name(name: &str) -> Result<(), &'static str> {
+    let sound = name.split_whitespace().count() >= 3 && length(name) <= 180 && !name.chars().any(char::is_control);
+    rule(sound, "must have at least three words and at most 180 characters")
+}
+
+/// ISO 3166 alpha-2, upper case.
+pub fn country_code(code: &str) -> Result<(), &'static str> {
+    let known = rust_iso3166::from_alpha2(code).is_some_and(|country| country.alpha2 == code);
+    rule(known, "must be an ISO 3166 alpha-2 country code such as IR or DE")
+}
+
+/// 1 to 100 characters.
+pub fn country_name(name: &str) -> Result<(), &'static str> {
+    let sound = !name.trim().is_empty() && length(name) <= 100 && !name.chars().any(char::is_control);
+    rule(sound, "must have 1 to 100 characters")
+}
+
+/// E.164: a plus sign, a country code that does not begin with 0, 7 to 15 digits in all.
+pub fn phone(number: &str) -> Result<(), &'static str> {
+    let digits = number.strip_prefix('+').unwrap_or_default();
+    let sound =
+        (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
+    rule(sound, "must be an E.164 number such as +491701234567")
+}
+
+/// A bare address of at most 254 characters.
+pub fn email(address: &str) -> Result<(), &'static str> {
+    // `from_str` also reads `Name <address>`; whoever registers gives the address alone.
+    let bare = EmailAddress::from_str(address).is_ok_and(|parsed| parsed.email() == address);
+    rule(bare && length(address) <= 254, "must be an e-mail address of at most 254 characters")
+}
+
+/// 8 to 128 characters.
+pub fn password(password: &str) -> Result<(), &'static str> {
+    rule((8..=128).contains(&length(password)), "must have 8 to 128 characters")
+}
+
+/// 1 to 500 characters.
+pub fn ban_reason(reason: &str) -> Result<(), &'static str> {
+    rule(!reason.trim().is_empty() && length(reason) <= 500, "must have 1 to 500 characters")
+}
+
+/// An https URL of at most 2,048 characters.
+pub fn photo_url(url: &str) -> Result<(), &'static str> {
+    let https = url
+        .parse::<http::Uri>()
+        .is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty()));
+    rule(https && url.len() <= 2048, "must be an https URL or null")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_name_has_three_words() {
+        assert!(full_name("Sara Ahmadi Rad").is_ok());
+        assert!(full_name(&format!("a b {}", "é".repeat(176))).is_ok());
+        for bad in ["", "Sara", "Sara Ahmadi", "  Sara   Ahmadi  ", &format!("a b {}", "é".repeat(177)), "a b\u{0} c"]
+        {
+            assert!(full_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn country_codes_are_those_of_iso_3166() {
+        assert!(country_code("IR").is_ok() && country_code("DE").is_ok());
+        for bad in ["", "de", "XX", "DEU", "D", "D1"] {
+            assert!(country_code(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn phone_numbers_are_e164() {
+        assert!(phone("+491701234567").is_ok() && phone("+989121234567").is_ok());
+        for bad in [
+            "",
+            "+",
+            "00491701234567",
+            "+0491701234567",
+            "+49 170 1234567",
+            "+4917012345678901",
+            "+12345",
+            "+٤٩١٧٠١٢٣٤",
+        ] {
+            assert!(phone(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_email_is_one_bare_address() {
+        assert!(email("sara@example.com").is_ok() && email("s.a+b@mail.example.co.uk").is_ok());
+        let long = format!("{}@{}.example", "a".repeat(64), "b".repeat(200));
+        for bad in
+            ["", "sara", "sara@", "@example.com", "a b@example.com", "Sara <sara@example.com>", "a@b@c.example", &long]
+        {
+            assert!(email(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_counted_in_characters() {
+        assert!(password(&"é".repeat(8)).is_ok() && password(&"é".repeat(128)).is_ok());
+        assert!(password(&"é".repeat(7)).is_err() && password(&"a".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn photos_are_https() {
+        assert!(photo_url("https://cdn.example.com/a.png?x=1").is_ok());
+        for bad in ["", "http://cdn.example.com/a.png", "https://", "/a.png", "javascript:alert(1)", "ftp://a/b"] {
+            assert!(photo_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_broken_rule_is_reported() {
+        let outcome = Check::default()
+            .field("email", email("x"))
+            .field("phone", phone("+491701234567"))
+            .field("password", password("x"));
+        let Err(Error::Validation(details)) = outcome.finish() else { panic!("expected a validation error") };
+        assert_eq!(details.iter().map(|d| d.field.as_str()).collect::<Vec<_>>(), ["email", "password"]);
+    }
+}

@@ -1,0 +1,369 @@
+//! The users table: every read and write of it, each condition beside the call that relies on it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+use uuid::Uuid;
+
+use super::{PasswordHash, User, iso_millis};
+use crate::{
+    config::{ConfigError, Environment},
+    dynamodb::{Item, condition_failed, failed_conditions, s, transact},
+    error::Error,
+};
+
+/// The partition of index `byCreatedAt` that every profile is in.
+const LIST: &str = "USERS";
+
+/// What a registration brings; the rest of a [`User`] is decided here.
+pub struct NewUser {
+    /// See [`User::full_name`].
+    pub full_name: String,
+    /// See [`User::country_code`].
+    pub country_code: String,
+    /// See [`User::country_name`].
+    pub country_name: String,
+    /// See [`User::phone`].
+    pub phone: String,
+    /// See [`User::email`].
+    pub email: String,
+    /// The password, already hashed.
+    pub password_hash: PasswordHash,
+}
+
+/// Who changes a profile. An owner loses that right with a ban, at once and without a race.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Editor {
+    /// The user.
+    Owner,
+    /// An administrator.
+    Admin,
+}
+
+/// What to change of a profile; `None` leaves a field as it is.
+#[derive(Default)]
+pub struct ProfileChange {
+    /// New name.
+    pub full_name: Option<String>,
+    /// New photo, or `Some(None)` to remove it.
+    pub photo_url: Option<Option<String>>,
+}
+
+/// One page of the list, newest first.
+pub struct Page {
+    /// The users.
+    pub users: Vec<User>,
+    /// Where the next page begins, if there is one. Opaque to clients.
+    pub next: Option<String>,
+}
+
+/// The users table (`USERS_TABLE`).
+#[derive(Clone)]
+pub struct UserStore {
+    client: Client,
+    table: String,
+}
+
+impl UserStore {
+    /// The store of `USERS_TABLE`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without table, region or credentials.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { client: crate::aws::dynamodb(env)?, table: env.required("USERS_TABLE")?.to_owned() })
+    }
+
+    /// Creates a user: profile and e-mail address in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::EmailTaken`] if another account has the address, in any case of its letters.
+    pub async fn register(&self, new: NewUser) -> Result<User, Error> {
+        let user = User {
+            id: Uuid::new_v4(),
+            full_name: new.full_name,
+            country_code: new.country_code,
+            country_name: new.country_name,
+            phone: new.phone,
+            is_banned: false,
+            banned_at: None,
+            ban_reason: None,
+            phone_verified: false,
+            email: new.email,
+            email_verified: false,
+            photo_url: None,
+            created_at: iso_millis(Timestamp::now()),
+            password_hash: new.password_hash,
+        };
+        let profile = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(profile_item(&user)?))
+            .condition_expression("attribute_not_exists(pk)");
+        let address = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(email_key(&user.email)))
+            .item("userId", s(user.id.to_string()))
+            .condition_expression("attribute_not_exists(pk)");
+        let actions = vec![
+            TransactWriteItem::builder().put(built(profile.build())?).build(),
+            TransactWriteItem::builder().put(built(address.build())?).build(),
+        ];
+        match transact(&self.client, actions).await {
+            Ok(()) => Ok(user),
+            // The profile's id is new, so only the address can be there already.
+            Err(error) if failed_conditions(&error).is_some() => Err(Error::EmailTaken),
+            Err(error) => Err(Error::internal("registering a user")(error)),
+        }
+    }
+
+    /// Reads a user, consistently: a ban that was committed before this call is seen.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only; a missing user is `None`.
+    pub async fn get(&self, id: Uuid) -> Result<Option<User>, Error> {
+        self.read(profile_key(id)).await?.map(parse).transpose()
+    }
+
+    /// Finds the account of an e-mail address.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn find_by_email(&self, email: &str) -> Result<Option<User>, Error> {
+        let Some(item) = self.read(email_key(email)).await? else { return Ok(None) };
+        let id = item.get("userId").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
+        match id {
+            Some(id) => self.get(id).await,
+            None => Err(Error::internal("reading an e-mail item")("userId is not a UUID")),
+        }
+    }
+
+    /// Lists users, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a cursor that did not come from [`Page::next`].
+    pub async fn list(&self, limit: i32, cursor: Option<&str>) -> Result<Page, Error> {
+        let start = cursor.map(decode_cursor).transpose()?;
+        let output = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("byCreatedAt")
+            .key_condition_expression("#list = :list")
+            .expression_attribute_names("#list", "list")
+            .expression_attribute_values(":list", s(LIST))
+            .scan_index_forward(false)
+            .limit(limit)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(Error::internal("listing users"))?;
+        let next = output.last_evaluated_key().and_then(encode_cursor);
+        let users = output.items.unwrap_or_default().into_iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Page { users, next })
+    }
+
+    /// Changes name or photo.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::AccountBanned`] if the owner was banned, even a moment ago.
+    pub async fn change_profile(&self, id: Uuid, change: ProfileChange, editor: Editor) -> Result<User, Error> {
+        let mut set = Vec::new();
+        let mut update = self.update(id);
+        if let Some(name) = change.full_name {
+            set.push("fullName = :fullName");
+            update = update.expression_attribute_values(":fullName", s(name));
+        }
+        let remove = match change.photo_url {
+            Some(Some(url)) => {
+                set.push("photoUrl = :photoUrl");
+                update = update.expression_attribute_values(":photoUrl", s(url));
+                ""
+            }
+            Some(None) => "REMOVE photoUrl",
+            None => "",
+        };
+        if set.is_empty() && remove.is_empty() {
+            return self.get(id).await?.ok_or(Error::NotFound);
+        }
+        let set = if set.is_empty() { String::new() } else { format!("SET {} ", set.join(", ")) };
+        let update = update.update_expression(set + remove);
+        let update = match editor {
+            Editor::Admin => update.condition_expression("attribute_exists(pk)"),
+            Editor::Owner => update
+                .condition_expression("attribute_exists(pk) AND isBanned = :false")
+                .expression_attribute_values(":false", AttributeValue::Bool(false)),
+        };
+        match self.apply(id, update).await? {
+            Applied::Now(user) => Ok(user),
+            Applied::Not(Some(_)) => Err(Error::AccountBanned),
+            Applied::Not(None) => Err(Error::NotFound),
+        }
+    }
+
+    /// Bans a user. Banning again changes nothing, not even the time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn ban(&self, id: Uuid, reason: &str) -> Result<User, Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET isBanned = :true, bannedAt = :at, banReason = :reason")
+            .condition_expression("attribute_exists(pk) AND isBanned = :false")
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":at", s(iso_millis(Timestamp::now())))
+            .expression_attribute_values(":reason", s(reason));
+        self.apply(id, update).await?.or_as_it_is()
+    }
+
+    /// Lifts a ban; a user who is not banned stays as is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn unban(&self, id: Uuid) -> Result<User, Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET isBanned = :false REMOVE bannedAt, banReason")
+            .condition_expression("attribute_exists(pk) AND isBanned = :true")
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":false", AttributeValue::Bool(false));
+        self.apply(id, update).await?.or_as_it_is()
+    }
+
+    /// Deletes a user and frees the e-mail address.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delete(&self, id: Uuid) -> Result<(), Error> {
+        let user = self.get(id).await?.ok_or(Error::NotFound)?;
+        let profile = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(profile_key(id)))
+            .condition_expression("attribute_exists(pk)");
+        let address = Delete::builder().table_name(&self.table).set_key(Some(email_key(&user.email)));
+        let actions = vec![
+            TransactWriteItem::builder().delete(built(profile.build())?).build(),
+            TransactWriteItem::builder().delete(built(address.build())?).build(),
+        ];
+        match transact(&self.client, actions).await {
+            Ok(()) => Ok(()),
+            Err(error) if failed_conditions(&error).is_some() => Err(Error::NotFound),
+            Err(error) => Err(Error::internal("deleting a user")(error)),
+        }
+    }
+
+    fn update(&self, id: Uuid) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(profile_key(id)))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    async fn apply(&self, id: Uuid, update: UpdateItemFluentBuilder) -> Result<Applied, Error> {
+        match update.send().await {
+            Ok(output) => parse(output.attributes.unwrap_or_default()).map(Applied::Now),
+            Err(error) => match condition_failed(&error) {
+                Some(Some(item)) => Ok(Applied::Not(Some(parse(item.clone())?))),
+                // No such user; or an older DynamoDB Local, which does not say what it found.
+                Some(None) => Ok(Applied::Not(self.get(id).await?)),
+                None => Err(Error::internal("updating a user")(error)),
+            },
+        }
+    }
+
+    async fn read(&self, key: Item) -> Result<Option<Item>, Error> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
+        Ok(get.send().await.map_err(Error::internal("reading the users table"))?.item)
+    }
+}
+
+/// What a conditional update came to.
+enum Applied {
+    /// It was written; this is the row now.
+    Now(User),
+    /// The condition failed; this is the row, if there is one.
+    Not(Option<User>),
+}
+
+impl Applied {
+    /// For updates that ask for a state: a row already in that state is as good as a written one.
+    fn or_as_it_is(self) -> Result<User, Error> {
+        match self {
+            Self::Now(user) | Self::Not(Some(user)) => Ok(user),
+            Self::Not(None) => Err(Error::NotFound),
+        }
+    }
+}
+
+fn built<T, E: Into<Box<dyn std::error::Error + Send + Sync>>>(action: Result<T, E>) -> Result<T, Error> {
+    action.map_err(Error::internal("building a transaction"))
+}
+
+fn parse(item: Item) -> Result<User, Error> {
+    from_item(item).map_err(Error::internal("reading a user item"))
+}
+
+fn profile_key(id: Uuid) -> Item {
+    HashMap::from([("pk".into(), s(format!("USER#{id}"))), ("sk".into(), s("PROFILE"))])
+}
+
+fn email_key(email: &str) -> Item {
+    HashMap::from([("pk".into(), s(format!("EMAIL#{}", email.to_lowercase()))), ("sk".into(), s("UNIQUE"))])
+}
+
+fn profile_item(user: &User) -> Result<Item, Error> {
+    let mut item: Item = to_item(user).map_err(Error::internal("writing a user item"))?;
+    item.extend(profile_key(user.id));
+    item.insert("list".into(), s(LIST));
+    Ok(item)
+}
+
+/// `<createdAt>|<id>`: all that the index key of a profile is made of.
+fn encode_cursor(key: &Item) -> Option<String> {
+    let created_at = key.get("createdAt")?.as_s().ok()?;
+    let id = key.get("pk")?.as_s().ok()?.strip_prefix("USER#")?;
+    Some(BASE64_URL_SAFE_NO_PAD.encode(format!("{created_at}|{id}")))
+}
+
+fn decode_cursor(cursor: &str) -> Result<Item, Error> {
+    let parts = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let parts = parts.as_deref().and_then(|text| text.split_once('|'));
+    let parts =
+        parts.and_then(|(created_at, id)| Some((created_at.parse::<Timestamp>().ok()?, id.parse::<Uuid>().ok()?)));
+    let (created_at, id) = parts.ok_or_else(|| Error::field("cursor", "must come from a Link header of this list"))?;
+    let mut key = profile_key(id);
+    key.extend([("list".to_owned(), s(LIST)), ("createdAt".to_owned(), s(iso_millis(created_at)))]);
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_way_through_the_client() {
+        let mut key = profile_key(Uuid::new_v4());
+        key.extend([("list".to_owned(), s(LIST)), ("createdAt".to_owned(), s("2025-02-09T18:23:27.396Z"))]);
+        assert_eq!(decode_cursor(&encode_cursor(&key).unwrap()).unwrap(), key);
+    }
+
+    #[test]
+    fn a_foreign_cursor_is_a_validation_error() {
+        for cursor in ["", "x", "!!", &BASE64_URL_SAFE_NO_PAD.encode("yesterday|me")] {
+            assert!(matches!(decode_cursor(cursor), Err(Error::Validation(_))), "{cursor}");
+        }
+    }
+
+    #[test]
+    fn addresses_differ_only_in_more_than_case() {
+        assert_eq!(email_key("Sara@Example.COM"), email_key("sara@example.com"));
+    }
+}

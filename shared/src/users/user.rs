@@ -1,0 +1,127 @@
+//! One user: the row in the table and its public face.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// An argon2id PHC string. Its `Debug` shows nothing, so a hash cannot slip into a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// The attributes of a `USER#<id>`/`PROFILE` item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// Primary key of the user.
+    pub id: Uuid,
+    /// At least three words.
+    pub full_name: String,
+    /// ISO 3166 alpha-2, upper case.
+    pub country_code: String,
+    /// Free text, as the client shows it.
+    pub country_name: String,
+    /// E.164.
+    pub phone: String,
+    /// Whether an administrator disabled the account.
+    #[serde(default)]
+    pub is_banned: bool,
+    /// When, ISO 8601 with milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banned_at: Option<String>,
+    /// Why; for administrators, not part of [`PublicUser`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ban_reason: Option<String>,
+    /// Whether the phone number was confirmed with a code.
+    #[serde(default)]
+    pub phone_verified: bool,
+    /// As typed at registration; unique without regard to case.
+    pub email: String,
+    /// Whether the address was confirmed with a code.
+    #[serde(default)]
+    pub email_verified: bool,
+    /// An https URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photo_url: Option<String>,
+    /// ISO 8601 with milliseconds; sorts as text.
+    pub created_at: String,
+    /// Never leaves the service.
+    pub password_hash: PasswordHash,
+}
+
+/// What everyone may see of a user: REST answers and event payloads. All keys are always present (design 2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicUser {
+    /// UUID.
+    pub id: Uuid,
+    /// At least three words.
+    pub full_name: String,
+    /// ISO 3166 alpha-2.
+    pub country_code: String,
+    /// Free text.
+    pub country_name: String,
+    /// E.164.
+    pub phone: String,
+    /// Whether the account is disabled.
+    pub is_banned: bool,
+    /// ISO 8601 with milliseconds and Z, or null.
+    pub banned_at: Option<String>,
+    /// Whether the phone number is confirmed.
+    pub phone_verified: bool,
+    /// E-mail address.
+    pub email: String,
+    /// Whether the address is confirmed.
+    pub email_verified: bool,
+    /// https URL or null.
+    pub photo_url: Option<String>,
+    /// ISO 8601 with milliseconds and Z.
+    pub created_at: String,
+}
+
+impl From<&User> for PublicUser {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id,
+            full_name: user.full_name.clone(),
+            country_code: user.country_code.clone(),
+            country_name: user.country_name.clone(),
+            phone: user.phone.clone(),
+            is_banned: user.is_banned,
+            banned_at: user.banned_at.clone(),
+            phone_verified: user.phone_verified,
+            email: user.email.clone(),
+            email_verified: user.email_verified,
+            photo_url: user.photo_url.clone(),
+            created_at: user.created_at.clone(),
+        }
+    }
+}
+
+/// `2025-02-09T18:23:27.396Z`: always three decimals, so that text order is time order.
+#[must_use]
+pub fn iso_millis(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_always_have_three_decimals() {
+        assert_eq!(iso_millis(Timestamp::from_millisecond(1_739_125_407_396).unwrap()), "2025-02-09T18:23:27.396Z");
+        assert_eq!(iso_millis(Timestamp::from_second(1_739_125_407).unwrap()), "2025-02-09T18:23:27.000Z");
+    }
+
+    #[test]
+    fn a_hash_does_not_show_in_debug_output() {
+        assert_eq!(format!("{:?}", PasswordHash("$argon2id$secret".into())), "PasswordHash(…)");
+    }
+}

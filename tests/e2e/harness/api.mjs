@@ -1,0 +1,95 @@
+// The REST API as the suites use it: `call` for any request and its raw answer, verbs for what must succeed.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { PATIENCE } from "./deadline.mjs";
+
+/** A registration form nobody else has sent. */
+export function form(changes = {}) {
+  return {
+    fullName: "Sara Ahmadi Rad",
+    countryCode: "IR",
+    countryName: "Iran",
+    phone: "+989121234567",
+    email: `${randomUUID()}@example.com`,
+    password: "a good password",
+    ...changes,
+  };
+}
+
+export class Api {
+  #admin;
+  #token;
+
+  /** `admin` is the administrator's `{ email, password }`. */
+  constructor(base, admin) {
+    this.base = `${base}/api/v1`;
+    this.#admin = admin;
+  }
+
+  /** One request. A string or buffer goes out as it is, anything else as JSON; the answer is never judged here. */
+  async call(method, path, { token, body, headers } = {}) {
+    const raw = body === undefined || typeof body === "string" || Buffer.isBuffer(body);
+    const answer = await fetch(this.base + path, {
+      method,
+      body: raw ? body : JSON.stringify(body),
+      headers: {
+        ...(body !== undefined && { "content-type": "application/json" }),
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      signal: AbortSignal.timeout(PATIENCE * 3),
+    });
+    const text = await answer.text();
+    const json = answer.headers.get("content-type")?.startsWith("application/json");
+    return { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : text };
+  }
+
+  /** A request that must be answered with `status`; its body. */
+  async must(status, method, path, request) {
+    const answer = await this.call(method, path, request);
+    assert.equal(answer.status, status, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  async register(changes) {
+    return (await this.must(201, "POST", "/users/register", { body: form(changes) })).user;
+  }
+
+  login({ email, password }) {
+    return this.call("POST", "/auth/user/login", { body: { email, password } });
+  }
+
+  /** A registered user who has logged in: `{ user, email, password, token }`. */
+  async account() {
+    const { email, password } = form();
+    const user = await this.register({ email, password });
+    const { tokens } = await this.must(200, "POST", "/auth/user/login", { body: { email, password } });
+    return { user, email, password, token: tokens.accessToken };
+  }
+
+  /** The administrator's access token. */
+  admin() {
+    this.#token ??= this.must(200, "POST", "/auth/admin/login", { body: this.#admin });
+    return this.#token.then(({ tokens }) => tokens.accessToken);
+  }
+
+  async #asAdmin(method, path, body) {
+    return this.must(200, method, path, { token: await this.admin(), body });
+  }
+
+  async patch(id, changes) {
+    return (await this.#asAdmin("PATCH", `/users/${id}`, changes)).user;
+  }
+
+  async ban(id) {
+    return (await this.#asAdmin("POST", `/users/${id}/ban`, { reason: "Never pays." })).user;
+  }
+
+  async unban(id) {
+    return (await this.#asAdmin("POST", `/users/${id}/unban`)).user;
+  }
+
+  async remove(id) {
+    return this.#asAdmin("DELETE", `/users/${id}`);
+  }
+}

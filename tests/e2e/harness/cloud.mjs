@@ -1,0 +1,94 @@
+// Starts and stops the program under test, one process per suite, on a port and a stack of its own.
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { Api } from "./api.mjs";
+import { within } from "./deadline.mjs";
+
+/** Known to the suites, so that they can forge tokens with the right key and everything else wrong. */
+export const TOKEN_SECRET = "the e2e suite signs its forgeries with this";
+
+export const ADMIN = { email: "admin@e2e.example", password: "correct horse battery staple" };
+
+const BASE_URL = /http:\/\/(?:127\.0\.0\.1|localhost):(\d+)/;
+
+/** Without the settings of whoever runs the suites: they would change what is tested. */
+function environment() {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("LOCAL_DEV_"));
+  return { ...Object.fromEntries(inherited), TOKEN_SECRET };
+}
+
+export class Cloud {
+  #arguments;
+  #process;
+  /** The end of what the program printed since it was started. */
+  output = "";
+
+  /** Options: `anonymous` ("allow" or "deny"), `origins` (comma-separated), `dataDir`, `extra` (other arguments). */
+  constructor({ anonymous = "allow", origins, dataDir, extra = [] } = {}) {
+    const stack = ["--stack-name", `e2e-${randomUUID()}`];
+    const endpoint = process.env.DYNAMODB_ENDPOINT;
+    this.#arguments = [
+      ["--host", "127.0.0.1"],
+      ["--anonymous", anonymous],
+      ["--admin-email", ADMIN.email],
+      ["--admin-password", ADMIN.password],
+      origins ? ["--origins", origins] : [],
+      // An external database keeps its rows by itself, under the name of the stack.
+      endpoint ? ["--dynamodb-endpoint", endpoint, ...stack] : dataDir ? ["--data-dir", dataDir] : [],
+      extra,
+    ].flat();
+  }
+
+  /** Resolves when the program answers; `port` 0 lets it choose, and a restart gets the same port again. */
+  async start(port = this.port ?? 0) {
+    const program = process.env.CLOUD_BIN;
+    if (!program) throw new Error("CLOUD_BIN must name the program under test; `cargo test` sets it");
+    const child = spawn(program, ["--port", `${port}`, ...this.#arguments], {
+      env: environment(),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#process = child;
+    this.output = "";
+    const killIt = () => child.kill("SIGKILL");
+    process.once("exit", killIt);
+    child.once("exit", () => process.removeListener("exit", killIt));
+    const listening = new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`the program ended with ${code}:\n${this.output}`)));
+      let banner = "";
+      child.stdout.on("data", (chunk) => {
+        banner += chunk;
+        const [, port] = BASE_URL.exec(banner) ?? [];
+        // Only once the line is complete: a port may arrive in two pieces.
+        if (port && banner.includes("\n", BASE_URL.exec(banner).index)) resolve(Number(port));
+      });
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8");
+      stream.on("data", (chunk) => (this.output = (this.output + chunk).slice(-20_000)));
+    }
+    try {
+      this.port = await within(listening, () => `the program printed no base URL:\n${this.output}`, 60_000);
+    } catch (error) {
+      child.kill("SIGKILL");
+      throw error;
+    }
+    this.base = `http://127.0.0.1:${this.port}`;
+    this.api = new Api(this.base, ADMIN);
+    return this;
+  }
+
+  /** Asks it to stop and insists that it does so cleanly. */
+  async stop() {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill("SIGINT");
+    try {
+      const [code, signal] = await within(once(child, "exit"), () => "the program ignored SIGINT");
+      if (code !== 0) throw new Error(`the program ended with ${code ?? signal}:\n${this.output}`);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  }
+}

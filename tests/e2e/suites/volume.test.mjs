@@ -1,0 +1,76 @@
+// Volume: a thousand registrations against fifty sockets. Nothing is missing, doubled, or out of a user's order.
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import { onEveryEdge } from "../harness/stage.mjs";
+
+const SOCKETS = 50;
+const REGISTRATIONS = 1000;
+/** Every so many users also change their name, this often. */
+const RENAMED = 4;
+const RENAMES = 3;
+const AT_ONCE = 16;
+
+/** A thousand passwords are hashed slowly, on purpose, and nearly ninety thousand events are checked. */
+const PATIENCE = 10 * 60_000;
+
+/** Runs `work` for 0 … amount-1, some at once, and returns the results. */
+async function inParallel(amount, work) {
+  const results = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < amount) {
+      const n = next++;
+      results[n] = await work(n);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return results;
+}
+
+/** Registers a user, renames some, and returns the events this must have caused. */
+async function live(api, n) {
+  const user = await api.register({ fullName: `User Number ${n}` });
+  const events = [["users.created", user]];
+  for (let rename = 1; n % RENAMED === 0 && rename <= RENAMES; rename += 1) {
+    events.push(["users.updated", await api.patch(user.id, { fullName: `User Number ${n} ${rename}` })]);
+  }
+  return events;
+}
+
+/** What was heard, by user. */
+function byUser(heard) {
+  const users = new Map();
+  for (const event of heard) {
+    const [, { id }] = event;
+    users.set(id, [...(users.get(id) ?? []), event]);
+  }
+  return users;
+}
+
+/** The users of whom something else was heard than should have been, each as the names heard and the right ones. */
+function wrong(lives, heard) {
+  const users = byUser(heard);
+  const names = (events = []) => events.map(([name, { fullName }]) => `${name} ${fullName}`);
+  return lives
+    .filter((events) => !isDeepStrictEqual(users.get(events[0][1].id), events))
+    .map((events) => ({ heard: names(users.get(events[0][1].id)), right: names(events) }));
+}
+
+onEveryEdge("volume", {}, (claim) => {
+  claim("1,000 registrations reach 50 sockets: none missing, doubled or out of order", async ({ api, join }) => {
+    const listeners = await Promise.all(Array.from({ length: SOCKETS }, () => join()));
+    const lives = await inParallel(REGISTRATIONS, (n) => live(api, n));
+    for (const listener of listeners) await listener.count(lives.flat().length, PATIENCE);
+    // Something delivered twice would be the second time on its way now, before the last of these.
+    lives.push(...(await inParallel(AT_ONCE, (n) => live(api, n))));
+    for (const listener of listeners) await listener.count(lives.flat().length, PATIENCE);
+    const wrongs = listeners.map(({ heard }) => wrong(lives, heard)).filter(({ length }) => length > 0);
+    // Of each faulty socket only the first user: a message of fifty thousand lines helps nobody.
+    const firsts = JSON.stringify(wrongs.map(([first]) => first), null, 2);
+    assert.equal(wrongs.length, 0, `${wrongs.length} of ${SOCKETS} sockets heard something wrong: ${firsts}`);
+    for (const listener of listeners) {
+      assert.equal(listener.heard.length, lives.flat().length);
+      assert.deepEqual([...new Set(listener.life)], ["connect", "users.created", "users.updated"]);
+    }
+  });
+});

@@ -1,0 +1,94 @@
+//! The renames: one after another, or by the clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::future::try_join_all;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::{Failure, ledger::Ledger, rest::Rest};
+
+/// How long after its response a rename may still be on its way. What takes longer counts as missing.
+const HEARD_WITHIN: Duration = Duration::from_secs(15);
+
+/// What comes twice comes late: retries are some hundred milliseconds apart.
+const LISTEN_ON: Duration = Duration::from_millis(500);
+
+/// One run of this command. Names carry its id, so that it can tell its own events from others'.
+pub(crate) struct Run {
+    id: String,
+}
+
+impl Run {
+    /// A run unlike any before.
+    pub(crate) fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { id: format!("{:x}", now.as_micros()) }
+    }
+
+    /// What comes before the number in a name.
+    pub(crate) fn marker(&self) -> String {
+        format!("Load {} ", self.id)
+    }
+
+    /// Registers the users to rename and returns their ids.
+    pub(crate) async fn register(&self, rest: &Rest, users: usize) -> Result<Vec<String>, Failure> {
+        let mut ids = Vec::with_capacity(users);
+        for user in 0..users {
+            let name = format!("{}new", self.marker());
+            ids.push(rest.register(&name, &format!("load-{}-{user}@example.com", self.id)).await?);
+        }
+        Ok(ids)
+    }
+
+    /// Sends each rename when the last socket has heard of the one before. Stops at the first that is not heard by all.
+    pub(crate) async fn one_after_another(
+        &self,
+        mutations: usize,
+        rest: &Rest,
+        users: &[String],
+        ledger: &Ledger,
+    ) -> Result<(), Failure> {
+        for mutation in 0..mutations {
+            self.rename(mutation, rest, users, ledger).await?;
+            if timeout(HEARD_WITHIN, ledger.heard_by_all(mutation + 1)).await.is_err() {
+                return Ok(());
+            }
+        }
+        sleep(LISTEN_ON).await;
+        Ok(())
+    }
+
+    /// Sends so many renames per second, as far as the server keeps up: those of one user wait for each other's
+    /// responses, or their order would not be known.
+    pub(crate) async fn at_rate(
+        &self,
+        rate: f64,
+        mutations: usize,
+        rest: &Rest,
+        users: &[String],
+        ledger: &Ledger,
+    ) -> Result<(), Failure> {
+        let begin = Instant::now();
+        let due = |mutation: usize| begin + Duration::from_secs_f64(mutation as f64 / rate);
+        let renames_of = |user| async move {
+            for mutation in (user..mutations).step_by(users.len()) {
+                sleep_until(due(mutation)).await;
+                self.rename(mutation, rest, users, ledger).await?;
+            }
+            Ok::<_, Failure>(())
+        };
+        try_join_all((0..users.len()).map(renames_of)).await?;
+        if timeout(HEARD_WITHIN, ledger.heard_by_all(mutations)).await.is_ok() {
+            sleep(LISTEN_ON).await;
+        }
+        Ok(())
+    }
+
+    async fn rename(&self, mutation: usize, rest: &Rest, users: &[String], ledger: &Ledger) -> Result<(), Failure> {
+        let name = format!("{}{mutation}", self.marker());
+        ledger.sent(mutation);
+        rest.rename(&users[mutation % users.len()], &name).await?;
+        ledger.answered(mutation);
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! The figures of a run; as JSON they are what `--json` prints.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::{
+    Failure,
+    args::Args,
+    ledger::{Delays, Tally},
+    memory::Resident,
+};
+
+/// All of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    /// Where sockets connected.
+    pub(crate) edge: &'static str,
+    /// Built without optimisation, this command and its server alike: the times mean nothing.
+    pub(crate) debug_build: bool,
+    /// Sockets that were opened.
+    pub(crate) sockets: usize,
+    /// Users that were renamed.
+    pub(crate) users: usize,
+    /// Renames that were asked for.
+    pub(crate) mutations: usize,
+    /// Renames that were sent.
+    pub(crate) sent: usize,
+    /// Renames per second that were asked for; 0 is one after another.
+    pub(crate) rate: f64,
+    /// Seconds until the last socket had joined.
+    pub(crate) connecting_seconds: f64,
+    /// Seconds from the first request to the last delivery.
+    pub(crate) run_seconds: f64,
+    /// From just before the request.
+    pub(crate) milliseconds: Latencies,
+    /// What sockets heard.
+    pub(crate) deliveries: Deliveries,
+    /// Of the server, if its process is known.
+    pub(crate) memory_bytes: Option<Memory>,
+}
+
+/// Until when.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Latencies {
+    /// The response was there.
+    pub(crate) response: Percentiles,
+    /// The first socket had heard of it.
+    pub(crate) first_socket: Percentiles,
+    /// Half of the sockets had heard of it.
+    pub(crate) median_socket: Percentiles,
+    /// All sockets had heard of it.
+    pub(crate) last_socket: Percentiles,
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Percentiles {
+    /// Half took no longer.
+    pub(crate) p50: f64,
+    /// Nine of ten took no longer.
+    pub(crate) p90: f64,
+    /// 99 of 100 took no longer.
+    pub(crate) p99: f64,
+    /// None took longer.
+    pub(crate) max: f64,
+}
+
+/// A delivery is one event at one socket.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Deliveries {
+    /// Over the whole run.
+    pub(crate) per_second: f64,
+    /// There should be.
+    pub(crate) expected: usize,
+    /// There were, each counted once.
+    pub(crate) received: usize,
+    /// Never came, or too late.
+    pub(crate) missing: usize,
+    /// Came again.
+    pub(crate) doubled: usize,
+    /// Came after a newer one of the same user.
+    pub(crate) reordered: usize,
+    /// Why sockets were lost.
+    pub(crate) lost_sockets: Vec<String>,
+}
+
+/// Bytes.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Memory {
+    /// Right after the start, before any request.
+    pub(crate) idle: u64,
+    /// After the users were registered.
+    pub(crate) before_sockets: u64,
+    /// After all sockets had joined.
+    pub(crate) with_sockets: u64,
+    /// What each socket added.
+    pub(crate) per_socket: u64,
+    /// After the run, sockets still open.
+    pub(crate) after_run: u64,
+    /// The most there ever was.
+    pub(crate) peak: u64,
+}
+
+impl Memory {
+    /// From what was read at the four moments.
+    pub(crate) fn of(moments: [Option<Resident>; 4], sockets: usize) -> Option<Self> {
+        let [idle, before, with, after] = moments;
+        let (idle, before, with, after) = (idle?, before?, with?, after?);
+        Some(Self {
+            idle: idle.now,
+            before_sockets: before.now,
+            with_sockets: with.now,
+            per_socket: with.now.saturating_sub(before.now) / sockets as u64,
+            after_run: after.now,
+            peak: after.peak,
+        })
+    }
+}
+
+impl Report {
+    /// Puts it together.
+    pub(crate) fn new(
+        args: &Args,
+        connecting: Duration,
+        tally: &Tally,
+        memory_bytes: Option<Memory>,
+    ) -> Result<Self, Failure> {
+        let run_seconds = tally.span.as_secs_f64();
+        let socket = |rank: usize| percentiles(tally, |delays| delays.sockets.map(|sockets| sockets[rank]));
+        Ok(Self {
+            edge: args.edge.name(),
+            debug_build: cfg!(debug_assertions),
+            sockets: args.sockets,
+            users: args.users,
+            mutations: args.mutations,
+            sent: tally.delays.len(),
+            rate: args.rate,
+            connecting_seconds: connecting.as_secs_f64(),
+            run_seconds,
+            milliseconds: Latencies {
+                response: percentiles(tally, |delays| delays.response)?,
+                first_socket: socket(0)?,
+                median_socket: socket(1)?,
+                last_socket: socket(2)?,
+            },
+            deliveries: Deliveries {
+                per_second: if run_seconds > 0.0 { tally.received as f64 / run_seconds } else { 0.0 },
+                expected: tally.expected,
+                received: tally.received,
+                missing: tally.expected - tally.received,
+                doubled: tally.doubled,
+                reordered: tally.reordered,
+                lost_sockets: tally.lost.clone(),
+            },
+            memory_bytes,
+        })
+    }
+
+    /// Whether everything was heard, once and in order, by sockets that stayed.
+    pub(crate) fn is_clean(&self) -> bool {
+        let Deliveries { missing, doubled, reordered, lost_sockets, .. } = &self.deliveries;
+        *missing == 0 && *doubled == 0 && *reordered == 0 && lost_sockets.is_empty() && self.sent == self.mutations
+    }
+}
+
+fn percentiles(tally: &Tally, of: impl Fn(&Delays) -> Option<Duration>) -> Result<Percentiles, Failure> {
+    let mut histogram = Histogram::<u64>::new(3)?;
+    for delay in tally.delays.iter().filter_map(of) {
+        histogram.record(u64::try_from(delay.as_micros())?)?;
+    }
+    let milliseconds = |micros: u64| micros as f64 / 1000.0;
+    let quantile = |quantile| milliseconds(histogram.value_at_quantile(quantile));
+    Ok(Percentiles { p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), max: milliseconds(histogram.max()) })
+}

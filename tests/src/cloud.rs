@@ -1,0 +1,125 @@
+//! A cloud of one's own, on the embedded DynamoDB or on the one at `DYNAMODB_ENDPOINT`.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use local_dev::{Options, Running};
+use shared::config::Environment;
+use tokio::time::{interval, timeout};
+
+use crate::Rest;
+
+/// What tests sign their own tokens with.
+pub const TOKEN_SECRET: &str = "a secret for tests, 32 characters";
+
+/// A running cloud; [`Cloud::stop`] it at the end of the test.
+pub struct Cloud {
+    running: Running,
+    url: String,
+    stack: String,
+    shared_database: bool,
+}
+
+/// Where it listens, for clients.
+impl AsRef<str> for Cloud {
+    fn as_ref(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Cloud {
+    /// With the defaults: anonymous sockets hear the feed.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// With other options; the port is always a free one.
+    pub async fn with(options: Options) -> Self {
+        let dynamodb_endpoint = std::env::var("DYNAMODB_ENDPOINT").ok();
+        let shared_database = dynamodb_endpoint.is_some();
+        let stack = format!("test-{}", uuid::Uuid::new_v4().simple());
+        let options = Options {
+            port: 0,
+            dynamodb_endpoint,
+            stack_name: stack.clone(),
+            token_secret: Some(TOKEN_SECRET.to_owned()),
+            ..options
+        };
+        let running = local_dev::start(options).await.expect("the cloud starts");
+        Self { url: running.url(), running, stack, shared_database }
+    }
+
+    /// The running program.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether it runs on the DynamoDB at `DYNAMODB_ENDPOINT`.
+    pub fn has_shared_database(&self) -> bool {
+        self.shared_database
+    }
+
+    /// A REST client without a token.
+    pub fn rest(&self) -> Rest {
+        Rest::new(&self.url)
+    }
+
+    /// A REST client with the administrator's token.
+    pub async fn admin(&self) -> Rest {
+        self.rest().login_admin().await
+    }
+
+    /// The connections the connections table knows.
+    pub async fn connection_ids(&self) -> Vec<String> {
+        self.sort_keys_of("CONNECTION#", "connectionId").await
+    }
+
+    /// The connection of every membership in any room.
+    pub async fn room_members(&self) -> Vec<String> {
+        self.sort_keys_of("ROOM#", "sk").await
+    }
+
+    /// Waits until something holds that no message tells of.
+    pub async fn until(&self, mut holds: impl AsyncFnMut() -> bool) {
+        let wait = async {
+            let mut look = interval(Duration::from_millis(20));
+            while !holds().await {
+                look.tick().await;
+            }
+        };
+        timeout(Duration::from_secs(20), wait).await.expect("it holds in time");
+    }
+
+    /// Ends the cloud and removes what it left in a shared DynamoDB.
+    pub async fn stop(self) {
+        if self.shared_database {
+            self.running.stop_and_drop_tables().await;
+        } else {
+            self.running.stop().await;
+        }
+    }
+
+    async fn sort_keys_of(&self, prefix: &str, attribute: &str) -> Vec<String> {
+        let items = self.database().scan().table_name(format!("{}-ConnectionsTable", self.stack)).consistent_read(true);
+        let items = items.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.expect("a scan");
+        let text = |value: &AttributeValue| value.as_s().unwrap().clone();
+        let wanted = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with(prefix));
+        wanted.map(|item| text(&item[attribute])).collect()
+    }
+
+    fn database(&self) -> Client {
+        let variables = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.running.dynamodb_endpoint()),
+        ];
+        let env = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        shared::aws::dynamodb(&Environment::from_iter(env)).unwrap()
+    }
+}

@@ -1,0 +1,15 @@
+//! What the behaviour suites share: a cloud per test, a REST client, a Socket.IO client that speaks the wire itself.
+//!
+//! The official client has its own suite in `e2e/`; here frames are looked at one by one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cloud;
+pub mod fuzz;
+mod process;
+mod rest;
+mod socket;
+
+pub use cloud::{Cloud, TOKEN_SECRET};
+pub use process::Process;
+pub use rest::{Answer, Rest};
+pub use socket::{Edge, Socket};

@@ -1,0 +1,159 @@
+//! A Socket.IO client that shows every frame.
+
+use std::time::Duration;
+
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
+use shared::protocol::{Frame, Packet, PacketData};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message, client::IntoClientRequest as _},
+};
+
+/// Far beyond what anything here takes; reaching it means the thing does not happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A way into the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// socketioxide at `/socket.io/`.
+    SocketIo,
+    /// The API Gateway emulation at `/dev`.
+    Gateway,
+}
+
+impl Edge {
+    /// Every edge; behaviour suites run over all of them.
+    pub const ALL: [Self; 2] = [Self::SocketIo, Self::Gateway];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::SocketIo => "/socket.io/?EIO=4&transport=websocket",
+            Self::Gateway => "/dev?EIO=4&transport=websocket",
+        }
+    }
+}
+
+/// A WebSocket that answers pings and hands out everything else.
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    /// Opens a WebSocket, with an `Origin` or without, and reads the open packet. A refusal is its HTTP status.
+    pub async fn open(server: &impl AsRef<str>, edge: Edge, origin: Option<&str>) -> Result<Self, u16> {
+        let mut socket = Self::dial(server, edge, origin).await?;
+        let open = socket.frame().await.unwrap_or_else(|| panic!("{edge:?}: closed before the open packet"));
+        assert!(open.starts_with('0'), "{edge:?}: {open}");
+        Ok(socket)
+    }
+
+    /// Opens a WebSocket and reads nothing yet.
+    pub async fn dial(server: &impl AsRef<str>, edge: Edge, origin: Option<&str>) -> Result<Self, u16> {
+        let url = server.as_ref().replacen("http", "ws", 1) + edge.path();
+        let mut request = url.into_client_request().unwrap();
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+        }
+        let stream = match connect_async(request).await {
+            Ok((stream, _)) => stream,
+            Err(Error::Http(response)) => return Err(response.status().as_u16()),
+            Err(error) => panic!("{edge:?}: {error}"),
+        };
+        Ok(Self(stream))
+    }
+
+    /// Opens a WebSocket and sends CONNECT with these `auth` data; the answer is the next frame.
+    pub async fn connecting(server: &impl AsRef<str>, edge: Edge, auth: Option<Value>) -> Self {
+        let mut socket = Self::open(server, edge, None).await.unwrap();
+        socket.send_connect(auth).await;
+        socket
+    }
+
+    /// Sends CONNECT for `/users`.
+    pub async fn send_connect(&mut self, auth: Option<Value>) {
+        let auth = auth.map(|auth| auth.as_object().unwrap().clone());
+        self.send(&Packet::new("/users", PacketData::Connect(auth)).to_frame()).await;
+    }
+
+    /// A socket on `/users`, connected with this token or with none.
+    pub async fn connected(server: &impl AsRef<str>, edge: Edge, token: Option<&str>) -> Self {
+        let auth = token.map(|token| serde_json::json!({ "token": token }));
+        let mut socket = Self::connecting(server, edge, auth).await;
+        let answer = socket.frame().await;
+        assert!(answer.as_deref().is_some_and(|frame| frame.starts_with("40/users,")), "{edge:?}: {answer:?}");
+        socket
+    }
+
+    /// Sends a text frame.
+    pub async fn send(&mut self, frame: &str) {
+        // A server that closes meanwhile is seen by the next read.
+        let _ = self.0.send(Message::text(frame)).await;
+    }
+
+    /// The next text frame that is not a ping, or `None` when the connection has ended.
+    pub async fn frame(&mut self) -> Option<String> {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("a frame in time") {
+                Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3").await,
+                // socketioxide announces its close like this; clients ignore it on a WebSocket.
+                Some(Ok(Message::Text(text))) if text.as_str() == "1" => {}
+                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Reads until the connection ends, and returns the close code.
+    pub async fn close_code(&mut self) -> u16 {
+        loop {
+            if let Err(code) = self.raw_frame().await {
+                return code;
+            }
+        }
+    }
+
+    /// Sends any WebSocket message.
+    pub async fn send_raw(&mut self, message: Message) {
+        let _ = self.0.send(message).await;
+    }
+
+    /// The next text frame as it comes, pings included, or the close code: 1005 if the server gave none, 1006 if it
+    /// went without a word.
+    pub async fn raw_frame(&mut self) -> Result<String, u16> {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("a frame in time") {
+                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
+                Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
+                Some(Err(_)) | None => return Err(1006),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Every event until the connection ends.
+    pub async fn drain(&mut self) -> Vec<String> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.frame().await {
+            frames.push(frame);
+        }
+        frames
+    }
+
+    /// The next event: its name and its one argument.
+    #[track_caller]
+    pub fn event(&mut self) -> impl Future<Output = (String, Value)> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let frame = self.frame().await.unwrap_or_else(|| panic!("{caller}: closed instead of an event"));
+            let packet = match Frame::decode(&frame) {
+                Ok(Frame::Message(packet)) => Packet::decode(&packet).unwrap(),
+                other => panic!("{caller}: {other:?}"),
+            };
+            let PacketData::Event { id: None, args } = packet.data else { panic!("{caller}: {frame}") };
+            let [name, argument] = args.as_slice() else { panic!("{caller}: not exactly one argument: {frame}") };
+            assert_eq!(packet.namespace, "/users", "{caller}");
+            (name.as_str().unwrap().to_owned(), argument.clone())
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Bans and deletes: told, thrown out, kept out. And never a way around them.
+
+use futures::future::join;
+use serde_json::{Value, json};
+use tests::{Cloud, Edge, Socket};
+
+fn path(user: &Value, action: &str) -> String {
+    format!("/users/{}{action}", user["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_banned_user_is_told_then_disconnected_then_closed_on_every_socket() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        let user = cloud.rest().register().await;
+        let token = cloud.rest().login(&user).await;
+        let mut sockets = Vec::new();
+        for _ in 0..3 {
+            sockets.push(Socket::connected(&cloud, edge, Some(token.token())).await);
+        }
+        let ban = admin.post(&path(&user, "/ban"), json!({"reason": "fraud"})).await.expect(200);
+        for socket in &mut sockets {
+            let expected = json!({
+                "kind": "banned", "message": "Your account has been disabled by an administrator.", "at": ban["user"]["bannedAt"],
+            });
+            assert_eq!(socket.event().await, ("account.banned".to_owned(), expected), "{edge:?}");
+            assert_eq!(socket.frame().await.as_deref(), Some("41/users,"), "{edge:?}");
+            assert_eq!(socket.frame().await, None, "{edge:?}: the connection is closed");
+        }
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_banned_user_is_kept_out_until_the_ban_is_lifted() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        let user = cloud.rest().register().await;
+        let rest = cloud.rest().login(&user).await;
+        let auth = || Some(json!({"token": rest.token()}));
+        admin.post(&path(&user, "/ban"), json!({"reason": "fraud"})).await.expect(200);
+
+        let mut refused = Socket::connecting(&cloud, edge, auth()).await;
+        assert_eq!(refused.frame().await.as_deref(), Some(r#"44/users,{"message":"ACCOUNT_BANNED"}"#), "{edge:?}");
+        let credentials = json!({"email": user["email"], "password": "correct horse"});
+        cloud.rest().post("/auth/user/login", credentials).await.is_refused(403, "ACCOUNT_BANNED");
+        let guess = json!({"email": user["email"], "password": "wrong horse"});
+        cloud.rest().post("/auth/user/login", guess).await.is_refused(401, "WRONG_CREDENTIALS");
+        rest.get("/auth/me").await.is_refused(403, "ACCOUNT_BANNED");
+        rest.get(&path(&user, "")).await.is_refused(403, "ACCOUNT_BANNED");
+        rest.patch(&path(&user, ""), json!({"fullName": "Sara Ahmadi Nik"})).await.is_refused(403, "ACCOUNT_BANNED");
+
+        admin.post(&path(&user, "/unban"), json!({})).await.expect(200);
+        Socket::connected(&cloud, edge, Some(rest.token())).await;
+        rest.get("/auth/me").await.expect(200);
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn banning_twice_keeps_the_first_time_and_tells_nobody_again() {
+    let cloud = Cloud::start().await;
+    let admin = cloud.admin().await;
+    let mut feed = Socket::connected(&cloud, Edge::SocketIo, None).await;
+    let user = cloud.rest().register().await;
+    assert_eq!(feed.event().await.0, "users.created");
+    let first = admin.post(&path(&user, "/ban"), json!({"reason": "fraud"})).await.expect(200);
+    let second = admin.post(&path(&user, "/ban"), json!({"reason": "again"})).await.expect(200);
+    assert_eq!(first, second);
+    let unbanned = admin.post(&path(&user, "/unban"), json!({})).await.expect(200);
+    assert_eq!(feed.event().await.1, first["user"]);
+    assert_eq!(feed.event().await.1, unbanned["user"]);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_told_so_and_is_nobody_afterwards() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let user = cloud.rest().register().await;
+        let rest = cloud.rest().login(&user).await;
+        let mut socket = Socket::connected(&cloud, edge, Some(rest.token())).await;
+        cloud.admin().await.delete(&path(&user, "")).await.expect(200);
+        let (name, payload) = socket.event().await;
+        assert_eq!((name.as_str(), &payload["kind"]), ("account.banned", &json!("deleted")), "{edge:?}");
+        let keys: Vec<_> = payload.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["kind", "message", "at"]);
+        assert_eq!(socket.frame().await.as_deref(), Some("41/users,"), "{edge:?}");
+        assert_eq!(socket.frame().await, None, "{edge:?}");
+        let mut refused = Socket::connecting(&cloud, edge, Some(json!({"token": rest.token()}))).await;
+        assert_eq!(refused.frame().await.as_deref(), Some(r#"44/users,{"message":"UNAUTHENTICATED"}"#), "{edge:?}");
+        rest.get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
+        cloud.stop().await;
+    }
+}
+
+/// Design rule 3. A banned socket survives a race if CONNECT read the status before the ban and joined after the kick.
+#[tokio::test]
+async fn no_banned_socket_survives_a_race_of_ban_and_connect() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        let user = cloud.rest().register().await;
+        let token = cloud.rest().login(&user).await;
+        let (mut kicked, mut refused) = (0, 0);
+        for round in 0..300 {
+            let mut socket = Socket::open(&cloud, edge, None).await.unwrap();
+            let connect = socket.send_connect(Some(json!({"token": token.token()})));
+            let ban_path = path(&user, "/ban");
+            let ban = async {
+                // Every second time the ban has a head start.
+                if round % 2 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                admin.post(&ban_path, json!({"reason": "race"})).await.expect(200)
+            };
+            join(connect, ban).await;
+            // Whatever happened first, this ends with a refusal or with the end of the connection.
+            loop {
+                match socket.frame().await {
+                    Some(frame) if frame.contains("ACCOUNT_BANNED") => {
+                        refused += 1;
+                        break;
+                    }
+                    Some(frame) if frame.starts_with("44") => panic!("{edge:?}: {frame}"),
+                    Some(_) => {}
+                    None => {
+                        kicked += 1;
+                        break;
+                    }
+                }
+            }
+            admin.post(&path(&user, "/unban"), json!({})).await.expect(200);
+        }
+        assert_eq!(kicked + refused, 300, "{edge:?}");
+        cloud.stop().await;
+    }
+}

@@ -1,0 +1,238 @@
+//! The gateway edge, as API Gateway is: its gate, its limits, its error frames. Rows of the table in local-dev/README.md.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use local_dev::{Fault, Limits, Often, Options};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tests::{Cloud, Edge, Socket};
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    },
+};
+
+async fn connected(cloud: &Cloud) -> Socket {
+    Socket::connected(cloud, Edge::Gateway, None).await
+}
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Options {
+    let mut options = Options::default();
+    change(&mut options.limits);
+    options
+}
+
+#[tokio::test]
+async fn the_connect_function_decides_before_the_101() {
+    let cloud = Cloud::start().await;
+    assert_eq!(Socket::open(&cloud, Edge::Gateway, Some("https://evil.example")).await.err(), Some(403));
+    cloud.running().faults().set([Fault::Fail("connect".into(), Often::Next(1))]);
+    assert_eq!(Socket::open(&cloud, Edge::Gateway, None).await.err(), Some(502));
+    assert_eq!(cloud.connection_ids().await, Vec::<String>::new());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_websocket_handshake_of_the_stage_is_refused() {
+    let cloud = Cloud::start().await;
+    for (path, status) in [("/dev", StatusCode::UPGRADE_REQUIRED), ("/dev/hello", StatusCode::FORBIDDEN)] {
+        let answer = Client::new().get(format!("{}{path}", cloud.url())).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn the_open_packet_announces_the_heartbeat_of_the_functions() {
+    let cloud = Cloud::start().await;
+    let mut socket = Socket::dial(&cloud, Edge::Gateway, None).await.unwrap();
+    let open = socket.raw_frame().await.unwrap();
+    let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
+    assert_eq!(open["pingInterval"], 480_000);
+    assert_eq!((&open["upgrades"], &open["maxPayload"]), (&json!([]), &json!(131_072)));
+    assert!(open["pingTimeout"].as_u64().unwrap() >= 120_000 && open["sid"].is_string());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_with_1001() {
+    let cloud = Cloud::with(limits(|limits| limits.idle = Duration::from_millis(700))).await;
+    let mut socket = connected(&cloud).await;
+    assert_eq!(socket.close_code().await, 1001);
+    cloud.until(async || cloud.connection_ids().await.is_empty()).await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_its_lifetime_however_busy() {
+    let cloud = Cloud::with(limits(|limits| limits.lifetime = Duration::from_millis(1500))).await;
+    let mut socket = connected(&cloud).await;
+    let mut answers = 0;
+    loop {
+        socket.send("40/nope,").await;
+        match socket.raw_frame().await {
+            Ok(frame) => assert!(frame.starts_with("44/nope")),
+            Err(code) => {
+                assert_eq!(code, 1001);
+                break;
+            }
+        }
+        answers += 1;
+    }
+    assert!(answers > 10, "it was busy until the end");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_binary_frame_is_closed_with_1003() {
+    let cloud = Cloud::start().await;
+    let mut socket = connected(&cloud).await;
+    socket.send_raw(Message::binary(vec![1, 2, 3])).await;
+    assert_eq!(socket.close_code().await, 1003);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_frame_over_32_kb_is_closed_with_1009_and_one_below_is_not() {
+    let cloud = Cloud::start().await;
+    let mut socket = connected(&cloud).await;
+    socket.send(&format!(r#"42/users,["x","{}"]"#, "y".repeat(32 * 1024 - 20))).await;
+    socket.send("40/nope,").await;
+    assert_eq!(socket.frame().await.as_deref(), Some(r#"44/nope,{"message":"Invalid namespace"}"#));
+    socket.send(&format!(r#"42/users,["x","{}"]"#, "y".repeat(40 * 1024))).await;
+    assert_eq!(socket.close_code().await, 1009);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_over_128_kb_is_closed_with_1009_though_its_frames_are_small() {
+    let cloud = Cloud::start().await;
+    let mut socket = connected(&cloud).await;
+    for n in 0..6 {
+        let kind = if n == 0 { Data::Text } else { Data::Continue };
+        let frame = Frame::message(vec![b'4'; 30 * 1024], OpCode::Data(kind), n == 5);
+        socket.send_raw(Message::Frame(frame)).await;
+    }
+    assert_eq!(socket.close_code().await, 1009);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_failing_function_shows_as_an_error_frame() {
+    let cloud = Cloud::start().await;
+    let mut socket = connected(&cloud).await;
+    cloud.running().faults().set([Fault::Fail("message".into(), Often::Next(1))]);
+    socket.send("40/nope,").await;
+    let frame: Value = serde_json::from_str(&socket.frame().await.unwrap()).unwrap();
+    assert_eq!(frame["message"], "Internal server error");
+    assert!(frame["connectionId"].is_string() && frame["requestId"].is_string());
+    socket.send("40/nope,").await;
+    assert!(socket.frame().await.unwrap().starts_with("44/nope"), "the connection stays open");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_that_takes_too_long_shows_as_an_error_frame() {
+    let cloud = Cloud::with(limits(|limits| limits.integration = Duration::from_millis(300))).await;
+    let mut socket = connected(&cloud).await;
+    cloud.running().faults().set([Fault::Slow("message".into(), Duration::from_secs(5))]);
+    socket.send("40/nope,").await;
+    let frame: Value = serde_json::from_str(&socket.frame().await.unwrap()).unwrap();
+    assert_eq!(frame["message"], "Endpoint request timed out");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn messages_of_one_connection_are_handled_at_the_same_time() {
+    let cloud = Cloud::start().await;
+    let mut socket = connected(&cloud).await;
+    cloud.running().faults().set([Fault::Slow("message".into(), Duration::from_millis(400))]);
+    let started = std::time::Instant::now();
+    for n in 0..10 {
+        socket.send(&format!("40/nope{n},")).await;
+    }
+    for _ in 0..10 {
+        assert!(socket.frame().await.unwrap().starts_with("44/nope"));
+    }
+    assert!(started.elapsed() < Duration::from_secs(3), "one after another they would take four seconds");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_socket_that_does_not_read_is_throttled_and_delays_nobody() {
+    let cloud = Cloud::start().await;
+    let _slow = connected(&cloud).await;
+    let slow_id = cloud.connection_ids().await.remove(0);
+    let url = format!("{}/dev/@connections/{}", cloud.url(), slow_id.replace('=', "%3D"));
+    let client = Client::new();
+    let mut throttled = false;
+    // Until the buffers between here and there are full.
+    for _ in 0..4000 {
+        let status = client.post(&url).body(format!("6{}", "x".repeat(60_000))).send().await.unwrap().status();
+        if status == 429 {
+            throttled = true;
+            break;
+        }
+        assert_eq!(status, 200);
+    }
+    assert!(throttled);
+    let (mut first, mut second) = (connected(&cloud).await, connected(&cloud).await);
+    let user = cloud.rest().register().await;
+    for socket in [&mut first, &mut second] {
+        assert_eq!(socket.event().await, ("users.created".into(), user.clone()));
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn five_hundred_clients_at_once_all_finish_their_handshake() {
+    let cloud = Cloud::start().await;
+    // DynamoDB Local takes longer than our time-out when that many come at the same moment; this is no test of it.
+    let clients = if cloud.has_shared_database() { 40 } else { 500 };
+    let mut sockets = join_all((0..clients).map(|_| connected(&cloud))).await;
+    let user = cloud.rest().register().await;
+    for event in join_all(sockets.iter_mut().map(Socket::event)).await {
+        assert_eq!(event, ("users.created".into(), user.clone()));
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn with_410_for_the_first_300_ms_every_client_still_connects() {
+    let cloud =
+        Cloud::with(Options { faults: vec![Fault::Gone(Duration::from_millis(300))], ..Options::default() }).await;
+    join_all((0..40).map(|_| connected(&cloud))).await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_dies_before_the_open_packet_delays_no_other_and_leaves_no_rows() {
+    let cloud = Cloud::start().await;
+    for edge in Edge::ALL {
+        // Gone while `$connect` is being asked.
+        cloud.running().faults().set([Fault::Slow("connect".into(), Duration::from_millis(200))]);
+        let dying = (0..20).map(|_| tokio::time::timeout(Duration::from_millis(50), Socket::dial(&cloud, edge, None)));
+        assert!(join_all(dying).await.iter().all(Result::is_err), "{edge:?}");
+        cloud.running().faults().set([]);
+        let started = std::time::Instant::now();
+        drop(join_all((0..20).map(|_| Socket::connected(&cloud, edge, None))).await);
+        assert!(started.elapsed() < Duration::from_secs(2), "{edge:?}");
+        cloud.until(async || cloud.connection_ids().await.is_empty()).await;
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_stage_that_does_not_exist_is_forbidden() {
+    let cloud = Cloud::start().await;
+    let answer = Client::new().post(format!("{}/prod/@connections/QQFxqeZfIAMCKRA%3D", cloud.url())).body("6").send();
+    let answer = answer.await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["x-amzn-errortype"]),
+        (403, &"ForbiddenException".parse().unwrap())
+    );
+    cloud.stop().await;
+}

@@ -1,0 +1,103 @@
+//! The heartbeat: pings in their minute, and who is swept.
+
+use jiff::{Timestamp, ToSpan as _};
+use local_dev::{Fault, Often};
+use tests::{Cloud, Edge, Socket};
+
+/// Eight minutes: every slot's turn comes once. Pongs are noted at the real time, so made-up minutes must not make them
+/// look late; backwards, none comes after a ping.
+async fn a_round(cloud: &Cloud, from: Timestamp) {
+    for minute in (0..8).rev() {
+        cloud.running().tick(from + (minute * 60).seconds()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_connection_is_pinged_once_in_a_round() {
+    let cloud = Cloud::start().await;
+    let mut sockets = Vec::new();
+    for _ in 0..5 {
+        sockets.push(Socket::connected(&cloud, Edge::Gateway, None).await);
+    }
+    a_round(&cloud, Timestamp::now() + 40.seconds()).await;
+    let marker = cloud.rest().register().await;
+    for socket in &mut sockets {
+        assert_eq!(socket.raw_frame().await.as_deref(), Ok("2"));
+        socket.send("3").await;
+        assert_eq!(socket.event().await.1, marker, "a second ping would have come first");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_answer_a_ping_is_closed() {
+    let cloud = Cloud::start().await;
+    let mut silent = Socket::connected(&cloud, Edge::Gateway, None).await;
+    let start = Timestamp::now() + 40.seconds();
+    a_round(&cloud, start).await;
+    assert_eq!(silent.raw_frame().await.as_deref(), Ok("2"));
+    cloud.running().tick(start + 10.minutes()).await.unwrap();
+    assert_eq!(silent.close_code().await, 1000);
+    assert_eq!(cloud.connection_ids().await, Vec::<String>::new());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn who_never_sends_connect_is_closed_after_45_seconds() {
+    let cloud = Cloud::start().await;
+    let mut mute = Socket::open(&cloud, Edge::Gateway, None).await.unwrap();
+    let mut joined = Socket::connected(&cloud, Edge::Gateway, None).await;
+    cloud.running().tick(Timestamp::now() + 44.seconds()).await.unwrap();
+    mute.send("40/nope,").await;
+    assert!(mute.frame().await.unwrap().starts_with("44/nope"), "not yet");
+    cloud.running().tick(Timestamp::now() + 50.seconds()).await.unwrap();
+    assert_eq!(mute.frame().await, None);
+    let user = cloud.rest().register().await;
+    assert_eq!(joined.event().await.1, user);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_socket_whose_token_expired_is_closed_without_41() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let user = cloud.rest().register().await;
+        let token = cloud.rest().login(&user).await;
+        let mut socket = Socket::connected(&cloud, edge, Some(token.token())).await;
+        cloud.running().tick(Timestamp::now() + 16.minutes()).await.unwrap();
+        // `41` would make the client stay away; like this it comes back with a fresh token.
+        assert_eq!(socket.frame().await, None, "{edge:?}");
+        assert_eq!(cloud.connection_ids().await, Vec::<String>::new(), "{edge:?}");
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn rows_of_the_dead_are_gone_after_a_round_though_disconnect_was_dropped() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        cloud.running().faults().set([Fault::DropDisconnect]);
+        let mut alive = Socket::connected(&cloud, edge, None).await;
+        for _ in 0..3 {
+            drop(Socket::connected(&cloud, edge, None).await);
+        }
+        assert_eq!(cloud.connection_ids().await.len(), 4, "{edge:?}");
+        a_round(&cloud, Timestamp::now() + 40.seconds()).await;
+        assert_eq!(cloud.connection_ids().await.len(), 1, "{edge:?}");
+        assert_eq!(cloud.room_members().await.len(), 1, "{edge:?}");
+        let user = cloud.rest().register().await;
+        assert_eq!(alive.event().await.1, user, "{edge:?}");
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_fails_is_made_up_for_by_the_next() {
+    let cloud = Cloud::start().await;
+    let mut socket = Socket::connected(&cloud, Edge::Gateway, None).await;
+    cloud.running().faults().set([Fault::Fail("heartbeat".into(), Often::Next(1))]);
+    assert!(cloud.running().tick(Timestamp::now() + 40.seconds()).await.is_err());
+    a_round(&cloud, Timestamp::now() + 100.seconds()).await;
+    assert_eq!(socket.raw_frame().await.as_deref(), Ok("2"));
+    cloud.stop().await;
+}

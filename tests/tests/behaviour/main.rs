@@ -1,0 +1,14 @@
+//! The behaviour of the whole, over every edge and on the DynamoDB at `DYNAMODB_ENDPOINT` or the embedded one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bans;
+mod delivery;
+mod gateway;
+mod handshakes;
+mod heartbeat;
+mod management;
+mod program;
+mod registration;
+mod rest;
+mod tokens;
+mod users;

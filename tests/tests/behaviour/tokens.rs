@@ -1,0 +1,81 @@
+//! Tokens: what is believed, over REST and over sockets.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jiff::{Timestamp, ToSpan as _};
+use serde_json::json;
+use shared::{
+    auth::{Role, Tokens},
+    config::Environment,
+};
+use tests::{Cloud, Edge, Socket, TOKEN_SECRET};
+
+fn tokens(secret: &str) -> Tokens {
+    Tokens::from_env(&Environment::from_iter([("TOKEN_SECRET".to_owned(), secret.to_owned())])).unwrap()
+}
+
+fn forgeries(genuine: &str) -> Vec<String> {
+    let mut parts = genuine.split('.');
+    let (_, claims, signature) = (parts.next(), parts.next().unwrap(), parts.next().unwrap());
+    let none = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
+    let past = Timestamp::now() - 901.seconds();
+    vec![
+        String::new(),
+        "garbage".to_owned(),
+        "a.b.c".to_owned(),
+        format!("{none}.{claims}."),
+        format!("{none}.{claims}.{signature}"),
+        format!("{}x", genuine),
+        tokens("not the secret of this server, sorry").issue("admin", Role::Admin).unwrap(),
+        tokens(TOKEN_SECRET).issue_at("admin", Role::Admin, past).unwrap(),
+        tokens(TOKEN_SECRET).issue("not-a-uuid", Role::User).unwrap(),
+        tokens(TOKEN_SECRET).issue(uuid::Uuid::new_v4(), Role::User).unwrap(),
+    ]
+}
+
+#[tokio::test]
+async fn forged_expired_and_orphaned_tokens_are_refused_everywhere() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        for token in forgeries(admin.token()) {
+            let mut socket = Socket::connecting(&cloud, edge, Some(json!({ "token": token }))).await;
+            let refusal = socket.frame().await;
+            assert_eq!(refusal.as_deref(), Some(r#"44/users,{"message":"UNAUTHENTICATED"}"#), "{edge:?} {token}");
+            cloud.rest().with_token(&token).get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
+        }
+        cloud.rest().get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn logins_answer_with_a_token_that_works() {
+    let cloud = Cloud::start().await;
+    let user = cloud.rest().register().await;
+    let credentials = json!({"email": user["email"].as_str().unwrap().to_uppercase(), "password": "correct horse"});
+    let login = cloud.rest().post("/auth/user/login", credentials).await.expect(200);
+    assert_eq!(login["user"], user);
+    assert_eq!((&login["ok"], &login["tokens"]["expiresIn"]), (&json!(true), &json!(900)));
+    let token = login["tokens"]["accessToken"].as_str().unwrap();
+    assert_eq!(cloud.rest().with_token(token).get("/auth/me").await.expect(200)["user"], user);
+
+    let admin = cloud.admin().await.get("/auth/me").await.expect(200);
+    assert_eq!(admin, json!({"ok": true, "user": {"id": "admin", "email": "admin@example.com", "role": "admin"}}));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_do_not_say_which_part_is_wrong() {
+    let cloud = Cloud::start().await;
+    let user = cloud.rest().register().await;
+    for (path, email) in [
+        ("/auth/user/login", user["email"].as_str().unwrap()),
+        ("/auth/user/login", "nobody@example.com"),
+        ("/auth/admin/login", "admin@example.com"),
+        ("/auth/admin/login", "nobody@example.com"),
+    ] {
+        let answer = cloud.rest().post(path, json!({"email": email, "password": "wrong horse"})).await;
+        answer.is_refused(401, "WRONG_CREDENTIALS");
+    }
+    cloud.stop().await;
+}

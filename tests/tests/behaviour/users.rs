@@ -1,0 +1,147 @@
+//! Users and the events of their changes, over every edge.
+
+use serde_json::{Value, json};
+use tests::{Cloud, Edge, Socket};
+
+fn path(user: &Value) -> String {
+    format!("/users/{}", user["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn every_change_reaches_the_feed_once_and_in_order() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let user = cloud.rest().register().await;
+        let mut expected = vec![("users.created", user.clone())];
+        for body in [
+            json!({"fullName": "Sara Ahmadi Nik"}),
+            json!({"photoUrl": "https://cdn.example.com/sara.png"}),
+            json!({"fullName": "Sara Nik Ahmadi", "photoUrl": null}),
+        ] {
+            let answer = admin.patch(&path(&user), body).await.expect(200);
+            assert_eq!(answer["ok"], true);
+            expected.push(("users.updated", answer["user"].clone()));
+        }
+        let ban = admin.post(&(path(&user) + "/ban"), json!({"reason": "fraud"})).await.expect(200);
+        assert!(ban["user"]["isBanned"] == true && ban["user"]["bannedAt"].as_str().unwrap().ends_with('Z'));
+        expected.push(("users.updated", ban["user"].clone()));
+        let unban = admin.post(&(path(&user) + "/unban"), json!({})).await.expect(200);
+        assert!(unban["user"]["isBanned"] == false && unban["user"]["bannedAt"].is_null());
+        expected.push(("users.updated", unban["user"].clone()));
+        assert_eq!(admin.delete(&path(&user)).await.expect(200), json!({"ok": true}));
+        expected.push(("users.deleted", json!({"id": user["id"]})));
+        for (name, payload) in expected {
+            assert_eq!(feed.event().await, (name.to_owned(), payload), "{edge:?}");
+        }
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_nothing_is_told_to_nobody() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let user = cloud.rest().register().await;
+        assert_eq!(feed.event().await.0, "users.created", "{edge:?}");
+        admin.patch(&path(&user), json!({"fullName": user["fullName"]})).await.expect(200);
+        admin.patch(&path(&user), json!({})).await.expect(200);
+        admin.post(&(path(&user) + "/unban"), json!({})).await.expect(200);
+        let marker = cloud.rest().register().await;
+        // The stream keeps order per user only, so the marker alone could overtake; the last change of the same user cannot.
+        let renamed = admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
+        let mut heard = vec![feed.event().await.1, feed.event().await.1];
+        heard.sort_by_key(|user| user["createdAt"] != renamed["user"]["createdAt"]);
+        assert_eq!(heard, [renamed["user"].clone(), marker], "{edge:?}");
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn renames_of_one_user_arrive_in_commit_order_on_every_socket() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        let mut sockets = Vec::new();
+        for _ in 0..5 {
+            sockets.push(Socket::connected(&cloud, edge, None).await);
+        }
+        let user = cloud.rest().register().await;
+        let names: Vec<_> = (0..60).map(|n| format!("Sara Ahmadi {n}")).collect();
+        for name in &names {
+            admin.patch(&path(&user), json!({ "fullName": name })).await.expect(200);
+        }
+        for socket in &mut sockets {
+            assert_eq!(socket.event().await.0, "users.created", "{edge:?}");
+            for name in &names {
+                assert_eq!(socket.event().await.1["fullName"], **name, "{edge:?}");
+            }
+        }
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_list_is_newest_first_and_pages_through_its_link_header() {
+    let cloud = Cloud::start().await;
+    let admin = cloud.admin().await;
+    let mut expected = Vec::new();
+    for _ in 0..5 {
+        expected.insert(0, cloud.rest().register().await);
+    }
+    let mut listed = Vec::new();
+    let mut next = Some("/users?limit=2".to_owned());
+    while let Some(page) = next {
+        let answer = admin.get(&page).await;
+        let link = answer.headers.get("link").map(|link| link.to_str().unwrap().to_owned());
+        next = link.map(|link| {
+            let url = link.strip_prefix("</api/v1").and_then(|link| link.strip_suffix(">; rel=\"next\""));
+            url.expect("a Link header").to_owned()
+        });
+        listed.extend(answer.expect(200).as_array().unwrap().clone());
+    }
+    // Two registrations of one millisecond have no order.
+    let times = |users: &[Value]| users.iter().map(|user| user["createdAt"].to_string()).collect::<Vec<_>>();
+    assert_eq!(times(&listed), times(&expected));
+    assert_eq!(listed.len(), 5);
+    for (query, field) in [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("cursor=x", "cursor")] {
+        admin.get(&format!("/users?{query}")).await.is_refused_for(field);
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_reads_and_renames_only_himself() {
+    let cloud = Cloud::start().await;
+    let (own, other) = (cloud.rest().register().await, cloud.rest().register().await);
+    let user = cloud.rest().login(&own).await;
+    assert_eq!(user.get(&path(&own)).await.expect(200), own);
+    assert_eq!(user.get("/auth/me").await.expect(200), json!({"ok": true, "user": own}));
+    let renamed = user.patch(&path(&own), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
+    assert_eq!(renamed["user"]["fullName"], "Sara Ahmadi Nik");
+    user.get(&path(&other)).await.is_refused(403, "FORBIDDEN");
+    user.patch(&path(&other), json!({"fullName": "Not My Name"})).await.is_refused(403, "FORBIDDEN");
+    user.get("/users").await.is_refused(403, "FORBIDDEN");
+    user.delete(&path(&own)).await.is_refused(403, "FORBIDDEN");
+    for action in ["ban", "unban"] {
+        user.post(&format!("{}/{action}", path(&other)), json!({"reason": "x"})).await.is_refused(403, "FORBIDDEN");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_user_is_not_found() {
+    let cloud = Cloud::start().await;
+    let admin = cloud.admin().await;
+    let nobody = "/users/0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10";
+    admin.get(nobody).await.is_refused(404, "NOT_FOUND");
+    admin.patch(nobody, json!({"fullName": "Sara Ahmadi Nik"})).await.is_refused(404, "NOT_FOUND");
+    admin.patch(nobody, json!({})).await.is_refused(404, "NOT_FOUND");
+    admin.delete(nobody).await.is_refused(404, "NOT_FOUND");
+    admin.post(&format!("{nobody}/ban"), json!({"reason": "x"})).await.is_refused(404, "NOT_FOUND");
+    admin.post(&format!("{nobody}/unban"), json!({})).await.is_refused(404, "NOT_FOUND");
+    cloud.stop().await;
+}
