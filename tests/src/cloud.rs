@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use local_dev::{Options, Running};
 use shared::config::Environment;
 use tokio::time::{interval, timeout};
+use tracing_subscriber::EnvFilter;
 
 use crate::Rest;
 
@@ -35,6 +36,7 @@ impl Cloud {
 
     /// With other options; the port is always a free one.
     pub async fn with(options: Options) -> Self {
+        log_to_the_test();
         let dynamodb_endpoint = std::env::var("DYNAMODB_ENDPOINT").ok();
         let shared_database = dynamodb_endpoint.is_some();
         let stack = format!("test-{}", uuid::Uuid::new_v4().simple());
@@ -92,7 +94,7 @@ impl Cloud {
                 look.tick().await;
             }
         };
-        timeout(Duration::from_secs(20), wait).await.expect("it holds in time");
+        timeout(Duration::from_secs(60), wait).await.expect("it holds in time");
     }
 
     /// Ends the cloud and removes what it left in a shared DynamoDB.
@@ -122,4 +124,11 @@ impl Cloud {
         let env = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         shared::aws::dynamodb(&Environment::from_iter(env)).unwrap()
     }
+}
+
+/// What the cloud says is part of a failing test's output; `RUST_LOG` chooses how much.
+fn log_to_the_test() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    // Every test of a binary comes by; the first one sets it.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
 }

@@ -12,7 +12,7 @@ use tokio_tungstenite::{
 };
 
 /// Far beyond what anything here takes; reaching it means the thing does not happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A way into the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,11 @@ impl Edge {
 }
 
 /// A WebSocket that answers pings and hands out everything else.
-pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Whether the open packet is behind it.
+    opened: bool,
+}
 
 impl Socket {
     /// Opens a WebSocket, with an `Origin` or without, and reads the open packet. A refusal is its HTTP status.
@@ -59,7 +63,7 @@ impl Socket {
             Err(Error::Http(response)) => return Err(response.status().as_u16()),
             Err(error) => panic!("{edge:?}: {error}"),
         };
-        Ok(Self(stream))
+        Ok(Self { stream, opened: false })
     }
 
     /// Opens a WebSocket and sends CONNECT with these `auth` data; the answer is the next frame.
@@ -87,17 +91,22 @@ impl Socket {
     /// Sends a text frame.
     pub async fn send(&mut self, frame: &str) {
         // A server that closes meanwhile is seen by the next read.
-        let _ = self.0.send(Message::text(frame)).await;
+        let _ = self.stream.send(Message::text(frame)).await;
     }
 
-    /// The next text frame that is not a ping, or `None` when the connection has ended.
+    /// The next text frame that is no ping and no second open packet, or `None` when the connection has ended.
     pub async fn frame(&mut self) -> Option<String> {
         loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("a frame in time") {
+            match timeout(PATIENCE, self.stream.next()).await.expect("a frame in time") {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3").await,
+                // A post that took too long is sent again; clients ignore a second open packet.
+                Some(Ok(Message::Text(text))) if text.starts_with('0') && self.opened => {}
                 // socketioxide announces its close like this; clients ignore it on a WebSocket.
                 Some(Ok(Message::Text(text))) if text.as_str() == "1" => {}
-                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
+                Some(Ok(Message::Text(text))) => {
+                    self.opened = true;
+                    return Some(text.to_string());
+                }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) => {}
             }
@@ -115,14 +124,14 @@ impl Socket {
 
     /// Sends any WebSocket message.
     pub async fn send_raw(&mut self, message: Message) {
-        let _ = self.0.send(message).await;
+        let _ = self.stream.send(message).await;
     }
 
     /// The next text frame as it comes, pings included, or the close code: 1005 if the server gave none, 1006 if it
     /// went without a word.
     pub async fn raw_frame(&mut self) -> Result<String, u16> {
         loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("a frame in time") {
+            match timeout(PATIENCE, self.stream.next()).await.expect("a frame in time") {
                 Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
                 Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
                 Some(Err(_)) | None => return Err(1006),

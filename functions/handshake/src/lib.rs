@@ -77,8 +77,13 @@ impl Handshake {
     async fn open(&self, connection_id: &str) -> Result<(), GatewayError> {
         let (frame, give_up) = (open_packet(connection_id).to_frame(), Instant::now() + OPENS_WITHIN);
         let mut pause = MIN_PAUSE;
-        while self.gateway.post(connection_id, &frame).await? == Outcome::Gone {
-            if Instant::now() > give_up || self.has_ended(connection_id).await {
+        loop {
+            // Looked at before the attempt, so that a machine that was held up in between gets one more.
+            let is_last = Instant::now() > give_up;
+            if self.gateway.post(connection_id, &frame).await? == Outcome::Accepted {
+                break;
+            }
+            if is_last || self.has_ended(connection_id).await {
                 tracing::debug!(connection_id, "gone before it opened");
                 break;
             }

@@ -1,7 +1,7 @@
 // A deadline for everything that is waited for: a test that waits for something that never comes says what that was.
 
 /** How long anything may take on a loaded machine before it counts as lost, in milliseconds. */
-export const PATIENCE = 20_000;
+export const PATIENCE = 60_000;
 
 /** The promise's outcome, or an error with `explain()` as its message if it does not settle in time. */
 export async function within(promise, explain, patience = PATIENCE) {

@@ -38,7 +38,7 @@ function freshTokens(api, account) {
 }
 
 describe(`${GATEWAY.name}: endings`, () => {
-  for (const [cause, extra] of [["idleness", ["--idle-timeout", "700ms"]], ["old age", ["--lifetime", "700ms"]]]) {
+  for (const [cause, extra] of [["idleness", ["--idle-timeout", "1500ms"]], ["old age", ["--lifetime", "1500ms"]]]) {
     test(`after an end by ${cause} the client is back with a fresh token`, () =>
       withCloud({ extra }, async (cloud, open) => {
         const account = await cloud.api.account();

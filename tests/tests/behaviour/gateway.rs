@@ -59,7 +59,7 @@ async fn the_open_packet_announces_the_heartbeat_of_the_functions() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_with_1001() {
-    let cloud = Cloud::with(limits(|limits| limits.idle = Duration::from_millis(700))).await;
+    let cloud = Cloud::with(limits(|limits| limits.idle = Duration::from_millis(1500))).await;
     let mut socket = connected(&cloud).await;
     assert_eq!(socket.close_code().await, 1001);
     cloud.until(async || cloud.connection_ids().await.is_empty()).await;
@@ -68,7 +68,7 @@ async fn an_idle_connection_is_closed_with_1001() {
 
 #[tokio::test]
 async fn a_connection_ends_after_its_lifetime_however_busy() {
-    let cloud = Cloud::with(limits(|limits| limits.lifetime = Duration::from_millis(1500))).await;
+    let cloud = Cloud::with(limits(|limits| limits.lifetime = Duration::from_secs(3))).await;
     let mut socket = connected(&cloud).await;
     let mut answers = 0;
     loop {
@@ -136,9 +136,9 @@ async fn a_failing_function_shows_as_an_error_frame() {
 
 #[tokio::test]
 async fn a_function_that_takes_too_long_shows_as_an_error_frame() {
-    let cloud = Cloud::with(limits(|limits| limits.integration = Duration::from_millis(300))).await;
+    let cloud = Cloud::with(limits(|limits| limits.integration = Duration::from_millis(1500))).await;
     let mut socket = connected(&cloud).await;
-    cloud.running().faults().set([Fault::Slow("message".into(), Duration::from_secs(5))]);
+    cloud.running().faults().set([Fault::Slow("message".into(), Duration::from_secs(20))]);
     socket.send("40/nope,").await;
     let frame: Value = serde_json::from_str(&socket.frame().await.unwrap()).unwrap();
     assert_eq!(frame["message"], "Endpoint request timed out");
@@ -149,7 +149,7 @@ async fn a_function_that_takes_too_long_shows_as_an_error_frame() {
 async fn messages_of_one_connection_are_handled_at_the_same_time() {
     let cloud = Cloud::start().await;
     let mut socket = connected(&cloud).await;
-    cloud.running().faults().set([Fault::Slow("message".into(), Duration::from_millis(400))]);
+    cloud.running().faults().set([Fault::Slow("message".into(), Duration::from_secs(1))]);
     let started = std::time::Instant::now();
     for n in 0..10 {
         socket.send(&format!("40/nope{n},")).await;
@@ -157,7 +157,7 @@ async fn messages_of_one_connection_are_handled_at_the_same_time() {
     for _ in 0..10 {
         assert!(socket.frame().await.unwrap().starts_with("44/nope"));
     }
-    assert!(started.elapsed() < Duration::from_secs(3), "one after another they would take four seconds");
+    assert!(started.elapsed() < Duration::from_secs(6), "one after another they would take ten seconds");
     cloud.stop().await;
 }
 
@@ -212,14 +212,19 @@ async fn with_410_for_the_first_300_ms_every_client_still_connects() {
 async fn a_client_that_dies_before_the_open_packet_delays_no_other_and_leaves_no_rows() {
     let cloud = Cloud::start().await;
     for edge in Edge::ALL {
-        // Gone while `$connect` is being asked.
-        cloud.running().faults().set([Fault::Slow("connect".into(), Duration::from_millis(200))]);
-        let dying = (0..20).map(|_| tokio::time::timeout(Duration::from_millis(50), Socket::dial(&cloud, edge, None)));
-        assert!(join_all(dying).await.iter().all(Result::is_err), "{edge:?}");
-        cloud.running().faults().set([]);
-        let started = std::time::Instant::now();
-        drop(join_all((0..20).map(|_| Socket::connected(&cloud, edge, None))).await);
-        assert!(started.elapsed() < Duration::from_secs(2), "{edge:?}");
+        let mut fastest = Duration::MAX;
+        // A busy machine may be slow once, but waiting for the dead would be slow every time.
+        for _ in 0..3 {
+            // Gone while `$connect` is being asked.
+            cloud.running().faults().set([Fault::Slow("connect".into(), Duration::from_millis(400))]);
+            let dial = || tokio::time::timeout(Duration::from_millis(50), Socket::dial(&cloud, edge, None));
+            assert!(join_all((0..20).map(|_| dial())).await.iter().all(Result::is_err), "{edge:?}");
+            cloud.running().faults().set([]);
+            let started = std::time::Instant::now();
+            drop(join_all((0..20).map(|_| Socket::connected(&cloud, edge, None))).await);
+            fastest = fastest.min(started.elapsed());
+        }
+        assert!(fastest < Duration::from_secs(2), "{edge:?}: {fastest:?}");
         cloud.until(async || cloud.connection_ids().await.is_empty()).await;
     }
     cloud.stop().await;

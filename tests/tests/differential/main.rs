@@ -154,7 +154,10 @@ async fn an_event_in_the_same_instant_as_connect_is_closed_or_counts_as_sent_aft
             player.send(&["40/users,", r#"42/users,["early"]"#]).await;
             let joined = Reaction::Answers(&[r#"40/users,{"sid":"<1>"}"#]);
             let seen = player.reaction(&joined, &Value::Null).await;
-            assert!(seen == joined || seen.ends(), "{edge:?}: {seen:?}");
+            // The answer may already be on its way when the event closes the connection.
+            let answered_and_closed = matches!(&seen, Reaction::Surprise(frames)
+                if frames.len() == 2 && frames[0].starts_with("40/users,") && frames[1].starts_with("closed"));
+            assert!(seen == joined || seen.ends() || answered_and_closed, "{edge:?}: {seen:?}");
         }
     }
     world.cloud.stop().await;
