@@ -48,6 +48,8 @@ export class Journal {
   #summary() {
     if (this.entries.length === 0) return "Nothing came at all.";
     const last = this.entries.slice(-10).map((entry) => `  ${JSON.stringify(entry)}`);
-    return [`${this.entries.length} entries came, the last of them:`, ...last].join("\n");
+    const amounts = {};
+    for (const { name } of this.entries) amounts[name] = (amounts[name] ?? 0) + 1;
+    return [`This came: ${JSON.stringify(amounts)}, and last of all:`, ...last].join("\n");
   }
 }
