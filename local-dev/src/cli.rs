@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{Anonymous, Options, Running, StartError, start};
+use crate::{Anonymous, Options, Running, StartError, admin_hash::read_and_hash, cost::Load, start};
 
 /// The system's allocator keeps the 19 MiB of every password hash; this one gives them back.
 #[global_allocator]
@@ -13,34 +13,60 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Moien Realtime on this machine: REST, Socket.IO and DynamoDB in one process, offline.
 #[derive(Parser)]
-#[command(name = "local-dev", version)]
+#[command(name = "local-dev", version, args_conflicts_with_subcommands = true)]
 struct Command {
     #[command(flatten)]
     options: Options,
+    #[command(subcommand)]
+    instead: Option<Instead>,
 }
 
-/// Runs until Ctrl-C.
+/// What it does instead of running.
+#[derive(Subcommand)]
+enum Instead {
+    /// What a month on AWS costs.
+    Cost(Load),
+    /// Hashes the password on standard input, for the template's parameter AdminPasswordHash.
+    AdminHash,
+}
+
+/// Runs until Ctrl-C, or does what a subcommand says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Command { options } = Command::parse();
+    let Command { options, instead } = Command::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
     fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads to run on: {error}")),
     };
-    runtime.block_on(async {
-        match start(options.clone()).await {
-            Ok(running) => {
-                print!("{}", banner(&options, &running));
-                stop_signal().await;
-                println!("\nStopping.");
-                running.stop().await;
+    match instead {
+        None => runtime.block_on(serve(&options)),
+        Some(Instead::Cost(load)) => {
+            print!("{}", load.bill());
+            ExitCode::SUCCESS
+        }
+        Some(Instead::AdminHash) => match runtime.block_on(read_and_hash()) {
+            Ok(hash) => {
+                println!("{hash}");
                 ExitCode::SUCCESS
             }
-            Err(error) => fail(&advice(&error, &options)),
+            Err(error) => fail(&error),
+        },
+    }
+}
+
+async fn serve(options: &Options) -> ExitCode {
+    match start(options.clone()).await {
+        Ok(running) => {
+            print!("{}", banner(options, &running));
+            stop_signal().await;
+            println!("\nStopping.");
+            running.stop().await;
+            ExitCode::SUCCESS
         }
-    })
+        Err(error) => fail(&advice(&error, options)),
+    }
 }
 
 fn fail(message: &str) -> ExitCode {

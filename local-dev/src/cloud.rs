@@ -10,7 +10,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::config::Credentials;
-use axum::{Router, routing::get, serve::Listener as _};
+use axum::{Router, middleware::from_fn_with_state, routing::get, serve::Listener as _};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use shared::{auth::Passwords, config::Environment};
@@ -29,13 +29,14 @@ use crate::{
     functions::{self, Functions},
     gateway::{Gateway, SocketIoEdge, management, websocket},
     http_api,
+    permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Peer, Port},
     template::{Function, Scope, Template, TemplateError, resolve_string},
 };
 
 /// The template this program was built with.
-const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+pub(crate) const TEMPLATE: &str = include_str!("../../infra/template.yaml");
 
 /// AWS looks at a stream four times a second; so do we, unless something was just written.
 const POLL_EVERY: Duration = Duration::from_millis(250);
@@ -97,6 +98,8 @@ pub struct Running {
     schedules: Schedules,
     faults: Arc<Faults>,
     edge: SocketIoEdge,
+    permissions: Option<Arc<Permissions>>,
+    _guard: Option<Guard>,
     shutdown: oneshot::Sender<()>,
     server: JoinHandle<()>,
 }
@@ -111,7 +114,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let listen = |source| StartError::Listen { address, source };
     let port = Port::bind(address).await.map_err(listen)?;
     let address = port.local_addr().map_err(listen)?;
-    let secret = token_secret(&options)?;
+    let secrets = secrets(&template, &options)?;
 
     let access = access();
     let database = match &options.dynamodb_endpoint {
@@ -119,8 +122,15 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         None => Database::embedded(options.data_dir.as_deref(), &access).await?,
     };
     let tables = database.create_tables(&options.stack_name, template.tables()).await?;
-    let scope = scope(&template, &options, secret, &tables).await?;
-    let environments = environments(&template, &scope, &runtime_variables(&template, &access, &database, address))?;
+    let scope = scope(&template, &options, secrets, &tables).await?;
+    let permissions = options.enforce_policies.then(|| Permissions::of(&template).map(Arc::new)).transpose()?;
+    let guard = match &permissions {
+        Some(permissions) => Some(guard(&database, &options.stack_name, permissions).await?),
+        None => None,
+    };
+    let dynamodb = guard.as_ref().map_or_else(|| database.endpoint().to_owned(), Guard::endpoint);
+    let variables = runtime_variables(&template, &access, dynamodb, address);
+    let environments = environments(&template, &scope, &variables, options.enforce_policies)?;
 
     let poke = Poke::default();
     let faults = Arc::new(Faults::default());
@@ -155,7 +165,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         .route("/", get(landing))
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
-        .merge(management::router(gateway))
+        .merge(guarded(management::router(gateway.clone()), permissions.as_ref(), &gateway))
         .merge(http_api::router(functions, template.functions(), cors.as_ref()));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<Peer>();
@@ -163,7 +173,20 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     // It only ends when told to: accept errors are retried.
     let server = tokio::spawn(async move { server.await.unwrap_or_default() });
     let stack = options.stack_name;
-    Ok(Running { address, stack, template, database, sources, schedules, faults, edge, shutdown, server })
+    Ok(Running {
+        address,
+        stack,
+        template,
+        database,
+        sources,
+        schedules,
+        faults,
+        edge,
+        permissions,
+        _guard: guard,
+        shutdown,
+        server,
+    })
 }
 
 impl Running {
@@ -195,6 +218,12 @@ impl Running {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// What the functions did, with `enforce_policies`.
+    #[must_use]
+    pub fn permissions(&self) -> Option<&Permissions> {
+        self.permissions.as_deref()
     }
 
     /// Runs what the template schedules, as if it were that time.
@@ -233,6 +262,17 @@ impl Running {
     }
 }
 
+async fn guard(database: &Database, stack: &str, permissions: &Arc<Permissions>) -> Result<Guard, StartError> {
+    let guard = Guard::start(database.endpoint(), stack, Arc::clone(permissions)).await;
+    guard.map_err(|source| StartError::Listen { address: ([127, 0, 0, 1], 0).into(), source })
+}
+
+fn guarded(management: Router, permissions: Option<&Arc<Permissions>>, gateway: &Gateway) -> Router {
+    let Some(permissions) = permissions else { return management };
+    let state = (Arc::clone(permissions), gateway.stage().to_owned());
+    management.layer(from_fn_with_state(state, permissions::of_management))
+}
+
 fn no(kind: &str) -> StartError {
     StartError::Other(format!("infra/template.yaml has no {kind}").into())
 }
@@ -254,16 +294,25 @@ fn access() -> Access {
     }
 }
 
-/// Given, or kept with the data, or new for this run.
-fn token_secret(options: &Options) -> Result<String, StartError> {
-    if let Some(secret) = &options.token_secret {
-        return Ok(secret.clone());
-    }
+/// The secret that `--token-secret` gives.
+const TOKEN_SECRET: &str = "TokenSecret";
+
+/// What the template has generated, by logical id: given, or kept with the data, or new for this run.
+fn secrets(template: &Template, options: &Options) -> Result<BTreeMap<String, String>, StartError> {
+    let secret = |name: &String| {
+        let given = options.token_secret.clone().filter(|_| name == TOKEN_SECRET);
+        let value = given.map_or_else(|| kept_secret(name, options.data_dir.as_deref()), Ok)?;
+        Ok((name.clone(), value))
+    };
+    template.secrets().iter().map(secret).collect()
+}
+
+fn kept_secret(name: &str, data_dir: Option<&Path>) -> Result<String, StartError> {
     let random = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    let Some(folder) = &options.data_dir else { return Ok(random()) };
+    let Some(folder) = data_dir else { return Ok(random()) };
     let kept = |folder: &Path| {
         fs::create_dir_all(folder)?;
-        let file = folder.join("token-secret");
+        let file = folder.join(format!("secret-{name}"));
         match fs::read_to_string(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let secret = random();
@@ -279,7 +328,7 @@ fn token_secret(options: &Options) -> Result<String, StartError> {
 async fn scope(
     template: &Template,
     options: &Options,
-    secret: String,
+    secrets: BTreeMap<String, String>,
     tables: &BTreeMap<String, LiveTable>,
 ) -> Result<Scope, StartError> {
     let hash = Passwords::default().hash(options.admin_password.clone()).await?;
@@ -287,7 +336,6 @@ async fn scope(
         ("Anonymous".to_owned(), options.anonymous.parameter().to_owned()),
         ("AdminEmail".to_owned(), options.admin_email.clone()),
         ("AdminPasswordHash".to_owned(), hash.0),
-        ("TokenSecret".to_owned(), secret),
     ]);
     parameters.extend(options.origins.clone().map(|origins| ("Origins".to_owned(), origins)));
     let mut scope = template.scope(&parameters)?;
@@ -305,6 +353,10 @@ async fn scope(
         scope.set_attribute(logical_id, "Arn", table.arn.clone());
         scope.set_attribute(logical_id, "StreamArn", table.stream_arn.clone().unwrap_or_default());
     }
+    for (logical_id, value) in secrets {
+        scope.set(&logical_id, logical_id.clone());
+        scope.set_secret(logical_id, value);
+    }
     if let Some(api) = template.web_socket_api() {
         scope.set(&api.logical_id, crate::event::API_ID);
     }
@@ -315,7 +367,7 @@ async fn scope(
 fn runtime_variables(
     template: &Template,
     access: &Access,
-    database: &Database,
+    dynamodb: String,
     address: SocketAddr,
 ) -> Vec<(String, String)> {
     let stage = template.web_socket_api().map_or("", |api| &api.stage);
@@ -325,7 +377,7 @@ fn runtime_variables(
         ("AWS_ACCESS_KEY_ID", credentials.access_key_id().to_owned()),
         ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key().to_owned()),
         ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default().to_owned()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", database.endpoint().to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
         ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("http://{}/{stage}", reachable(address))),
     ];
     variables.map(|(name, value)| (name.to_owned(), value)).into()
@@ -340,12 +392,16 @@ fn environments(
     template: &Template,
     scope: &Scope,
     runtime: &[(String, String)],
+    own_keys: bool,
 ) -> Result<HashMap<String, Environment>, TemplateError> {
     let of = |function: &Function| {
         let declared =
             function.environment.iter().map(|(name, value)| Ok((name.clone(), resolve_string(value, scope)?)));
         // Declared first: where a service is on this machine wins over where it would be on AWS.
         let variables = declared.chain(runtime.iter().cloned().map(Ok)).collect::<Result<Vec<_>, TemplateError>>()?;
+        // By its key a function is told from the others.
+        let key = own_keys.then(|| ("AWS_ACCESS_KEY_ID".to_owned(), function.logical_id.clone()));
+        let variables: Vec<_> = variables.into_iter().chain(key).collect();
         Ok((function.logical_id.clone(), Environment::from_iter(variables)))
     };
     template.functions().iter().map(of).collect()

@@ -5,8 +5,10 @@
 //! without a terminal; every test has a cloud of its own.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod admin_hash;
 pub mod cli;
 mod cloud;
+mod cost;
 mod dynamodb;
 mod event;
 mod event_source;
@@ -15,6 +17,7 @@ mod functions;
 mod gateway;
 mod http_api;
 mod options;
+mod permissions;
 mod schedule;
 mod server;
 mod template;
@@ -23,6 +26,7 @@ pub use cloud::{Running, StartError, start};
 pub use faults::{Fault, Faults, Often};
 pub use gateway::Limits;
 pub use options::{Anonymous, Options};
+pub use permissions::{Call, Permissions, needless_permissions, permissions_of};
 
 /// The region everything here claims to be in.
 const REGION: &str = "eu-central-1";

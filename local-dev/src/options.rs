@@ -63,6 +63,10 @@ pub struct Options {
     #[arg(long, env = "LOCAL_DEV_ENV_FILE", value_name = "FILE")]
     pub env_file: Option<PathBuf>,
 
+    /// Let functions do only what their policies in the template grant; what is refused is named on standard error.
+    #[arg(long, env = "LOCAL_DEV_ENFORCE_POLICIES", conflicts_with = "lambda_endpoint")]
+    pub enforce_policies: bool,
+
     /// Something that goes wrong on purpose; may be repeated. One of drop-disconnect, gone=300ms, throttle=20%,
     /// duplicate=20%, reorder=20%, slow=message:500ms, fail=broadcast:2.
     #[arg(long = "fault", env = "LOCAL_DEV_FAULT", value_name = "FAULT", value_delimiter = ',')]
@@ -107,6 +111,7 @@ impl Default for Options {
             token_secret: None,
             lambda_endpoint: None,
             env_file: None,
+            enforce_policies: false,
             faults: Vec::new(),
             limits: Limits::default(),
         }

@@ -1,5 +1,10 @@
 //! API Gateway's management API (`@connections`): the only way a frame reaches a socket outside of an answer.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use aws_sdk_apigatewaymanagement::{
     Client, error::SdkError, operation::delete_connection::DeleteConnectionError,
     operation::post_to_connection::PostToConnectionError, primitives::Blob,
@@ -21,9 +26,16 @@ pub enum Outcome {
 #[error("management API: {0}")]
 pub struct GatewayError(Box<dyn std::error::Error + Send + Sync>);
 
+/// API Gateway bills a message per this many bytes, or part of them.
+const BILLED_UNIT: usize = 32 * 1024;
+
 /// Posts to connections and closes them.
 #[derive(Clone)]
-pub struct Gateway(Client);
+pub struct Gateway {
+    client: Client,
+    /// What was sent since somebody asked, in billed units.
+    sent: Arc<AtomicU64>,
+}
 
 impl Gateway {
     /// The gateway of `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
@@ -31,7 +43,7 @@ impl Gateway {
     /// # Errors
     /// [`ConfigError::Missing`] without endpoint, region or credentials.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        crate::aws::management(env).map(Self)
+        Ok(Self { client: crate::aws::management(env)?, sent: Arc::default() })
     }
 
     /// Sends one text frame, at most 128 KB.
@@ -39,12 +51,22 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError`] when it stays unknown whether the frame arrived.
     pub async fn post(&self, connection_id: &str, frame: &str) -> Result<Outcome, GatewayError> {
-        let post = self.0.post_to_connection().connection_id(connection_id).data(Blob::new(frame));
+        let post = self.client.post_to_connection().connection_id(connection_id).data(Blob::new(frame));
         match post.send().await {
-            Ok(_) => Ok(Outcome::Accepted),
+            Ok(_) => {
+                let units = u64::try_from(frame.len().div_ceil(BILLED_UNIT).max(1)).unwrap_or(u64::MAX);
+                self.sent.fetch_add(units, Ordering::Relaxed);
+                Ok(Outcome::Accepted)
+            }
             Err(error) if is_gone(&error, PostToConnectionError::is_gone_exception) => Ok(Outcome::Gone),
             Err(error) => Err(GatewayError(error.into())),
         }
+    }
+
+    /// Messages sent since the last time this was asked, as they are billed: in units of 32 KB.
+    #[must_use]
+    pub fn take_sent(&self) -> u64 {
+        self.sent.swap(0, Ordering::Relaxed)
     }
 
     /// Closes the WebSocket. A client that was not sent `41` before comes back by itself.
@@ -52,7 +74,7 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError`] when the connection may still be open.
     pub async fn close(&self, connection_id: &str) -> Result<Outcome, GatewayError> {
-        match self.0.delete_connection().connection_id(connection_id).send().await {
+        match self.client.delete_connection().connection_id(connection_id).send().await {
             Ok(_) => Ok(Outcome::Accepted),
             Err(error) if is_gone(&error, DeleteConnectionError::is_gone_exception) => Ok(Outcome::Gone),
             Err(error) => Err(GatewayError(error.into())),

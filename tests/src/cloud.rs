@@ -29,13 +29,22 @@ impl AsRef<str> for Cloud {
 }
 
 impl Cloud {
-    /// With the defaults: anonymous sockets hear the feed.
+    /// With the defaults: anonymous sockets hear the feed. Functions may do what the template grants and no more.
     pub async fn start() -> Self {
         Self::with(Options::default()).await
     }
 
     /// With other options; the port is always a free one.
     pub async fn with(options: Options) -> Self {
+        Self::begin(Options { enforce_policies: true, ..options }).await
+    }
+
+    /// For hundreds of clients at once: without the hop that enforces policies, which all of them would queue for.
+    pub async fn for_crowds() -> Self {
+        Self::begin(Options::default()).await
+    }
+
+    async fn begin(options: Options) -> Self {
         log_to_the_test();
         let dynamodb_endpoint = std::env::var("DYNAMODB_ENDPOINT").ok();
         let shared_database = dynamodb_endpoint.is_some();
@@ -97,8 +106,18 @@ impl Cloud {
         timeout(Duration::from_secs(60), wait).await.expect("it holds in time");
     }
 
-    /// Ends the cloud and removes what it left in a shared DynamoDB.
+    /// Ends the cloud and removes what it left in a shared DynamoDB. No function may have wanted more than the template
+    /// grants; what they did is added to the folder `RECORD_CALLS`, if that is set.
     pub async fn stop(self) {
+        if let Some(permissions) = self.running.permissions() {
+            let denied: Vec<_> = permissions.denied().iter().map(ToString::to_string).collect();
+            assert!(denied.is_empty(), "not granted in infra/template.yaml: {denied:#?}");
+            if let Ok(folder) = std::env::var("RECORD_CALLS") {
+                std::fs::create_dir_all(&folder).unwrap();
+                let calls = serde_json::to_vec(&permissions.calls()).unwrap();
+                std::fs::write(format!("{folder}/{}.json", self.stack), calls).unwrap();
+            }
+        }
         if self.shared_database {
             self.running.stop_and_drop_tables().await;
         } else {

@@ -25,6 +25,7 @@ use shared::{
     connections::{ConnectionStore, Room},
     events::{self, Change, Emission},
     gateway::Gateway,
+    metrics::{Metrics, Unit},
 };
 
 use ledger::Ledger;
@@ -41,6 +42,7 @@ pub struct Broadcast {
     gateway: Gateway,
     /// What a retried batch does not send twice.
     ledger: Mutex<Ledger>,
+    metrics: Metrics,
 }
 
 impl Broadcast {
@@ -51,6 +53,7 @@ impl Broadcast {
             connections: ConnectionStore::from_env(env)?,
             gateway: Gateway::from_env(env)?,
             ledger: Mutex::default(),
+            metrics: Metrics::from_env(env),
         })
     }
 
@@ -62,8 +65,10 @@ impl Broadcast {
     pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
         let until = stop_at(event.context.deadline);
         let mut answer = DynamoDbEventResponse::default();
+        let mut latencies = Vec::new();
         for records in event.payload.records.chunks(AT_ONCE) {
             let undelivered = if SystemTime::now() > until { Some(0) } else { self.tell(records).await? };
+            latencies.extend(latencies_of(&records[..undelivered.unwrap_or(records.len())]));
             if let Some(record) = undelivered {
                 let mut failure = DynamoDbBatchItemFailure::default();
                 failure.item_identifier = Some(records[record].change.sequence_number.clone().unwrap_or_default());
@@ -71,7 +76,18 @@ impl Broadcast {
                 break;
             }
         }
+        self.report(&latencies);
         Ok(answer)
+    }
+
+    fn report(&self, latencies: &[f64]) {
+        #[allow(clippy::cast_precision_loss, reason = "nobody sends 2^52 frames")]
+        let sent = self.gateway.take_sent() as f64;
+        self.metrics.report(&[
+            ("Deliveries", Unit::Count, &[sent]),
+            ("MessagesSent", Unit::Count, &[sent]),
+            ("DeliveryLatency", Unit::Milliseconds, latencies),
+        ]);
     }
 
     /// Delivers the events of some records, and returns the first that must be retried.
@@ -93,6 +109,13 @@ impl Broadcast {
         });
         Ok(try_join_all(reads).await?.into_iter().collect())
     }
+}
+
+/// From commit until now, in milliseconds. Streams round the time of a commit down to its second.
+fn latencies_of(records: &[EventRecord]) -> impl Iterator<Item = f64> {
+    let now = SystemTime::now();
+    let since = move |record: &EventRecord| now.duration_since(record.change.approximate_creation_date_time.into());
+    records.iter().filter_map(move |record| Some(since(record).ok()?.as_secs_f64() * 1000.0))
 }
 
 /// When to stop beginning with further records. Under `cargo lambda watch` the deadline is long past and means nothing.

@@ -18,6 +18,7 @@ use shared::{
     connections::{Connection, ConnectionStore},
     gateway::{Gateway, GatewayError, Outcome},
     heartbeat::open_packet,
+    metrics::{Metrics, Unit},
 };
 use tokio::time::{Instant, sleep};
 
@@ -35,13 +36,18 @@ const CONCURRENCY: usize = 128;
 pub struct Handshake {
     connections: ConnectionStore,
     gateway: Gateway,
+    metrics: Metrics,
 }
 
 impl Handshake {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { connections: ConnectionStore::from_env(env)?, gateway: Gateway::from_env(env)? })
+        Ok(Self {
+            connections: ConnectionStore::from_env(env)?,
+            gateway: Gateway::from_env(env)?,
+            metrics: Metrics::from_env(env),
+        })
     }
 
     /// Greets the new connections of a batch. Who never opens is given up quietly; the answer names the first record
@@ -61,7 +67,18 @@ impl Handshake {
                 answer.batch_item_failures.push(failure);
             }
         }
+        self.report(answer.batch_item_failures.len());
         Ok(answer)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a batch is small")]
+    fn report(&self, failures: usize) {
+        let sent = self.gateway.take_sent() as f64;
+        self.metrics.report(&[
+            ("Handshakes", Unit::Count, &[sent]),
+            ("HandshakeFailures", Unit::Count, &[failures as f64]),
+            ("MessagesSent", Unit::Count, &[sent]),
+        ]);
     }
 
     async fn greet(&self, record: &EventRecord) -> Result<Result<(), GatewayError>, Error> {

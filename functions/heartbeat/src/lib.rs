@@ -18,6 +18,7 @@ use shared::{
     connections::{Connection, ConnectionStore},
     gateway::{Gateway, Outcome},
     heartbeat::slot_at,
+    metrics::{Metrics, Unit},
     protocol::Frame,
 };
 
@@ -37,13 +38,18 @@ const FALLBACK: Duration = Duration::from_secs(45);
 pub struct Heartbeat {
     connections: ConnectionStore,
     gateway: Gateway,
+    metrics: Metrics,
 }
 
 impl Heartbeat {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { connections: ConnectionStore::from_env(env)?, gateway: Gateway::from_env(env)? })
+        Ok(Self {
+            connections: ConnectionStore::from_env(env)?,
+            gateway: Gateway::from_env(env)?,
+            metrics: Metrics::from_env(env),
+        })
     }
 
     /// One minute's work. What does not fit into the function's time is taken up by the next minute.
@@ -60,6 +66,8 @@ impl Heartbeat {
                 break;
             }
         }
+        #[allow(clippy::cast_precision_loss, reason = "nobody sends 2^52 pings")]
+        self.metrics.report(&[("MessagesSent", Unit::Count, &[self.gateway.take_sent() as f64])]);
         self.connections.save_heartbeat_state(&state).await
     }
 
@@ -76,8 +84,11 @@ impl Heartbeat {
             let (connections, next) = self.connections.page(pass.from.take()).await?;
             let visits: Vec<_> = connections.iter().map(|c| self.visit(c, &pass, state, now).boxed()).collect();
             stream::iter(visits).buffer_unordered(CONCURRENCY).for_each(async |()| ()).await;
+            pass.visited += connections.len() as u64;
             pass.from = next;
             if pass.from.is_none() {
+                #[allow(clippy::cast_precision_loss, reason = "nobody has 2^52 sockets")]
+                self.metrics.report(&[("Connections", Unit::Count, &[pass.visited as f64])]);
                 state.finished(&pass, started, now);
                 return Ok(false);
             }

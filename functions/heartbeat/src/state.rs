@@ -30,6 +30,9 @@ pub(crate) struct Pass {
     /// When it began, epoch seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) started: Option<i64>,
+    /// How many connections there were until now.
+    #[serde(default)]
+    pub(crate) visited: u64,
 }
 
 /// When a slot was pinged, epoch seconds. Who was seen since `started` is alive.
@@ -47,7 +50,7 @@ impl State {
         // Until a pass is finished or interrupted, its slots are owed.
         self.owed.clone_from(&slots);
         let rest = self.interrupted.take();
-        rest.into_iter().chain([Pass { slots, from: None, started: None }]).collect()
+        rest.into_iter().chain([Pass { slots, from: None, started: None, visited: 0 }]).collect()
     }
 
     /// A pass ran out of time. If it had visited somebody, it goes on; otherwise its slots stay owed.
@@ -94,7 +97,7 @@ mod tests {
         pass.from = Some(key());
         state.stopped(pass.clone());
         let passes = state.begin(4);
-        assert_eq!(passes, [pass, Pass { slots: BTreeSet::from([4]), from: None, started: None }]);
+        assert_eq!(passes, [pass, Pass { slots: BTreeSet::from([4]), from: None, started: None, visited: 0 }]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EventSource, Schedule, TemplateError, resource::Resource};
+use super::{EventSource, Schedule, Statement, TemplateError, policy, resource::Resource};
 
 /// The type name of this resource.
 pub(super) const TYPE: &str = "AWS::Serverless::Function";
@@ -27,6 +27,10 @@ pub(crate) struct Function {
     pub(crate) memory_size: u32,
     /// Environment variables, unresolved.
     pub(crate) environment: BTreeMap<String, Value>,
+    /// What it may do.
+    pub(crate) statements: Vec<Statement>,
+    /// Logical id of the policy it cannot go beyond.
+    pub(crate) boundary: Option<String>,
     /// Streams it is fed from.
     pub(crate) event_sources: Vec<EventSource>,
     /// Routes of the HTTP API that lead to it.
@@ -55,6 +59,9 @@ struct Properties {
     #[serde(default)]
     environment: Environment,
     #[serde(default)]
+    policies: Vec<Value>,
+    permissions_boundary: Option<Value>,
+    #[serde(default)]
     events: BTreeMap<String, Event>,
 }
 
@@ -63,6 +70,7 @@ struct Properties {
 struct Globals {
     timeout: Option<u64>,
     memory_size: Option<u32>,
+    permissions_boundary: Option<Value>,
     #[serde(default)]
     environment: Environment,
 }
@@ -99,12 +107,15 @@ impl Function {
         }
         let mut environment = globals.environment.variables;
         environment.extend(properties.environment.variables);
+        let boundary = properties.permissions_boundary.or(globals.permissions_boundary);
         let mut function = Self {
             logical_id: resource.logical_id.to_owned(),
             folder: folder.to_owned(),
             timeout: properties.timeout.or(globals.timeout).unwrap_or(DEFAULT_TIMEOUT),
             memory_size: properties.memory_size.or(globals.memory_size).unwrap_or(DEFAULT_MEMORY),
             environment,
+            statements: policy::of_function(resource, &properties.policies)?,
+            boundary: policy::boundary(resource, boundary.as_ref())?,
             event_sources: Vec::new(),
             routes: Vec::new(),
             schedules: Vec::new(),
@@ -152,8 +163,8 @@ mod tests {
     fn globals_fill_what_a_function_leaves_out() {
         let connect = function("connect");
         assert_eq!((connect.timeout, connect.memory_size), (10, 256));
-        assert_eq!(connect.environment["RUST_LOG"], json!("info"));
-        assert_eq!(connect.environment["ORIGINS"], json!({ "Fn::Join": [",", { "Ref": "Origins" }] }));
+        assert_eq!(connect.environment["RUST_LOG"], json!({ "Ref": "LogLevel" }));
+        assert_eq!(connect.environment["ORIGINS"], json!({ "Ref": "Origins" }));
     }
 
     #[test]

@@ -68,9 +68,19 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
+    fn every_rest_route_leads_to_the_api_function() {
+        let template = super::super::tests::infra();
+        let with_routes = template.functions().iter().filter(|function| !function.routes.is_empty());
+        let routes: Vec<_> =
+            with_routes.map(|function| (function.folder.as_str(), function.routes.as_slice())).collect();
+        let everything = super::super::Route { method: "ANY".to_owned(), path: "/{proxy+}".to_owned() };
+        assert_eq!(routes, [("api", [everything].as_slice())]);
+    }
+
+    #[test]
     fn cors_origins_come_from_the_parameter() {
         let template = super::super::tests::infra();
-        let given = BTreeMap::from([("Origins".to_owned(), "http://a.test, http://b.test".to_owned())]);
+        let given = BTreeMap::from([("Origins".to_owned(), "http://a.test,http://b.test".to_owned())]);
         let scope = template.scope(&given).unwrap();
         let cors = template.http_api().unwrap().cors(&scope).unwrap().unwrap();
         assert_eq!(cors.allow_origins, ["http://a.test", "http://b.test"]);

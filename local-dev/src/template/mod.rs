@@ -7,9 +7,11 @@ mod error;
 mod event_source;
 mod function;
 mod http_api;
+mod policy;
 mod resolve;
 mod resource;
 mod schedule;
+mod secret;
 mod table;
 mod web_socket_api;
 mod yaml;
@@ -23,6 +25,7 @@ pub(crate) use self::{
     event_source::{EventSource, StartingPosition},
     function::{Function, Route},
     http_api::{Cors, HttpApi},
+    policy::{Boundary, Statement},
     resolve::{Scope, resolve, resolve_string},
     schedule::Schedule,
     table::{Index, KeySchema, Projection, Table, ViewType},
@@ -39,6 +42,8 @@ pub(crate) struct Template {
     functions: Vec<Function>,
     web_socket_api: Option<WebSocketApi>,
     http_api: Option<HttpApi>,
+    boundaries: Vec<Boundary>,
+    secrets: Vec<String>,
 }
 
 impl Template {
@@ -58,6 +63,8 @@ impl Template {
                 |api| &api.logical_id,
             )?,
             http_api: single(resource::of_type(&resources, http_api::TYPE, HttpApi::read)?, |api| &api.logical_id)?,
+            boundaries: resource::of_type(&resources, policy::BOUNDARY_TYPE, Boundary::read)?,
+            secrets: resource::of_type(&resources, secret::TYPE, secret::read)?,
         };
         template.check_references()?;
         Ok(template)
@@ -93,6 +100,16 @@ impl Template {
         self.http_api.as_ref()
     }
 
+    /// What no function may go beyond, whatever its own policies say.
+    pub(crate) fn boundary(&self, logical_id: &str) -> Option<&Boundary> {
+        self.boundaries.iter().find(|boundary| boundary.logical_id == logical_id)
+    }
+
+    /// Logical ids of the secrets that are generated.
+    pub(crate) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
     /// The names known before anything runs: the parameters' defaults, overridden by `given`.
     pub(crate) fn scope(&self, given: &BTreeMap<String, String>) -> Result<Scope, TemplateError> {
         Scope::of(&self.parameters, given)
@@ -112,6 +129,11 @@ impl Template {
                 format!("Events.{}.Properties.Stream", source.event),
                 format!("`{}` {problem}", source.table),
             ));
+        }
+        let lost = |function: &Function| self.boundary(function.boundary.as_ref()?).is_none().then(|| function.clone());
+        if let Some(function) = self.functions.iter().find_map(lost) {
+            let problem = "is not a managed policy of this template";
+            return Err(TemplateError::property(function.logical_id, "PermissionsBoundary", problem));
         }
         let functions: Vec<_> = self.functions.iter().map(|function| &function.logical_id).collect();
         if let Some(api) = &self.web_socket_api

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::TemplateError;
+use super::{TemplateError, secret};
 
 /// An entry of `Parameters`.
 #[derive(Debug, Deserialize)]
@@ -28,6 +28,7 @@ pub(super) fn parameters(root: &Value) -> Result<BTreeMap<String, Parameter>, Te
 pub(crate) struct Scope {
     names: BTreeMap<String, Value>,
     attributes: BTreeMap<(String, String), Value>,
+    secrets: BTreeMap<String, String>,
 }
 
 impl Scope {
@@ -70,6 +71,11 @@ impl Scope {
         self.attributes.insert((resource.into(), attribute.into()), value.into());
     }
 
+    /// What a dynamic reference to that secret is.
+    pub(crate) fn set_secret(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.secrets.insert(name.into(), value.into());
+    }
+
     fn name(&self, name: &str) -> Result<&Value, TemplateError> {
         self.names.get(name).ok_or_else(|| TemplateError::UnknownName(name.to_owned()))
     }
@@ -98,9 +104,13 @@ pub(crate) fn resolve(value: &Value, scope: &Scope) -> Result<Value, TemplateErr
 
 /// The value as text, the way an environment variable holds it.
 pub(crate) fn resolve_string(value: &Value, scope: &Scope) -> Result<String, TemplateError> {
-    text(&resolve(value, scope)?).ok_or_else(|| {
+    let text = text(&resolve(value, scope)?).ok_or_else(|| {
         TemplateError::intrinsic(value.to_string(), "is a list or a map where a text belongs; use !Join for a list")
-    })
+    })?;
+    match secret::referenced(&text)? {
+        Some(name) => scope.secrets.get(name).cloned().ok_or_else(|| TemplateError::UnknownName(name.to_owned())),
+        None => Ok(text),
+    }
 }
 
 fn single(object: &Map<String, Value>) -> Option<(&String, &Value)> {
@@ -263,10 +273,16 @@ mod tests {
     #[test]
     fn the_environment_of_every_function_can_be_resolved() {
         let template = super::super::tests::infra();
-        let given = ["AdminEmail", "AdminPasswordHash", "TokenSecret"].map(|name| (name.to_owned(), "x".to_owned()));
+        let given = ["AdminEmail", "AdminPasswordHash"].map(|name| (name.to_owned(), "x".to_owned()));
         let mut scope = template.scope(&BTreeMap::from(given)).unwrap();
-        for name in ["UsersTable", "ConnectionsTable", "WebSocketApi", "AWS::Region", "AWS::URLSuffix"] {
+        for name in
+            ["UsersTable", "ConnectionsTable", "WebSocketApi", "AWS::Region", "AWS::URLSuffix", "AWS::StackName"]
+        {
             scope.set(name, name.to_lowercase());
+        }
+        for secret in template.secrets() {
+            scope.set(secret, secret.clone());
+            scope.set_secret(secret, "x");
         }
         for function in template.functions() {
             for (name, value) in &function.environment {

@@ -1,6 +1,7 @@
 //! Bans and deletes: told, thrown out, kept out. And never a way around them.
 
 use futures::future::join;
+use local_dev::Fault;
 use serde_json::{Value, json};
 use tests::{Cloud, Edge, Socket};
 
@@ -135,6 +136,20 @@ async fn no_banned_socket_survives_a_race_of_ban_and_connect() {
             admin.post(&path(&user, "/unban"), json!({})).await.expect(200);
         }
         assert_eq!(kicked + refused, 300, "{edge:?}");
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_was_thrown_out_leaves_no_rows_though_disconnect_was_dropped() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        cloud.running().faults().set([Fault::DropDisconnect]);
+        let user = cloud.rest().register().await;
+        let token = cloud.rest().login(&user).await;
+        let _socket = Socket::connected(&cloud, edge, Some(token.token())).await;
+        cloud.admin().await.post(&path(&user, "/ban"), json!({"reason": "a test"})).await.expect(200);
+        cloud.until(async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty()).await;
         cloud.stop().await;
     }
 }

@@ -204,7 +204,7 @@ async fn connected_in_the_end(cloud: &Cloud) -> Socket {
 
 #[tokio::test]
 async fn five_hundred_clients_at_once_all_finish_their_handshake() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::for_crowds().await;
     // DynamoDB Local takes longer than our time-out when that many come at the same moment; this is no test of it.
     let clients = if cloud.has_shared_database() { 40 } else { 500 };
     let mut sockets = join_all((0..clients).map(|_| connected_in_the_end(&cloud))).await;

@@ -101,3 +101,24 @@ async fn a_heartbeat_that_fails_is_made_up_for_by_the_next() {
     assert_eq!(socket.raw_frame().await.as_deref(), Ok("2"));
     cloud.stop().await;
 }
+
+#[tokio::test]
+async fn a_ping_the_gateway_refused_is_not_held_against_the_client() {
+    let cloud = Cloud::start().await;
+    let mut socket = Socket::connected(&cloud, Edge::Gateway, None).await;
+    cloud.running().faults().set([Fault::Throttle(Often::Percent(100))]);
+    let start = Timestamp::now() + 40.seconds();
+    a_round(&cloud, start).await;
+    cloud.running().faults().set([]);
+    // Who was pinged and did not answer would be closed now.
+    cloud.running().tick(start + 10.minutes()).await.unwrap();
+    let user = cloud.rest().register().await;
+    while let Ok(frame) = socket.raw_frame().await {
+        if frame != "2" {
+            assert!(frame.contains(user["id"].as_str().unwrap()), "{frame}");
+            break;
+        }
+    }
+    assert_eq!(cloud.connection_ids().await.len(), 1);
+    cloud.stop().await;
+}

@@ -1,0 +1,218 @@
+//! What a month on AWS costs, from how much it is used: `local-dev cost --connections 1000 --mutations 100000`.
+//!
+//! A model, not a bill: it counts what the functions do for each thing that happens, and says what it assumes.
+
+mod prices;
+
+use std::fmt;
+
+use shared::heartbeat::PING_INTERVAL;
+
+/// Minutes of a month of 730 hours.
+const MINUTES: f64 = 43_800.0;
+
+/// API Gateway ends every connection after two hours, and the client comes back.
+const CONNECTS: f64 = MINUTES / 120.0;
+
+/// How much it is used.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Load {
+    /// Sockets that are open, day and night, on average.
+    #[arg(long, value_parser = amount)]
+    connections: f64,
+
+    /// Changes of users in a month.
+    #[arg(long, value_parser = amount)]
+    mutations: f64,
+
+    /// Sockets that hear the feed (administrators; every change goes to each of them) [default: 10, or all if fewer].
+    #[arg(long, value_parser = amount)]
+    listeners: Option<f64>,
+
+    /// REST requests in a month beside the changes.
+    #[arg(long, value_parser = amount, default_value = "0")]
+    reads: f64,
+}
+
+fn amount(text: &str) -> Result<f64, String> {
+    let number: f64 = text.replace('_', "").parse().map_err(|_| "is not a number".to_owned())?;
+    if number.is_finite() && number >= 0.0 { Ok(number) } else { Err("has to be zero or more".to_owned()) }
+}
+
+/// One line of the bill.
+#[derive(Debug, PartialEq)]
+struct Item {
+    what: &'static str,
+    amount: f64,
+    unit: &'static str,
+    usd: f64,
+}
+
+/// The bill of a month.
+pub(crate) struct Bill {
+    load: Load,
+    items: Vec<Item>,
+}
+
+/// Memory of a function in GB and how long it runs, in seconds.
+fn gb_seconds(invocations: f64, megabytes: f64, milliseconds: f64) -> f64 {
+    invocations * megabytes / 1024.0 * milliseconds / 1000.0
+}
+
+impl Load {
+    fn listeners(&self) -> f64 {
+        self.listeners.unwrap_or_else(|| self.connections.min(10.0))
+    }
+
+    /// What it comes to.
+    pub(crate) fn bill(self) -> Bill {
+        let Self { connections, mutations, reads, .. } = self;
+        let listeners = self.listeners();
+        let connects = connections * CONNECTS;
+        #[allow(clippy::cast_precision_loss, reason = "a few hundred seconds")]
+        let pings = connections * MINUTES * 60.0 / PING_INTERVAL as f64;
+        let deliveries = mutations * listeners;
+        // Open packet, CONNECT and its answer; ping and pong; one frame per listener.
+        let messages = connects * 3.0 + pings * 2.0 + deliveries;
+        let dear = messages.min(prices::MESSAGE_TIER);
+        // connect, handshake, message, disconnect; message for a pong; api and broadcast; heartbeat.
+        let requests = connects * 4.0 + pings + mutations * 2.0 + reads + MINUTES;
+        let heartbeat_ms = (200.0 + connections * 0.1).min(55_000.0);
+        let duration = gb_seconds(connects * 4.0 + pings, 256.0, 8.0)
+            + gb_seconds(mutations + reads, 1024.0, 15.0)
+            + gb_seconds(mutations, 512.0, 15.0 + listeners / 128.0 * 10.0)
+            + gb_seconds(MINUTES, 512.0, heartbeat_ms);
+        // remember 1, join 2 rows and forget 2 rows in transactions; a pong 1; a profile with its index 3.
+        let writes = connects * (1.0 + 4.0 + 4.0) + pings + mutations * 3.0;
+        // Join and leave read the connection and the user; a change reads the room; the heartbeat reads every row.
+        let rooms = (listeners * 100.0 / 4096.0).max(1.0);
+        let scans = MINUTES * (connections * 500.0 / 4096.0 / 2.0).max(1.0);
+        let read_units = connects * 4.0 + mutations * (1.0 + rooms) + reads + scans;
+        let gigabytes = (deliveries * 600.0 + connects * 600.0 + pings * 60.0 + (mutations + reads) * 1000.0) / 1e9;
+        let items = vec![
+            item("connection minutes", connections * MINUTES, "minutes", prices::CONNECTION_MINUTE),
+            Item {
+                what: "WebSocket messages",
+                amount: messages,
+                unit: "messages",
+                usd: dear * prices::MESSAGE + (messages - dear) * prices::MESSAGE_ABOVE,
+            },
+            item("REST requests", mutations + reads, "requests", prices::HTTP_REQUEST),
+            item("Lambda requests", requests, "requests", prices::LAMBDA_REQUEST),
+            item("Lambda duration", duration, "GB-seconds", prices::LAMBDA_GB_SECOND),
+            item("DynamoDB writes", writes, "units", prices::WRITE),
+            item("DynamoDB reads", read_units, "units", prices::READ),
+            Item {
+                what: "transfer out",
+                amount: gigabytes,
+                unit: "GB",
+                usd: (gigabytes - prices::TRANSFER_FREE_GB).max(0.0) * prices::TRANSFER_GB,
+            },
+        ];
+        Bill { load: self, items }
+    }
+}
+
+fn item(what: &'static str, amount: f64, unit: &'static str, price: f64) -> Item {
+    Item { what, amount, unit, usd: amount * price }
+}
+
+/// With separators between the thousands.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+impl fmt::Display for Bill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Load { connections, mutations, reads, .. } = self.load;
+        let listeners = grouped(self.load.listeners());
+        writeln!(f, "A month on AWS, list prices of us-east-1 in USD as of {}:\n", prices::AS_OF)?;
+        for Item { what, amount, unit, usd } in &self.items {
+            writeln!(f, "  {what:<20} {:>18} {unit:<12} {usd:>12.2}", grouped(*amount))?;
+        }
+        let total: f64 = self.items.iter().map(|item| item.usd).sum();
+        writeln!(f, "  {:<20} {:>18} {:<12} {total:>12.2}\n", "together", "", "")?;
+        writeln!(f, "Assumed:")?;
+        let minutes = PING_INTERVAL / 60;
+        for line in [
+            format!("{} sockets open at any time, {} changes and {} other REST requests a month",
+                grouped(connections), grouped(mutations), grouped(reads)),
+            format!("each change is heard by {listeners} sockets (--listeners), 600 bytes each"),
+            "every socket reconnects every two hours: 3 messages, 4 invocations, 9 write and 4 read units".to_owned(),
+            format!("a ping and a pong every {minutes} minutes: 2 messages, 1 invocation, 1 write unit"),
+            "the heartbeat reads 500 bytes of every connection every minute, half a read unit per 4 KB".to_owned(),
+            "8 ms for a frame at 256 MB, 15 ms for a REST request at 1024 MB; a login takes longer, few do it".to_owned(),
+            "no free tiers; without logs, alarms (10), the dashboard, the secret and backups: about 10 USD and 0.50 per GB of logs"
+                .to_owned(),
+        ] {
+            writeln!(f, "  - {line}")?;
+        }
+        writeln!(
+            f,
+            "\nPrices change: https://aws.amazon.com/api-gateway/pricing/, /lambda/pricing/, /dynamodb/pricing/on-demand/"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bill(connections: f64, mutations: f64, listeners: f64) -> Bill {
+        Load { connections, mutations, listeners: Some(listeners), reads: 0.0 }.bill()
+    }
+
+    fn usd(bill: &Bill, what: &str) -> f64 {
+        bill.items.iter().find(|item| item.what == what).unwrap().usd
+    }
+
+    #[test]
+    fn ten_thousand_sockets_are_109_50_of_minutes_and_their_pings() {
+        let bill = bill(10_000.0, 0.0, 10.0);
+        assert!((usd(&bill, "connection minutes") - 109.50).abs() < 0.001);
+        // 5,475 pings with their pongs and 365 handshakes of three messages, for each.
+        let messages = 10_000.0 * (5_475.0 * 2.0 + 365.0 * 3.0);
+        assert!((usd(&bill, "WebSocket messages") - messages / 1e6).abs() < 0.001);
+    }
+
+    #[test]
+    fn a_change_costs_a_message_for_everyone_who_hears_it() {
+        let one = usd(&bill(1000.0, 1e6, 1.0), "WebSocket messages");
+        let hundred = usd(&bill(1000.0, 1e6, 100.0), "WebSocket messages");
+        assert!((hundred - one - 99.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn messages_beyond_a_thousand_million_are_cheaper() {
+        let bill = bill(0.0, 2e6, 1000.0);
+        assert!((usd(&bill, "WebSocket messages") - 1800.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn nothing_costs_the_heartbeat_only() {
+        let total: f64 = bill(0.0, 0.0, 0.0).items.iter().map(|item| item.usd).sum();
+        assert!(total < 0.10, "{total}");
+    }
+
+    #[test]
+    fn what_is_printed_says_what_it_assumes() {
+        let text = bill(1000.0, 100_000.0, 10.0).to_string();
+        for part in ["43,800,000", "together", "Assumed:", prices::AS_OF, "aws.amazon.com", "8 minutes"] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_have_to_be_amounts() {
+        assert_eq!(amount("1_000"), Ok(1000.0));
+        assert!(amount("many").is_err() && amount("-1").is_err() && amount("inf").is_err());
+    }
+}

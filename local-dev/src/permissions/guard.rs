@@ -1,0 +1,133 @@
+//! Where the policies are enforced: in front of DynamoDB, and in front of the management API.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+
+use super::{Call, Permissions, call};
+
+/// A reverse proxy in front of DynamoDB that lets functions do what they are granted. It ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+struct Upstream {
+    client: reqwest::Client,
+    endpoint: String,
+    stack: String,
+    permissions: Arc<Permissions>,
+    turns: Semaphore,
+}
+
+/// Requests that are passed on at the same time; more of them would only use up file descriptors.
+const AT_ONCE: usize = 64;
+
+impl Guard {
+    pub(crate) async fn start(endpoint: &str, stack: &str, permissions: Arc<Permissions>) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let upstream = Upstream {
+            client: reqwest::Client::new(),
+            endpoint: endpoint.to_owned(),
+            stack: stack.to_owned(),
+            permissions,
+            turns: Semaphore::new(AT_ONCE),
+        };
+        let router = Router::new().fallback(forward).with_state(Arc::new(upstream));
+        let router = router.layer(axum::extract::DefaultBodyLimit::disable());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
+        Ok(Self { address, server })
+    }
+
+    /// For the functions' `AWS_ENDPOINT_URL_DYNAMODB`.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn forward(State(upstream): State<Arc<Upstream>>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(denied) = upstream.judge(&headers, &body) {
+        return refused(StatusCode::BAD_REQUEST, &denied);
+    }
+    let _turn = upstream.turns.acquire().await;
+    let mut request = upstream.client.post(&upstream.endpoint).body(body);
+    for (name, value) in headers.iter().filter(|(name, _)| *name != header::HOST && *name != header::CONTENT_LENGTH) {
+        request = request.header(name, value);
+    }
+    match request.send().await {
+        Ok(answer) => {
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let mut response = (status, Body::from(answer.bytes().await.unwrap_or_default())).into_response();
+            let kept = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+            response.headers_mut().extend(kept.filter(|(name, _)| name != header::TRANSFER_ENCODING));
+            response
+        }
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
+}
+
+impl Upstream {
+    fn judge(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Call> {
+        let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        for (action, resource) in call::needs(call::operation(target), &request, &self.stack) {
+            self.permissions.judge(caller(headers), action, resource)?;
+        }
+        Ok(())
+    }
+}
+
+/// The same for the management API: `POST` or `DELETE` on `/<stage>/@connections/<id>`.
+pub(crate) async fn of_management(
+    State((permissions, stage)): State<(Arc<Permissions>, String)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // Never the connection itself: policies do not name it, and recordings of two runs must be the same.
+    let resource = format!(
+        "arn:aws:execute-api:{}:{}:{}/{stage}/{}/@connections/*",
+        crate::REGION,
+        crate::event::ACCOUNT,
+        crate::event::API_ID,
+        request.method()
+    );
+    match permissions.judge(caller(request.headers()), "execute-api:ManageConnections".to_owned(), resource) {
+        Ok(()) => next.run(request).await,
+        Err(denied) => refused(StatusCode::FORBIDDEN, &denied),
+    }
+}
+
+/// The access key id of a signed request: `AWS4-HMAC-SHA256 Credential=<id>/…`.
+fn caller(headers: &HeaderMap) -> &str {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let credential = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
+    credential.split('/').next().unwrap_or_default()
+}
+
+fn refused(status: StatusCode, call: &Call) -> Response {
+    let Call { function, action, resource } = call;
+    let message = format!(
+        "{function} is not authorized to perform: {action} on resource: {resource}; grant it in infra/template.yaml"
+    );
+    let body = json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "message": message });
+    let headers =
+        [(header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.0"), ("x-amzn-errortype", "AccessDeniedException")];
+    (status, headers, body.to_string()).into_response()
+}

@@ -1,0 +1,104 @@
+//! Lambda's Runtime API for one invocation: hands out an event, and takes the answer.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, mpsc},
+    task::JoinHandle,
+};
+
+/// What a function said at the end of an invocation.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Said {
+    /// Its answer.
+    Answer(Value),
+    /// Its error, of the invocation or of its start.
+    Error(String),
+}
+
+/// A stub for one function; it ends when dropped.
+pub(crate) struct Stub {
+    address: String,
+    said: mpsc::Receiver<Said>,
+    server: JoinHandle<()>,
+}
+
+struct Invocation {
+    event: Mutex<Option<String>>,
+    say: mpsc::Sender<Said>,
+}
+
+impl Stub {
+    /// Ready to hand out that event, once.
+    pub(crate) async fn with(event: String) -> Self {
+        let (say, said) = mpsc::channel(1);
+        let invocation = Arc::new(Invocation { event: Mutex::new(Some(event)), say });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(error))
+            .with_state(invocation);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
+        Self { address, said, server }
+    }
+
+    /// For `AWS_LAMBDA_RUNTIME_API`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What the function makes of the event.
+    pub(crate) async fn said(&mut self) -> Said {
+        self.said.recv().await.expect("the stub runs")
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn next(State(invocation): State<Arc<Invocation>>) -> impl IntoResponse {
+    let Some(event) = invocation.event.lock().await.take() else {
+        // There is no second one: as on AWS, the function is frozen while it waits.
+        return std::future::pending().await;
+    };
+    // As long as the slowest function of the template has.
+    let deadline = jiff::Timestamp::now().as_millisecond() + 60_000;
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:000000000000:function:f".to_owned()),
+        ("lambda-runtime-trace-id", "Root=1-67a8f41f-1d7e5f5c0a2b3c4d5e6f7a8b;Sampled=0".to_owned()),
+        ("content-type", "application/json".to_owned()),
+    ] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    (headers, event)
+}
+
+async fn answer(State(invocation): State<Arc<Invocation>>, body: Bytes) -> StatusCode {
+    let answer = serde_json::from_slice(&body).expect("an answer is JSON");
+    let _ = invocation.say.send(Said::Answer(answer)).await;
+    StatusCode::ACCEPTED
+}
+
+async fn error(State(invocation): State<Arc<Invocation>>, body: Bytes) -> StatusCode {
+    let _ = invocation.say.send(Said::Error(String::from_utf8_lossy(&body).into_owned())).await;
+    StatusCode::ACCEPTED
+}
