@@ -1,6 +1,6 @@
 //! A cloud of one's own, on the embedded DynamoDB or on the one at `DYNAMODB_ENDPOINT`.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use local_dev::{Options, Running};
@@ -84,6 +84,25 @@ impl Cloud {
         self.sort_keys_of("ROOM#", "sk").await
     }
 
+    /// The items of the users table whose sort key begins like this.
+    pub async fn user_items(&self, sort_key: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let items = self.items_of("UsersTable").await;
+        items.into_iter().filter(|item| item["sk"].as_s().unwrap().starts_with(sort_key)).collect()
+    }
+
+    /// Moves a time (epoch seconds) of those items into the past, as if that many seconds had gone by.
+    pub async fn age_user_items(&self, sort_key: &str, attribute: &str, seconds: i64) {
+        for item in self.user_items(sort_key).await {
+            let earlier = item[attribute].as_n().unwrap().parse::<i64>().unwrap() - seconds;
+            let update = self.database().update_item().table_name(format!("{}-UsersTable", self.stack));
+            let update = update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
+            let update =
+                update.update_expression("SET #time = :earlier").expression_attribute_names("#time", attribute);
+            let update = update.expression_attribute_values(":earlier", AttributeValue::N(earlier.to_string()));
+            update.send().await.expect("an update");
+        }
+    }
+
     /// Waits until something holds that no message tells of.
     pub async fn until(&self, mut holds: impl AsyncFnMut() -> bool) {
         let wait = async {
@@ -105,11 +124,15 @@ impl Cloud {
     }
 
     async fn sort_keys_of(&self, prefix: &str, attribute: &str) -> Vec<String> {
-        let items = self.database().scan().table_name(format!("{}-ConnectionsTable", self.stack)).consistent_read(true);
-        let items = items.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.expect("a scan");
+        let items = self.items_of("ConnectionsTable").await;
         let text = |value: &AttributeValue| value.as_s().unwrap().clone();
         let wanted = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with(prefix));
         wanted.map(|item| text(&item[attribute])).collect()
+    }
+
+    async fn items_of(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let scan = self.database().scan().table_name(format!("{}-{table}", self.stack)).consistent_read(true);
+        scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("a scan")
     }
 
     fn database(&self) -> Client {

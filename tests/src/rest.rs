@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// Password of every registered test user.
-const PASSWORD: &str = "correct horse";
+pub const PASSWORD: &str = "correct horse";
 
 /// Calls the API, with a token or without.
 #[derive(Clone)]

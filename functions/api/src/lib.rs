@@ -16,6 +16,7 @@ use serde::Serialize;
 use shared::{
     auth::{Admin, Passwords, Tokens},
     config::{ConfigError, Environment},
+    sessions::SessionStore,
     users::UserStore,
 };
 use tower::Service as _;
@@ -23,6 +24,7 @@ use tower::Service as _;
 /// What the routes work with.
 pub(crate) struct App {
     users: UserStore,
+    sessions: SessionStore,
     tokens: Tokens,
     passwords: Passwords,
     admin: Admin,
@@ -36,8 +38,10 @@ impl Api {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing or wrong.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let users = UserStore::from_env(env)?;
         let app = App {
-            users: UserStore::from_env(env)?,
+            sessions: SessionStore::beside(&users),
+            users,
             tokens: Tokens::from_env(env)?,
             passwords: Passwords::default(),
             admin: Admin::from_env(env)?,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{PasswordHash, User, iso_millis};
 use crate::{
     config::{ConfigError, Environment},
-    dynamodb::{Item, condition_failed, failed_conditions, s, transact},
+    dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
     error::Error,
 };
 
@@ -80,6 +80,11 @@ impl UserStore {
         Ok(Self { client: crate::aws::dynamodb(env)?, table: env.required("USERS_TABLE")?.to_owned() })
     }
 
+    /// What stores beside this one work with.
+    pub(crate) fn parts(&self) -> (Client, String) {
+        (self.client.clone(), self.table.clone())
+    }
+
     /// Creates a user: profile and e-mail address in one transaction.
     ///
     /// # Errors
@@ -100,6 +105,7 @@ impl UserStore {
             photo_url: None,
             created_at: iso_millis(Timestamp::now()),
             password_hash: new.password_hash,
+            session_generation: 0,
         };
         let profile = Put::builder()
             .table_name(&self.table)
@@ -206,15 +212,16 @@ impl UserStore {
         }
     }
 
-    /// Bans a user. Banning again changes nothing, not even the time.
+    /// Bans a user and ends all sessions. Banning again changes nothing, not even the time.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn ban(&self, id: Uuid, reason: &str) -> Result<User, Error> {
         let update = self
             .update(id)
-            .update_expression("SET isBanned = :true, bannedAt = :at, banReason = :reason")
+            .update_expression("SET isBanned = :true, bannedAt = :at, banReason = :reason ADD sessionGeneration :one")
             .condition_expression("attribute_exists(pk) AND isBanned = :false")
+            .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":at", s(iso_millis(Timestamp::now())))

@@ -10,5 +10,6 @@ mod management;
 mod program;
 mod registration;
 mod rest;
+mod sessions;
 mod tokens;
 mod users;

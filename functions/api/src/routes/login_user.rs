@@ -1,9 +1,9 @@
-//! `POST /auth/user/login`: an access token for a user's e-mail address and password.
+//! `POST /auth/user/login`: a session for a user's e-mail address and password.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use shared::{Error, auth::Role, users::PublicUser};
+use shared::{Error, sessions::Owner, users::PublicUser};
 
 use super::{Answer, Credentials, Done, Session, TokenPair};
 use crate::{App, payload::Payload};
@@ -18,6 +18,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answe
     if user.is_banned {
         return Err(Error::AccountBanned.into());
     }
-    let tokens = TokenPair::new(app.tokens.issue(user.id, Role::User)?);
+    let refresh_token = app.sessions.begin(Owner::User(user.id), &user.session_generation.to_string()).await?;
+    let tokens = TokenPair::new(&app.tokens, &refresh_token)?;
     Ok(Done::with(Session { user: PublicUser::from(&user), tokens }))
 }
