@@ -288,6 +288,7 @@ async fn scope(
         ("AdminEmail".to_owned(), options.admin_email.clone()),
         ("AdminPasswordHash".to_owned(), hash.0),
         ("TokenSecret".to_owned(), secret),
+        ("RegistrationsPerHour".to_owned(), options.registrations_per_hour.to_string()),
     ]);
     parameters.extend(options.origins.clone().map(|origins| ("Origins".to_owned(), origins)));
     let mut scope = template.scope(&parameters)?;

@@ -14,6 +14,7 @@ pub mod events;
 pub mod gateway;
 pub mod heartbeat;
 pub mod lambda;
+pub mod limits;
 pub mod protocol;
 pub mod sessions;
 pub mod users;

@@ -69,6 +69,12 @@ impl Rest {
         Self { client: Client::new(), base: format!("{url}/api/v1"), token: None }
     }
 
+    /// The same client as another machine: it comes from another loopback address and says so to nobody.
+    #[must_use]
+    pub fn from_elsewhere(&self) -> Self {
+        Self { base: self.base.replace("127.0.0.1", "[::1]"), ..self.clone() }
+    }
+
     /// The same client with a token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {

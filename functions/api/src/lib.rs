@@ -7,6 +7,7 @@ mod caller;
 mod failure;
 mod payload;
 mod routes;
+mod source;
 
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 use shared::{
     auth::{Admin, Passwords, Tokens},
     config::{ConfigError, Environment},
+    limits::LimitStore,
     sessions::SessionStore,
     users::UserStore,
 };
@@ -25,6 +27,7 @@ use tower::Service as _;
 pub(crate) struct App {
     users: UserStore,
     sessions: SessionStore,
+    limits: LimitStore,
     tokens: Tokens,
     passwords: Passwords,
     admin: Admin,
@@ -41,6 +44,7 @@ impl Api {
         let users = UserStore::from_env(env)?;
         let app = App {
             sessions: SessionStore::beside(&users),
+            limits: LimitStore::beside(&users, env)?,
             users,
             tokens: Tokens::from_env(env)?,
             passwords: Passwords::default(),

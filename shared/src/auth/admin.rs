@@ -44,14 +44,14 @@ impl Admin {
         Ok(Self { email, password_hash: PasswordHash(password_hash.to_owned()), generation })
     }
 
-    /// Checks the credentials; a wrong address takes as long as a wrong password.
+    /// Whether these are the administrator's credentials; a wrong address takes as long as a wrong password.
     ///
     /// # Errors
-    /// [`Error::WrongCredentials`].
-    pub async fn login(&self, passwords: &Passwords, email: &str, password: String) -> Result<(), Error> {
+    /// [`Error::Internal`] only.
+    pub async fn verify(&self, passwords: &Passwords, email: &str, password: String) -> Result<bool, Error> {
         let known: bool = email.to_lowercase().as_bytes().ct_eq(self.email.as_bytes()).into();
         let hash = known.then(|| self.password_hash.clone());
-        if passwords.verify(password, hash).await? { Ok(()) } else { Err(Error::WrongCredentials) }
+        passwords.verify(password, hash).await
     }
 
     /// What the administrator's sessions are worth: another password hash ends them all.

@@ -6,6 +6,7 @@ mod delivery;
 mod gateway;
 mod handshakes;
 mod heartbeat;
+mod limits;
 mod management;
 mod program;
 mod registration;

@@ -14,6 +14,9 @@ use crate::{Frame, Message, Reaction};
 
 /// The table. What Node closes a connection for closes it here.
 pub(crate) async fn react(app: &Message, connection_id: &str, text: &str) -> Result<Reaction, Error> {
+    if app.flood.reached(&app.connections, connection_id).await {
+        return Ok(Reaction::Close);
+    }
     let packet = match Frame::decode(text) {
         Ok(Frame::Message(packet)) => packet,
         // Only servers open and ping.
