@@ -11,6 +11,7 @@ mod management;
 mod program;
 mod registration;
 mod rest;
+mod self_delete;
 mod sessions;
 mod tokens;
 mod users;

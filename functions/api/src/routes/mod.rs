@@ -2,6 +2,7 @@
 
 mod ban_user;
 mod change_user;
+mod delete_self;
 mod delete_user;
 mod get_user;
 mod health;
@@ -41,6 +42,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/users/{id}", get(get_user::get).patch(change_user::patch).delete(delete_user::delete))
         .route("/users/{id}/ban", post(ban_user::post))
         .route("/users/{id}/unban", post(unban_user::post))
+        .route("/users/{id}/delete", post(delete_self::post))
         .route("/auth/user/login", post(login_user::post))
         .route("/auth/user/refresh", post(refresh_user::post))
         .route("/auth/user/logout", post(logout_user::post))
