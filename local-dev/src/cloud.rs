@@ -28,7 +28,7 @@ use crate::{
     faults::Faults,
     functions::{self, Functions},
     gateway::{Gateway, SocketIoEdge, management, websocket},
-    http_api,
+    http_api, outbox,
     schedule::Schedules,
     server::{Peer, Port},
     template::{Function, Scope, Template, TemplateError, resolve_string},
@@ -36,6 +36,9 @@ use crate::{
 
 /// The template this program was built with.
 const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+
+/// Who verification codes come from.
+const SENDER: &str = "no-reply@moien-delivery.example";
 
 /// AWS looks at a stream four times a second; so do we, unless something was just written.
 const POLL_EVERY: Duration = Duration::from_millis(250);
@@ -111,7 +114,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let listen = |source| StartError::Listen { address, source };
     let port = Port::bind(address).await.map_err(listen)?;
     let address = port.local_addr().map_err(listen)?;
-    let secret = token_secret(&options)?;
+    let token_secret = options.token_secret.clone().map_or_else(|| kept_secret(&options, "token-secret"), Ok)?;
+    let secrets = [token_secret, kept_secret(&options, "code-secret")?];
 
     let access = access();
     let database = match &options.dynamodb_endpoint {
@@ -119,7 +123,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         None => Database::embedded(options.data_dir.as_deref(), &access).await?,
     };
     let tables = database.create_tables(&options.stack_name, template.tables()).await?;
-    let scope = scope(&template, &options, secret, &tables).await?;
+    let scope = scope(&template, &options, secrets, &tables).await?;
     let environments = environments(&template, &scope, &runtime_variables(&template, &access, &database, address))?;
 
     let poke = Poke::default();
@@ -156,6 +160,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
         .merge(management::router(gateway))
+        .merge(outbox::router())
         .merge(http_api::router(functions, template.functions(), cors.as_ref()));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<Peer>();
@@ -254,16 +259,13 @@ fn access() -> Access {
     }
 }
 
-/// Given, or kept with the data, or new for this run.
-fn token_secret(options: &Options) -> Result<String, StartError> {
-    if let Some(secret) = &options.token_secret {
-        return Ok(secret.clone());
-    }
+/// Kept with the data, or new for this run.
+fn kept_secret(options: &Options, name: &str) -> Result<String, StartError> {
     let random = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     let Some(folder) = &options.data_dir else { return Ok(random()) };
     let kept = |folder: &Path| {
         fs::create_dir_all(folder)?;
-        let file = folder.join("token-secret");
+        let file = folder.join(name);
         match fs::read_to_string(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let secret = random();
@@ -279,7 +281,7 @@ fn token_secret(options: &Options) -> Result<String, StartError> {
 async fn scope(
     template: &Template,
     options: &Options,
-    secret: String,
+    [token_secret, code_secret]: [String; 2],
     tables: &BTreeMap<String, LiveTable>,
 ) -> Result<Scope, StartError> {
     let hash = Passwords::default().hash(options.admin_password.clone()).await?;
@@ -287,7 +289,9 @@ async fn scope(
         ("Anonymous".to_owned(), options.anonymous.parameter().to_owned()),
         ("AdminEmail".to_owned(), options.admin_email.clone()),
         ("AdminPasswordHash".to_owned(), hash.0),
-        ("TokenSecret".to_owned(), secret),
+        ("TokenSecret".to_owned(), token_secret),
+        ("CodeSecret".to_owned(), code_secret),
+        ("SenderEmail".to_owned(), SENDER.to_owned()),
         ("RegistrationsPerHour".to_owned(), options.registrations_per_hour.to_string()),
     ]);
     parameters.extend(options.origins.clone().map(|origins| ("Origins".to_owned(), origins)));
@@ -327,6 +331,8 @@ fn runtime_variables(
         ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key().to_owned()),
         ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default().to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", database.endpoint().to_owned()),
+        ("AWS_ENDPOINT_URL_SESV2", format!("http://{}", reachable(address))),
+        ("AWS_ENDPOINT_URL_SNS", format!("http://{}", reachable(address))),
         ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("http://{}/{stage}", reachable(address))),
     ];
     variables.map(|(name, value)| (name.to_owned(), value)).into()

@@ -15,6 +15,7 @@ mod functions;
 mod gateway;
 mod http_api;
 mod options;
+mod outbox;
 mod schedule;
 mod server;
 mod template;

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use local_dev::{Options, Running};
+use serde_json::Value;
 use shared::config::Environment;
 use tokio::time::{interval, timeout};
 
@@ -74,6 +75,12 @@ impl Cloud {
         self.rest().login_admin().await
     }
 
+    /// What `local-dev` would have sent to people, oldest first.
+    pub async fn outbox(&self) -> Vec<Value> {
+        let answer = reqwest::get(format!("{}/_dev/outbox", self.url)).await.expect("an answer");
+        answer.json().await.expect("a list")
+    }
+
     /// The connections the connections table knows.
     pub async fn connection_ids(&self) -> Vec<String> {
         self.sort_keys_of("CONNECTION#", "connectionId").await
@@ -88,6 +95,17 @@ impl Cloud {
     pub async fn user_items(&self, sort_key: &str) -> Vec<HashMap<String, AttributeValue>> {
         let items = self.items_of("UsersTable").await;
         items.into_iter().filter(|item| item["sk"].as_s().unwrap().starts_with(sort_key)).collect()
+    }
+
+    /// Puts an item of strings and whole numbers into the users table.
+    pub async fn put_user_item(&self, item: &Value) {
+        let value = |value: &Value| match value {
+            Value::String(text) => AttributeValue::S(text.clone()),
+            other => AttributeValue::N(other.to_string()),
+        };
+        let item = item.as_object().unwrap().iter().map(|(name, attribute)| (name.clone(), value(attribute)));
+        let put = self.database().put_item().table_name(format!("{}-UsersTable", self.stack));
+        put.set_item(Some(item.collect())).send().await.expect("a put");
     }
 
     /// Moves a time (epoch seconds) of those items into the past, as if that many seconds had gone by.

@@ -20,6 +20,7 @@ use shared::{
     limits::LimitStore,
     sessions::SessionStore,
     users::UserStore,
+    verification::CodeStore,
 };
 use tower::Service as _;
 
@@ -28,6 +29,7 @@ pub(crate) struct App {
     users: UserStore,
     sessions: SessionStore,
     limits: LimitStore,
+    codes: CodeStore,
     tokens: Tokens,
     passwords: Passwords,
     admin: Admin,
@@ -45,6 +47,7 @@ impl Api {
         let app = App {
             sessions: SessionStore::beside(&users),
             limits: LimitStore::beside(&users, env)?,
+            codes: CodeStore::beside(&users, env)?,
             users,
             tokens: Tokens::from_env(env)?,
             passwords: Passwords::default(),

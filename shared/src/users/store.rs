@@ -17,6 +17,7 @@ use crate::{
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
     error::Error,
+    verification::Channel,
 };
 
 /// The partition of index `byCreatedAt` that every profile is in.
@@ -199,7 +200,11 @@ impl UserStore {
             return self.get(id).await?.ok_or(Error::NotFound);
         }
         let set = if set.is_empty() { String::new() } else { format!("SET {} ", set.join(", ")) };
-        let update = update.update_expression(set + remove);
+        self.edit(id, update.update_expression(set + remove), editor).await
+    }
+
+    /// Applies an update that its editor is allowed to make at this very moment.
+    async fn edit(&self, id: Uuid, update: UpdateItemFluentBuilder, editor: Editor) -> Result<User, Error> {
         let update = match editor {
             Editor::Admin => update.condition_expression("attribute_exists(pk)"),
             Editor::Owner => update
@@ -211,6 +216,19 @@ impl UserStore {
             Applied::Not(Some(_)) => Err(Error::AccountBanned),
             Applied::Not(None) => Err(Error::NotFound),
         }
+    }
+
+    /// Marks an e-mail address or phone number as verified; one that is stays as is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::AccountBanned`] if the owner was banned, even a moment ago.
+    pub async fn verify(&self, id: Uuid, channel: Channel, editor: Editor) -> Result<User, Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET #flag = :true")
+            .expression_attribute_names("#flag", channel.flag())
+            .expression_attribute_values(":true", AttributeValue::Bool(true));
+        self.edit(id, update, editor).await
     }
 
     /// Bans a user and ends all sessions. Banning again changes nothing, not even the time.
@@ -244,7 +262,7 @@ impl UserStore {
         self.apply(id, update).await?.or_as_it_is()
     }
 
-    /// Deletes a user and frees the e-mail address.
+    /// Deletes a user, with codes that are under way, and frees the e-mail address. Sessions end for want of an owner.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -255,10 +273,14 @@ impl UserStore {
             .set_key(Some(profile_key(id)))
             .condition_expression("attribute_exists(pk)");
         let address = Delete::builder().table_name(&self.table).set_key(Some(email_key(&user.email)));
-        let actions = vec![
+        let mut actions = vec![
             TransactWriteItem::builder().delete(built(profile.build())?).build(),
             TransactWriteItem::builder().delete(built(address.build())?).build(),
         ];
+        for channel in Channel::ALL {
+            let code = Delete::builder().table_name(&self.table).set_key(Some(channel.code_key(id)));
+            actions.push(TransactWriteItem::builder().delete(built(code.build())?).build());
+        }
         match transact(&self.client, actions).await {
             Ok(()) => Ok(()),
             Err(error) if failed_conditions(&error).is_some() => Err(Error::NotFound),

@@ -15,3 +15,4 @@ mod self_delete;
 mod sessions;
 mod tokens;
 mod users;
+mod verification;

@@ -2,6 +2,7 @@
 
 mod ban_user;
 mod change_user;
+mod confirm_code;
 mod delete_self;
 mod delete_user;
 mod get_user;
@@ -15,6 +16,7 @@ mod me;
 mod refresh_admin;
 mod refresh_user;
 mod register;
+mod send_code;
 mod unban_user;
 
 use std::sync::Arc;
@@ -43,6 +45,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/users/{id}/ban", post(ban_user::post))
         .route("/users/{id}/unban", post(unban_user::post))
         .route("/users/{id}/delete", post(delete_self::post))
+        .route("/users/{id}/email/verify/send", post(send_code::post_email))
+        .route("/users/{id}/email/verify/confirm", post(confirm_code::post_email))
+        .route("/users/{id}/phone/verify/send", post(send_code::post_phone))
+        .route("/users/{id}/phone/verify/confirm", post(confirm_code::post_phone))
         .route("/auth/user/login", post(login_user::post))
         .route("/auth/user/refresh", post(refresh_user::post))
         .route("/auth/user/logout", post(logout_user::post))
