@@ -6,8 +6,8 @@
 //! far. One instance closes a client at its hundredth frame; several may let through up to nineteen more each.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
@@ -22,6 +22,17 @@ const STEP: u32 = 20;
 /// Reported frames of one connection within a window that close it.
 const LIMIT: u32 = 100;
 
+/// What to do about a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is handled.
+    Fine,
+    /// It makes too many: the connection is closed.
+    TooMany,
+    /// It comes from a connection that is being closed, and costs nothing any more.
+    Late,
+}
+
 /// The frames this instance has seen in the window of now.
 #[derive(Default)]
 pub(crate) struct Flood(Mutex<Seen>);
@@ -30,35 +41,48 @@ pub(crate) struct Flood(Mutex<Seen>);
 struct Seen {
     window: i64,
     frames: HashMap<String, u32>,
+    closed: HashSet<String>,
 }
 
 impl Flood {
-    /// Takes note of a frame; true if that makes too many. If it cannot be known, it does not.
-    pub(crate) async fn reached(&self, connections: &ConnectionStore, connection_id: &str) -> bool {
+    /// Takes note of a frame. If it cannot be known whether it makes too many, it does not.
+    pub(crate) async fn judge(&self, connections: &ConnectionStore, connection_id: &str) -> Verdict {
         let window = Timestamp::now().as_second() / WINDOW;
-        if !self.seen(connection_id, window).is_multiple_of(STEP) {
-            return false;
+        match self.seen(connection_id, window) {
+            None => return Verdict::Late,
+            Some(frames) if !frames.is_multiple_of(STEP) => return Verdict::Fine,
+            Some(_) => {}
         }
         let count = connections.count_frames(connection_id, window, STEP).await;
         let count = count.unwrap_or_else(|error| {
             error.log();
             0
         });
-        if count >= LIMIT {
-            tracing::warn!(connection_id, "closing a connection that sends too much");
+        if count < LIMIT {
+            return Verdict::Fine;
         }
-        count >= LIMIT
+        tracing::warn!(connection_id, "closing a connection that sends too much");
+        self.lock().closed.insert(connection_id.to_owned());
+        Verdict::TooMany
     }
 
-    /// How often this instance has seen the connection in this window, now included.
-    fn seen(&self, connection_id: &str, window: i64) -> u32 {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// How often this instance has seen the connection in this window, now included; `None` once it was closed in it.
+    fn seen(&self, connection_id: &str, window: i64) -> Option<u32> {
+        let mut seen = self.lock();
         if seen.window != window {
-            *seen = Seen { window, frames: HashMap::new() };
+            *seen = Seen { window, ..Seen::default() };
+        }
+        if seen.closed.contains(connection_id) {
+            return None;
         }
         let frames = seen.frames.entry(connection_id.to_owned()).or_default();
         *frames += 1;
-        *frames
+        Some(*frames)
+    }
+
+    /// Of what somebody panicked over the counts are still right.
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,8 +93,8 @@ mod tests {
     #[test]
     fn each_connection_is_counted_for_itself_and_every_window_afresh() {
         let flood = Flood::default();
-        assert_eq!([flood.seen("a=", 1), flood.seen("a=", 1), flood.seen("b=", 1)], [1, 2, 1]);
-        assert_eq!(flood.seen("a=", 2), 1);
+        assert_eq!([flood.seen("a=", 1), flood.seen("a=", 1), flood.seen("b=", 1)], [Some(1), Some(2), Some(1)]);
+        assert_eq!(flood.seen("a=", 2), Some(1));
         assert_eq!(flood.0.lock().unwrap().frames.len(), 1, "what is over is forgotten");
     }
 }
