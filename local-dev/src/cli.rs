@@ -34,7 +34,8 @@ enum Instead {
 #[must_use]
 pub fn run() -> ExitCode {
     let Command { options, instead } = Command::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error,local_dev::outbox=info"));
     fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -115,6 +116,7 @@ Moien Realtime is running.
   REST       {url}/api/v1
   Socket.IO  {url}/users   (path /socket.io/)
   DynamoDB   {dynamodb}   ({kept})
+  Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
   Admin      {email} / {password}
   Sockets without a token {anonymous}.
 {exposed}{backlog}

@@ -28,7 +28,7 @@ use crate::{
     faults::Faults,
     functions::{self, Functions},
     gateway::{Gateway, SocketIoEdge, management, websocket},
-    http_api,
+    http_api, outbox,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Peer, Port},
@@ -37,6 +37,9 @@ use crate::{
 
 /// The template this program was built with.
 pub(crate) const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+
+/// Who verification codes come from.
+const SENDER: &str = "no-reply@moien-delivery.example";
 
 /// AWS looks at a stream four times a second; so do we, unless something was just written.
 const POLL_EVERY: Duration = Duration::from_millis(250);
@@ -165,7 +168,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         .route("/", get(landing))
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
-        .merge(guarded(management::router(gateway.clone()), permissions.as_ref(), &gateway))
+        .merge(services(&gateway, permissions.as_ref()))
         .merge(http_api::router(functions, template.functions(), cors.as_ref()));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<Peer>();
@@ -267,10 +270,12 @@ async fn guard(database: &Database, stack: &str, permissions: &Arc<Permissions>)
     guard.map_err(|source| StartError::Listen { address: ([127, 0, 0, 1], 0).into(), source })
 }
 
-fn guarded(management: Router, permissions: Option<&Arc<Permissions>>, gateway: &Gateway) -> Router {
-    let Some(permissions) = permissions else { return management };
+fn services(gateway: &Gateway, permissions: Option<&Arc<Permissions>>) -> Router {
+    let (management, outbox) = (management::router(gateway.clone()), outbox::router());
+    let Some(permissions) = permissions else { return management.merge(outbox) };
     let state = (Arc::clone(permissions), gateway.stage().to_owned());
-    management.layer(from_fn_with_state(state, permissions::of_management))
+    let management = management.layer(from_fn_with_state(state, permissions::of_management));
+    management.merge(outbox.layer(from_fn_with_state(Arc::clone(permissions), permissions::of_outbox)))
 }
 
 fn no(kind: &str) -> StartError {
@@ -336,6 +341,8 @@ async fn scope(
         ("Anonymous".to_owned(), options.anonymous.parameter().to_owned()),
         ("AdminEmail".to_owned(), options.admin_email.clone()),
         ("AdminPasswordHash".to_owned(), hash.0),
+        ("SenderEmail".to_owned(), SENDER.to_owned()),
+        ("RegistrationsPerHour".to_owned(), options.registrations_per_hour.to_string()),
     ]);
     parameters.extend(options.origins.clone().map(|origins| ("Origins".to_owned(), origins)));
     let mut scope = template.scope(&parameters)?;
@@ -378,6 +385,8 @@ fn runtime_variables(
         ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key().to_owned()),
         ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default().to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
+        ("AWS_ENDPOINT_URL_SESV2", format!("http://{}", reachable(address))),
+        ("AWS_ENDPOINT_URL_SNS", format!("http://{}", reachable(address))),
         ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("http://{}/{stage}", reachable(address))),
     ];
     variables.map(|(name, value)| (name.to_owned(), value)).into()

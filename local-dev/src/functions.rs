@@ -72,6 +72,7 @@ enum Code {
     Handshake(Arc<handshake::Handshake>),
     Heartbeat(Arc<heartbeat::Heartbeat>),
     Message(Arc<message::Message>),
+    Notify(Arc<notify::Notify>),
     /// Not here, but behind a Lambda Invoke API.
     Remote(Remote),
 }
@@ -89,6 +90,7 @@ impl Code {
             "handshake" => handshake::Handshake::from_env(env).map(|f| Self::Handshake(f.into())).map_err(Into::into),
             "heartbeat" => heartbeat::Heartbeat::from_env(env).map(|f| Self::Heartbeat(f.into())).map_err(Into::into),
             "message" => message::Message::from_env(env).map(|f| Self::Message(f.into())).map_err(Into::into),
+            "notify" => notify::Notify::from_env(env).map(|f| Self::Notify(f.into())).map_err(Into::into),
             _ => return None,
         })
     }
@@ -102,6 +104,7 @@ impl Code {
             Self::Handshake(code) => answer(event, context, |event| code.handle(event)).await,
             Self::Heartbeat(code) => answer(event, context, |event| code.handle(event)).await,
             Self::Message(code) => answer(event, context, |event| code.handle(event)).await,
+            Self::Notify(code) => answer(event, context, |event| code.handle(event)).await,
             Self::Remote(remote) => remote.call(&event).await,
         }
     }

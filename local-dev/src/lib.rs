@@ -17,6 +17,7 @@ mod functions;
 mod gateway;
 mod http_api;
 mod options;
+mod outbox;
 mod permissions;
 mod schedule;
 mod server;

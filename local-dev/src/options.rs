@@ -55,6 +55,10 @@ pub struct Options {
     #[arg(long, env = "TOKEN_SECRET", hide_env_values = true, value_name = "TEXT")]
     pub token_secret: Option<String>,
 
+    /// Registrations one address may try within an hour; 0 is no limit, where AWS has 20.
+    #[arg(long, env = "LOCAL_DEV_REGISTRATIONS_PER_HOUR", default_value_t = 0, value_name = "NUMBER")]
+    pub registrations_per_hour: u32,
+
     /// Run the functions behind a Lambda Invoke API, such as http://127.0.0.1:9000 of `cargo lambda watch`.
     #[arg(long, env = "LOCAL_DEV_LAMBDA_ENDPOINT", value_name = "URL")]
     pub lambda_endpoint: Option<String>,
@@ -109,6 +113,7 @@ impl Default for Options {
             admin_email: "admin@example.com".to_owned(),
             admin_password: "local-admin".to_owned(),
             token_secret: None,
+            registrations_per_hour: 0,
             lambda_endpoint: None,
             env_file: None,
             enforce_policies: false,

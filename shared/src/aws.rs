@@ -75,6 +75,40 @@ fn credentials(env: &Environment) -> Result<Credentials, ConfigError> {
     ))
 }
 
+/// The client of Amazon SES, version 2; `AWS_ENDPOINT_URL_SESV2` points it elsewhere.
+///
+/// # Errors
+/// [`ConfigError::Missing`] without region or credentials.
+pub fn ses(env: &Environment) -> Result<aws_sdk_sesv2::Client, ConfigError> {
+    let endpoint = env.optional("AWS_ENDPOINT_URL_SESV2").or_else(|| env.optional("AWS_ENDPOINT_URL"));
+    let config = aws_sdk_sesv2::Config::builder()
+        .behavior_version(aws_sdk_sesv2::config::BehaviorVersion::latest())
+        .region(region(env)?)
+        .credentials_provider(credentials(env)?)
+        .http_client(http_client(endpoint))
+        .retry_config(retries())
+        .timeout_config(timeouts());
+    let config = if let Some(endpoint) = endpoint { config.endpoint_url(endpoint) } else { config };
+    Ok(aws_sdk_sesv2::Client::from_conf(config.build()))
+}
+
+/// The client of Amazon SNS; `AWS_ENDPOINT_URL_SNS` points it elsewhere.
+///
+/// # Errors
+/// [`ConfigError::Missing`] without region or credentials.
+pub fn sns(env: &Environment) -> Result<aws_sdk_sns::Client, ConfigError> {
+    let endpoint = env.optional("AWS_ENDPOINT_URL_SNS").or_else(|| env.optional("AWS_ENDPOINT_URL"));
+    let config = aws_sdk_sns::Config::builder()
+        .behavior_version(aws_sdk_sns::config::BehaviorVersion::latest())
+        .region(region(env)?)
+        .credentials_provider(credentials(env)?)
+        .http_client(http_client(endpoint))
+        .retry_config(retries())
+        .timeout_config(timeouts());
+    let config = if let Some(endpoint) = endpoint { config.endpoint_url(endpoint) } else { config };
+    Ok(aws_sdk_sns::Client::from_conf(config.build()))
+}
+
 /// Plain HTTP needs no certificates, and loading them is the slowest part of a client's start.
 fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
     if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {

@@ -15,6 +15,9 @@ pub enum Error {
     /// 401: no such account, or the wrong password; which of the two is nobody's business.
     #[error("wrong credentials")]
     WrongCredentials,
+    /// 401: the password that confirms a decision is not that of the account.
+    #[error("wrong password")]
+    WrongPassword,
     /// 403: authenticated, but not allowed.
     #[error("forbidden")]
     Forbidden,
@@ -36,6 +39,12 @@ pub enum Error {
     /// 415: the body is not declared as JSON.
     #[error("body is not application/json")]
     UnsupportedMediaType,
+    /// 429: a limit is reached.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// Seconds until it is worth trying again.
+        retry_after: u64,
+    },
     /// 500: our fault. The cause goes to the log and nowhere else.
     #[error("{context}")]
     Internal {
@@ -89,13 +98,14 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Validation(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::WrongCredentials | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::AccountBanned => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::EmailTaken => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -107,6 +117,7 @@ impl Error {
             Self::Validation(_) => "VALIDATION_ERROR",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::WrongCredentials => "WRONG_CREDENTIALS",
+            Self::WrongPassword => "WRONG_PASSWORD",
             Self::Forbidden => "FORBIDDEN",
             Self::AccountBanned => "ACCOUNT_BANNED",
             Self::NotFound => "NOT_FOUND",
@@ -114,8 +125,15 @@ impl Error {
             Self::EmailTaken => "EMAIL_TAKEN",
             Self::BodyTooLarge => "BODY_TOO_LARGE",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS",
             Self::Internal { .. } => "INTERNAL_ERROR",
         }
+    }
+
+    /// For the `Retry-After` header, seconds.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        if let Self::TooManyAttempts { retry_after } = self { Some(*retry_after) } else { None }
     }
 
     /// What the client gets to read: the code and broken rules, never a cause.

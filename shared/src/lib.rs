@@ -1,7 +1,7 @@
 //! What is decided once: the domain, its events, the protocol, the stores, the gateway, who may do what.
 //!
 //! Functions translate an event of AWS into calls of this crate; nothing here knows about Lambda events except
-//! [`events::Change`], which is made of a stream record, and [`lambda`], which starts a function.
+//! [`events::Change`] and [`verification::Delivery`], which are made of a stream record, and [`lambda`], which starts a function.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod auth;
@@ -14,8 +14,11 @@ pub mod events;
 pub mod gateway;
 pub mod heartbeat;
 pub mod lambda;
+pub mod limits;
 pub mod metrics;
 pub mod protocol;
+pub mod sessions;
 pub mod users;
+pub mod verification;
 
 pub use error::Error;

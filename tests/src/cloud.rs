@@ -1,9 +1,10 @@
 //! A cloud of one's own, on the embedded DynamoDB or on the one at `DYNAMODB_ENDPOINT`.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use local_dev::{Options, Running};
+use serde_json::Value;
 use shared::config::Environment;
 use tokio::time::{interval, timeout};
 use tracing_subscriber::EnvFilter;
@@ -85,6 +86,12 @@ impl Cloud {
         self.rest().login_admin().await
     }
 
+    /// What `local-dev` would have sent to people, oldest first.
+    pub async fn outbox(&self) -> Vec<Value> {
+        let answer = reqwest::get(format!("{}/_dev/outbox", self.url)).await.expect("an answer");
+        answer.json().await.expect("a list")
+    }
+
     /// The connections the connections table knows.
     pub async fn connection_ids(&self) -> Vec<String> {
         self.sort_keys_of("CONNECTION#", "connectionId").await
@@ -93,6 +100,36 @@ impl Cloud {
     /// The connection of every membership in any room.
     pub async fn room_members(&self) -> Vec<String> {
         self.sort_keys_of("ROOM#", "sk").await
+    }
+
+    /// The items of the users table whose sort key begins like this.
+    pub async fn user_items(&self, sort_key: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let items = self.items_of("UsersTable").await;
+        items.into_iter().filter(|item| item["sk"].as_s().unwrap().starts_with(sort_key)).collect()
+    }
+
+    /// Puts an item of strings and whole numbers into the users table.
+    pub async fn put_user_item(&self, item: &Value) {
+        let value = |value: &Value| match value {
+            Value::String(text) => AttributeValue::S(text.clone()),
+            other => AttributeValue::N(other.to_string()),
+        };
+        let item = item.as_object().unwrap().iter().map(|(name, attribute)| (name.clone(), value(attribute)));
+        let put = self.database().put_item().table_name(format!("{}-UsersTable", self.stack));
+        put.set_item(Some(item.collect())).send().await.expect("a put");
+    }
+
+    /// Moves a time (epoch seconds) of those items into the past, as if that many seconds had gone by.
+    pub async fn age_user_items(&self, sort_key: &str, attribute: &str, seconds: i64) {
+        for item in self.user_items(sort_key).await {
+            let earlier = item[attribute].as_n().unwrap().parse::<i64>().unwrap() - seconds;
+            let update = self.database().update_item().table_name(format!("{}-UsersTable", self.stack));
+            let update = update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
+            let update =
+                update.update_expression("SET #time = :earlier").expression_attribute_names("#time", attribute);
+            let update = update.expression_attribute_values(":earlier", AttributeValue::N(earlier.to_string()));
+            update.send().await.expect("an update");
+        }
     }
 
     /// Waits until something holds that no message tells of.
@@ -126,11 +163,15 @@ impl Cloud {
     }
 
     async fn sort_keys_of(&self, prefix: &str, attribute: &str) -> Vec<String> {
-        let items = self.database().scan().table_name(format!("{}-ConnectionsTable", self.stack)).consistent_read(true);
-        let items = items.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.expect("a scan");
+        let items = self.items_of("ConnectionsTable").await;
         let text = |value: &AttributeValue| value.as_s().unwrap().clone();
         let wanted = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with(prefix));
         wanted.map(|item| text(&item[attribute])).collect()
+    }
+
+    async fn items_of(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let scan = self.database().scan().table_name(format!("{}-{table}", self.stack)).consistent_read(true);
+        scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("a scan")
     }
 
     fn database(&self) -> Client {

@@ -11,5 +11,5 @@ mod socket;
 
 pub use cloud::{Cloud, TOKEN_SECRET};
 pub use process::Process;
-pub use rest::{Answer, Rest};
+pub use rest::{Answer, PASSWORD, Rest};
 pub use socket::{Edge, Socket};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// Password of every registered test user.
-const PASSWORD: &str = "correct horse";
+pub const PASSWORD: &str = "correct horse";
 
 /// Calls the API, with a token or without.
 #[derive(Clone)]
@@ -67,6 +67,12 @@ impl Answer {
 impl Rest {
     pub(crate) fn new(url: &str) -> Self {
         Self { client: Client::new(), base: format!("{url}/api/v1"), token: None }
+    }
+
+    /// The same client as another machine: it comes from another loopback address and says so to nobody.
+    #[must_use]
+    pub fn from_elsewhere(&self) -> Self {
+        Self { base: self.base.replace("127.0.0.1", "[::1]"), ..self.clone() }
     }
 
     /// The same client with a token.

@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    http::header::RETRY_AFTER,
     response::{IntoResponse, Response},
 };
 use shared::Error;
@@ -18,6 +19,7 @@ impl From<Error> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         self.0.log();
-        (self.0.status(), Json(self.0.body())).into_response()
+        let retry_after = self.0.retry_after().map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
+        (self.0.status(), retry_after, Json(self.0.body())).into_response()
     }
 }

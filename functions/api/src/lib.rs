@@ -7,6 +7,7 @@ mod caller;
 mod failure;
 mod payload;
 mod routes;
+mod source;
 
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
@@ -16,13 +17,19 @@ use serde::Serialize;
 use shared::{
     auth::{Admin, Passwords, Tokens},
     config::{ConfigError, Environment},
+    limits::LimitStore,
+    sessions::SessionStore,
     users::UserStore,
+    verification::CodeStore,
 };
 use tower::Service as _;
 
 /// What the routes work with.
 pub(crate) struct App {
     users: UserStore,
+    sessions: SessionStore,
+    limits: LimitStore,
+    codes: CodeStore,
     tokens: Tokens,
     passwords: Passwords,
     admin: Admin,
@@ -36,8 +43,12 @@ impl Api {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing or wrong.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let users = UserStore::from_env(env)?;
         let app = App {
-            users: UserStore::from_env(env)?,
+            sessions: SessionStore::beside(&users),
+            limits: LimitStore::beside(&users, env)?,
+            codes: CodeStore::beside(&users, env)?,
+            users,
             tokens: Tokens::from_env(env)?,
             passwords: Passwords::default(),
             admin: Admin::from_env(env)?,

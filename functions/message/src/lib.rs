@@ -4,6 +4,7 @@
 //! Socket.IO client drops its connection on that.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod flood;
 mod packets;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
@@ -21,6 +22,8 @@ use shared::{
     users::UserStore,
 };
 
+use flood::Flood;
+
 /// Below the function's timeout in the template, with room to answer and to close.
 const TIME_LIMIT: Duration = Duration::from_secs(8);
 
@@ -31,6 +34,7 @@ pub struct Message {
     gateway: Gateway,
     tokens: Tokens,
     anonymous: Anonymous,
+    flood: Flood,
 }
 
 /// What the client gets for a frame.
@@ -54,6 +58,7 @@ impl Message {
             gateway: Gateway::from_env(env)?,
             tokens: Tokens::from_env(env)?,
             anonymous: Anonymous::from_env(env)?,
+            flood: Flood::default(),
         })
     }
 

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -109,6 +109,22 @@ pub(crate) async fn of_management(
         request.method()
     );
     match permissions.judge(caller(request.headers()), "execute-api:ManageConnections".to_owned(), resource) {
+        Ok(()) => next.run(request).await,
+        Err(denied) => refused(StatusCode::FORBIDDEN, &denied),
+    }
+}
+
+/// The same for Amazon SES and SNS: an e-mail from an identity, a text message to a number, which has no ARN.
+pub(crate) async fn of_outbox(State(permissions): State<Arc<Permissions>>, request: Request, next: Next) -> Response {
+    let (action, resource) = match (request.method(), request.uri().path()) {
+        (&Method::POST, "/") => ("sns:Publish", "*".to_owned()),
+        (&Method::POST, _) => {
+            ("ses:SendEmail", format!("arn:aws:ses:{}:{}:identity/sender", crate::REGION, crate::event::ACCOUNT))
+        }
+        // The page for developers.
+        _ => return next.run(request).await,
+    };
+    match permissions.judge(caller(request.headers()), action.to_owned(), resource) {
         Ok(()) => next.run(request).await,
         Err(denied) => refused(StatusCode::FORBIDDEN, &denied),
     }

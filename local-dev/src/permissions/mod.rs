@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::guard::{Guard, of_management};
+pub(crate) use self::guard::{Guard, of_management, of_outbox};
 pub use self::needless::{needless_permissions, permissions_of};
 use crate::template::{Scope, Statement, Template, TemplateError, resolve_string};
 
@@ -40,11 +40,13 @@ impl std::fmt::Display for Call {
 pub(crate) struct Grant {
     pub(crate) action: String,
     pub(crate) resource: String,
+    /// `NotResource`: everything but this resource.
+    pub(crate) is_exception: bool,
 }
 
 impl Grant {
     fn allows(&self, call: &Call) -> bool {
-        matches(&self.action, &call.action) && matches(&self.resource, &call.resource)
+        matches(&self.action, &call.action) && matches(&self.resource, &call.resource) != self.is_exception
     }
 }
 
@@ -127,13 +129,20 @@ fn policies(template: &Template) -> Result<BTreeMap<String, Policy>, TemplateErr
     template.functions().iter().map(policy).collect()
 }
 
+/// The services whose calls come by here.
+const IMITATED: [&str; 4] = ["dynamodb:", "execute-api:", "ses:", "sns:"];
+
 fn grants(statements: &[Statement], scope: &Scope) -> Result<Vec<Grant>, TemplateError> {
     let mut grants = Vec::new();
     for statement in statements {
-        let imitated = |action: &&String| action.starts_with("dynamodb:") || action.starts_with("execute-api:");
+        let imitated = |action: &&String| IMITATED.iter().any(|service| action.starts_with(service));
         for action in statement.actions.iter().filter(imitated) {
             for resource in &statement.resources {
-                grants.push(Grant { action: action.clone(), resource: resolve_string(resource, scope)? });
+                grants.push(Grant {
+                    action: action.clone(),
+                    resource: resolve_string(resource, scope)?,
+                    is_exception: statement.is_exception,
+                });
             }
         }
     }
@@ -186,7 +195,7 @@ mod tests {
     }
 
     fn grant(action: &str, resource: &str) -> Grant {
-        Grant { action: action.into(), resource: resource.into() }
+        Grant { action: action.into(), resource: resource.into(), is_exception: false }
     }
 
     #[test]
@@ -216,8 +225,9 @@ mod tests {
         assert_eq!(policies.len(), template.functions().len());
         for (function, policy) in policies {
             assert!(!policy.grants.is_empty(), "{function}");
-            for Grant { action, resource } in &policy.grants {
+            for Grant { action, resource, is_exception } in &policy.grants {
                 assert!(!action.contains('*'), "{function}: {action}");
+                let resource = if *is_exception { "something else" } else { resource };
                 assert!(policy.allows(&call(action, resource)), "{function}: {action} on {resource} is out of bounds");
             }
         }

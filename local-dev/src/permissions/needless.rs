@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_permission_nobody_would_miss_is_named() {
-        let grant = |action: &str| Grant { action: action.into(), resource: "t".into() };
+        let grant = |action: &str| Grant { action: action.into(), resource: "t".into(), is_exception: false };
         let policy = Policy { grants: vec![grant("dynamodb:GetItem"), grant("dynamodb:PutItem")], boundary: None };
         let call = |action: &str| Call { function: "F".into(), action: action.into(), resource: "t".into() };
         let policies = BTreeMap::from([("F".to_owned(), policy)]);

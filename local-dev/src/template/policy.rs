@@ -18,6 +18,8 @@ pub(crate) struct Statement {
     pub(crate) actions: Vec<String>,
     /// ARNs, with the same wildcards.
     pub(crate) resources: Vec<Value>,
+    /// `NotResource`: allowed on everything but these.
+    pub(crate) is_exception: bool,
 }
 
 /// A managed policy of the template.
@@ -40,7 +42,9 @@ struct Document {
 struct StatementProperties {
     effect: String,
     action: OneOrMany,
-    resource: Value,
+    resource: Option<Value>,
+    not_resource: Option<Value>,
+    condition: Option<Value>,
     // For the reader of the template only.
     #[serde(default, rename = "Sid")]
     _sid: Option<String>,
@@ -95,16 +99,25 @@ fn statements(resource: &Resource<'_>, place: &str, document: &Value) -> Result<
         if statement.effect != "Allow" {
             return Err(resource.error(place, "only Effect: Allow is understood by local-dev"));
         }
-        Ok(Statement {
-            actions: match statement.action {
-                OneOrMany::One(action) => vec![action],
-                OneOrMany::Many(actions) => actions,
-            },
-            resources: match statement.resource {
-                Value::Array(resources) => resources,
-                one => vec![one],
-            },
-        })
+        let actions = match statement.action {
+            OneOrMany::One(action) => vec![action],
+            OneOrMany::Many(actions) => actions,
+        };
+        // Elsewhere a condition only narrows what is granted, and nothing here depends on it.
+        let depends = |action: &String| action.starts_with("dynamodb:") || action.starts_with("execute-api:");
+        if statement.condition.is_some() && actions.iter().any(depends) {
+            return Err(resource.error(place, "a Condition on this action is not evaluated by local-dev"));
+        }
+        let (listed, is_exception) = match (statement.resource, statement.not_resource) {
+            (Some(listed), None) => (listed, false),
+            (None, Some(listed)) => (listed, true),
+            _ => return Err(resource.error(place, "needs either Resource or NotResource")),
+        };
+        let resources = match listed {
+            Value::Array(resources) => resources,
+            one => vec![one],
+        };
+        Ok(Statement { actions, resources, is_exception })
     };
     document.statement.into_iter().map(read).collect()
 }
@@ -136,7 +149,7 @@ Resources:
     #[test]
     fn what_cannot_be_enforced_is_refused_by_name() {
         let deny = "{ Statement: [{ Effect: Deny, Action: 'dynamodb:*', Resource: '*' }] }";
-        let condition = "{ Statement: [{ Effect: Allow, Action: 'a:b', Resource: '*', Condition: {} }] }";
+        let condition = "{ Statement: [{ Effect: Allow, Action: 'dynamodb:GetItem', Resource: '*', Condition: {} }] }";
         for policy in ["AmazonDynamoDBFullAccess", "{ DynamoDBCrudPolicy: { TableName: t } }", deny, condition] {
             let message = Template::parse(&TEXT.replace("POLICY", policy)).unwrap_err().to_string();
             assert!(message.contains("`F`") && message.contains("Policies[0]"), "{message}");

@@ -1,5 +1,7 @@
 //! The one administrator: an e-mail address and a password hash in the configuration, not a row.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 
@@ -14,6 +16,7 @@ use crate::{
 pub struct Admin {
     email: String,
     password_hash: PasswordHash,
+    generation: String,
 }
 
 /// What the administrator is told about himself, in the place where a user gets a PublicUser.
@@ -37,17 +40,24 @@ impl Admin {
             return Err(ConfigError::Invalid { name: "ADMIN_PASSWORD_HASH", problem });
         }
         let email = env.required("ADMIN_EMAIL")?.to_lowercase();
-        Ok(Self { email, password_hash: PasswordHash(password_hash.to_owned()) })
+        let generation = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, password_hash.as_bytes()));
+        Ok(Self { email, password_hash: PasswordHash(password_hash.to_owned()), generation })
     }
 
-    /// Checks the credentials; a wrong address takes as long as a wrong password.
+    /// Whether these are the administrator's credentials; a wrong address takes as long as a wrong password.
     ///
     /// # Errors
-    /// [`Error::WrongCredentials`].
-    pub async fn login(&self, passwords: &Passwords, email: &str, password: String) -> Result<(), Error> {
+    /// [`Error::Internal`] only.
+    pub async fn verify(&self, passwords: &Passwords, email: &str, password: String) -> Result<bool, Error> {
         let known: bool = email.to_lowercase().as_bytes().ct_eq(self.email.as_bytes()).into();
         let hash = known.then(|| self.password_hash.clone());
-        if passwords.verify(password, hash).await? { Ok(()) } else { Err(Error::WrongCredentials) }
+        passwords.verify(password, hash).await
+    }
+
+    /// What the administrator's sessions are worth: another password hash ends them all.
+    #[must_use]
+    pub fn session_generation(&self) -> &str {
+        &self.generation
     }
 
     /// What the administrator sees of himself.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+    types::{AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -252,6 +252,45 @@ impl ConnectionStore {
             Err(error) if condition_failed(&error).is_some() => Ok(()),
             Err(error) => Err(Error::internal("noting a pong")(error)),
         }
+    }
+
+    /// Counts frames in a window of time (a number that goes up), and returns how many there are in it; none for a
+    /// connection that is not known.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn count_frames(&self, connection_id: &str, window: i64, frames: u32) -> Result<u32, Error> {
+        // The second round is for a frame that finds the window begun by another one meanwhile.
+        for _ in 0..2 {
+            for (update, condition) in [
+                ("ADD frameCount :frames", "frameWindow = :window"),
+                (
+                    "SET frameWindow = :window, frameCount = :frames",
+                    "attribute_exists(pk) AND (attribute_not_exists(frameWindow) OR frameWindow < :window)",
+                ),
+            ] {
+                let update = self
+                    .client
+                    .update_item()
+                    .table_name(&self.table)
+                    .set_key(Some(meta_key(connection_id)))
+                    .update_expression(update)
+                    .condition_expression(condition)
+                    .expression_attribute_values(":frames", n(frames))
+                    .expression_attribute_values(":window", n(window))
+                    .return_values(ReturnValue::UpdatedNew);
+                match update.send().await {
+                    Ok(output) => {
+                        let count = output.attributes.unwrap_or_default().remove("frameCount");
+                        let count = count.and_then(|count| count.as_n().ok().and_then(|count| count.parse().ok()));
+                        return Ok(count.unwrap_or_default());
+                    }
+                    Err(error) if condition_failed(&error).is_some() => {}
+                    Err(error) => return Err(Error::internal("counting frames")(error)),
+                }
+            }
+        }
+        Ok(0)
     }
 
     /// One page of all connections, in no particular order, and where the next one starts.

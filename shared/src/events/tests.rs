@@ -26,6 +26,7 @@ fn user() -> User {
         photo_url: None,
         created_at: "2025-02-09T18:23:27.396Z".into(),
         password_hash: PasswordHash("$argon2id$secret".into()),
+        session_generation: 0,
     }
 }
 

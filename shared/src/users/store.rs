@@ -15,8 +15,9 @@ use uuid::Uuid;
 use super::{PasswordHash, User, iso_millis};
 use crate::{
     config::{ConfigError, Environment},
-    dynamodb::{Item, condition_failed, failed_conditions, s, transact},
+    dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
     error::Error,
+    verification::Channel,
 };
 
 /// The partition of index `byCreatedAt` that every profile is in.
@@ -80,6 +81,11 @@ impl UserStore {
         Ok(Self { client: crate::aws::dynamodb(env)?, table: env.required("USERS_TABLE")?.to_owned() })
     }
 
+    /// What stores beside this one work with.
+    pub(crate) fn parts(&self) -> (Client, String) {
+        (self.client.clone(), self.table.clone())
+    }
+
     /// Creates a user: profile and e-mail address in one transaction.
     ///
     /// # Errors
@@ -100,6 +106,7 @@ impl UserStore {
             photo_url: None,
             created_at: iso_millis(Timestamp::now()),
             password_hash: new.password_hash,
+            session_generation: 0,
         };
         let profile = Put::builder()
             .table_name(&self.table)
@@ -130,12 +137,13 @@ impl UserStore {
         self.read(profile_key(id)).await?.map(parse).transpose()
     }
 
-    /// Finds the account of an e-mail address.
+    /// Finds the account of an e-mail address. That takes two reads whether there is one or not, so that its time does
+    /// not tell.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
     pub async fn find_by_email(&self, email: &str) -> Result<Option<User>, Error> {
-        let Some(item) = self.read(email_key(email)).await? else { return Ok(None) };
+        let Some(item) = self.read(email_key(email)).await? else { return self.get(Uuid::nil()).await };
         let id = item.get("userId").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
         match id {
             Some(id) => self.get(id).await,
@@ -192,7 +200,11 @@ impl UserStore {
             return self.get(id).await?.ok_or(Error::NotFound);
         }
         let set = if set.is_empty() { String::new() } else { format!("SET {} ", set.join(", ")) };
-        let update = update.update_expression(set + remove);
+        self.edit(id, update.update_expression(set + remove), editor).await
+    }
+
+    /// Applies an update that its editor is allowed to make at this very moment.
+    async fn edit(&self, id: Uuid, update: UpdateItemFluentBuilder, editor: Editor) -> Result<User, Error> {
         let update = match editor {
             Editor::Admin => update.condition_expression("attribute_exists(pk)"),
             Editor::Owner => update
@@ -206,15 +218,29 @@ impl UserStore {
         }
     }
 
-    /// Bans a user. Banning again changes nothing, not even the time.
+    /// Marks an e-mail address or phone number as verified; one that is stays as is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::AccountBanned`] if the owner was banned, even a moment ago.
+    pub async fn verify(&self, id: Uuid, channel: Channel, editor: Editor) -> Result<User, Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET #flag = :true")
+            .expression_attribute_names("#flag", channel.flag())
+            .expression_attribute_values(":true", AttributeValue::Bool(true));
+        self.edit(id, update, editor).await
+    }
+
+    /// Bans a user and ends all sessions. Banning again changes nothing, not even the time.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn ban(&self, id: Uuid, reason: &str) -> Result<User, Error> {
         let update = self
             .update(id)
-            .update_expression("SET isBanned = :true, bannedAt = :at, banReason = :reason")
+            .update_expression("SET isBanned = :true, bannedAt = :at, banReason = :reason ADD sessionGeneration :one")
             .condition_expression("attribute_exists(pk) AND isBanned = :false")
+            .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":at", s(iso_millis(Timestamp::now())))
@@ -236,7 +262,7 @@ impl UserStore {
         self.apply(id, update).await?.or_as_it_is()
     }
 
-    /// Deletes a user and frees the e-mail address.
+    /// Deletes a user, with codes that are under way, and frees the e-mail address. Sessions end for want of an owner.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -247,10 +273,14 @@ impl UserStore {
             .set_key(Some(profile_key(id)))
             .condition_expression("attribute_exists(pk)");
         let address = Delete::builder().table_name(&self.table).set_key(Some(email_key(&user.email)));
-        let actions = vec![
+        let mut actions = vec![
             TransactWriteItem::builder().delete(built(profile.build())?).build(),
             TransactWriteItem::builder().delete(built(address.build())?).build(),
         ];
+        for channel in Channel::ALL {
+            let code = Delete::builder().table_name(&self.table).set_key(Some(channel.code_key(id)));
+            actions.push(TransactWriteItem::builder().delete(built(code.build())?).build());
+        }
         match transact(&self.client, actions).await {
             Ok(()) => Ok(()),
             Err(error) if failed_conditions(&error).is_some() => Err(Error::NotFound),

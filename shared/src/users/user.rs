@@ -53,6 +53,9 @@ pub struct User {
     pub created_at: String,
     /// Never leaves the service.
     pub password_hash: PasswordHash,
+    /// Goes up with every ban; sessions of an earlier generation are over, also after an unban.
+    #[serde(default)]
+    pub session_generation: u32,
 }
 
 /// What everyone may see of a user: REST answers and event payloads. All keys are always present (design 2.1).

@@ -33,6 +33,19 @@ onEveryEdge("a delete", {}, (claim) => {
     }
   });
 
+  claim("a user who deletes the own account hears the same", async ({ api, join }) => {
+    const { user, token, password } = await api.account();
+    const feed = await join();
+    const own = await join({ token });
+    const path = `/users/${user.id}/delete`;
+    assertRefusal(await api.call("POST", path, { token, body: { password: "wrong" } }), 401, "WRONG_PASSWORD");
+    assert.deepEqual(await api.must(200, "POST", path, { token, body: { password } }), { ok: true });
+    assert.deepEqual(await feed.nextAbout(user, "users.deleted"), [{ id: user.id }]);
+    assert.equal(await own.gone(), "io server disconnect");
+    assert.deepEqual(own.life, ["connect", "account.banned", "disconnect"]);
+    assertNotice(own.heard[0][1], "deleted");
+  });
+
   claim("a banned user who is deleted is announced once", async ({ api, join }) => {
     const feed = await join();
     const user = await api.register();

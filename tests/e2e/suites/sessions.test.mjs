@@ -7,7 +7,8 @@ import { worthless } from "../harness/tokens.mjs";
 
 onOneCloud("sessions", {}, (claim) => {
   const assertTokens = (tokens) => {
-    assertKeys(tokens, ["accessToken", "expiresIn"]);
+    assertKeys(tokens, ["accessToken", "refreshToken", "expiresIn"]);
+    assert.match(tokens.refreshToken, /^[\w-]{86}$/);
     assert.equal(tokens.expiresIn, 900);
     const [header, claims] = tokens.accessToken.split(".").map((part) => Buffer.from(part, "base64url"));
     assert.equal(JSON.parse(header).alg, "HS256");
@@ -33,6 +34,29 @@ onOneCloud("sessions", {}, (claim) => {
     assert.deepEqual(body.user, { id: "admin", email: ADMIN.email, role: "admin" });
     const { sub, role } = assertTokens(body.tokens);
     assert.deepEqual({ sub, role }, { sub: "admin", role: "admin" });
+  });
+
+  claim("a refresh token is worth the next pair, once, and a reused one ends the session", async ({ api }) => {
+    const { user, email, password } = await api.account();
+    const refresh = (tokens) => {
+      return api.call("POST", "/auth/user/refresh", { body: { refreshToken: tokens.refreshToken } });
+    };
+    const first = (await api.login({ email, password })).body.tokens;
+    const { status, body } = await refresh(first);
+    assert.equal(status, 200);
+    assertKeys(body, ["ok", "user", "tokens"]);
+    assertPublicUser(body.user, user);
+    assert.equal(assertTokens(body.tokens).sub, user.id);
+    assertRefusal(await refresh(first), 401, "UNAUTHENTICATED");
+    assertRefusal(await refresh(body.tokens), 401, "UNAUTHENTICATED");
+  });
+
+  claim("a logout ends the administrator's session, and the access token lives on", async ({ api }) => {
+    const { tokens } = await api.must(200, "POST", "/auth/admin/login", { body: ADMIN });
+    const body = { refreshToken: tokens.refreshToken };
+    assert.deepEqual(await api.must(200, "POST", "/auth/admin/logout", { body }), { ok: true });
+    assertRefusal(await api.call("POST", "/auth/admin/refresh", { body }), 401, "UNAUTHENTICATED");
+    assert.equal((await api.call("GET", "/auth/me", { token: tokens.accessToken })).status, 200);
   });
 
   claim("users are no administrators, and the administrator is no user", async ({ api }) => {

@@ -20,6 +20,7 @@ async fn help_shows_every_flag_with_its_variable() {
         "--anonymous",
         "--admin-email",
         "--admin-password",
+        "--registrations-per-hour",
     ] {
         let variable = format!("LOCAL_DEV_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
         assert!(help.contains(flag) && help.contains(&variable), "{flag} {variable}\n{help}");

@@ -1,23 +1,30 @@
-//! `POST /auth/user/login`: an access token for a user's e-mail address and password.
+//! `POST /auth/user/login`: a session for a user's e-mail address and password.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use shared::{Error, auth::Role, users::PublicUser};
+use shared::{Error, auth::Role, sessions::Owner, users::PublicUser};
 
 use super::{Answer, Credentials, Done, Session, TokenPair};
-use crate::{App, payload::Payload};
+use crate::{App, payload::Payload, source::CameFrom};
 
-pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answer<Done<Session<PublicUser>>> {
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    CameFrom(source): CameFrom,
+    payload: Payload,
+) -> Answer<Done<Session<PublicUser>>> {
     let Credentials { email, password } = payload.json()?;
+    let attempt = app.limits.begin_login(Role::User, &email, &source).await?;
     let user = app.users.find_by_email(&email).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let verified = app.passwords.verify(password, hash).await?;
+    app.limits.settle(attempt, verified).await?;
     let user = user.filter(|_| verified).ok_or(Error::WrongCredentials)?;
     // Only after the password: whether an account is banned is its owner's business.
     if user.is_banned {
         return Err(Error::AccountBanned.into());
     }
-    let tokens = TokenPair::new(app.tokens.issue(user.id, Role::User)?);
+    let refresh_token = app.sessions.begin(Owner::User(user.id), &user.session_generation.to_string()).await?;
+    let tokens = TokenPair::new(&app.tokens, &refresh_token)?;
     Ok(Done::with(Session { user: PublicUser::from(&user), tokens }))
 }

@@ -10,7 +10,7 @@ use shared::{
 };
 
 use super::{Done, OfUser};
-use crate::{App, failure::Failure, payload::Payload};
+use crate::{App, failure::Failure, payload::Payload, source::CameFrom};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -38,10 +38,12 @@ impl Registration {
 
 pub(super) async fn post(
     State(app): State<Arc<App>>,
+    CameFrom(source): CameFrom,
     payload: Payload,
 ) -> Result<(StatusCode, Json<Done<OfUser>>), Failure> {
     let form: Registration = payload.json()?;
     form.check()?;
+    app.limits.registration(&source).await?;
     let new = NewUser {
         full_name: form.full_name,
         country_code: form.country_code,

@@ -10,10 +10,15 @@ use shared::{
     protocol::{Packet, PacketData},
 };
 
-use crate::{Frame, Message, Reaction};
+use crate::{Frame, Message, Reaction, flood::Verdict};
 
 /// The table. What Node closes a connection for closes it here.
 pub(crate) async fn react(app: &Message, connection_id: &str, text: &str) -> Result<Reaction, Error> {
+    match app.flood.judge(&app.connections, connection_id).await {
+        Verdict::Fine => {}
+        Verdict::TooMany => return Ok(Reaction::Close),
+        Verdict::Late => return Ok(Reaction::Nothing),
+    }
     let packet = match Frame::decode(text) {
         Ok(Frame::Message(packet)) => packet,
         // Only servers open and ping.

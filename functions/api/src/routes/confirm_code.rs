@@ -1,0 +1,52 @@
+//! `POST /users/:id/email/verify/confirm` and `…/phone/verify/confirm`: the code that was sent, back from the user.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Deserialize;
+use shared::{Error, users::PublicUser, verification::Channel};
+use uuid::Uuid;
+
+use super::{Answer, Done, OfUser};
+use crate::{
+    App,
+    caller::Caller,
+    payload::{Payload, UserId},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    code: String,
+}
+
+pub(super) async fn post_email(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    UserId(id): UserId,
+    payload: Payload,
+) -> Answer<Done<OfUser>> {
+    confirm(&app, &caller, id, Channel::Email, payload).await
+}
+
+pub(super) async fn post_phone(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    UserId(id): UserId,
+    payload: Payload,
+) -> Answer<Done<OfUser>> {
+    confirm(&app, &caller, id, Channel::Phone, payload).await
+}
+
+/// What is verified stays verified, whatever the code: a form that is sent twice succeeds twice.
+async fn confirm(app: &App, caller: &Caller, id: Uuid, channel: Channel, payload: Payload) -> Answer<Done<OfUser>> {
+    let editor = caller.must_be_admin_or(id)?;
+    let Confirmation { code } = payload.json()?;
+    let mut user = app.users.get(id).await?.ok_or(Error::NotFound)?;
+    if !channel.is_verified(&user) {
+        app.codes.check(id, channel, &code).await?;
+        user = app.users.verify(id, channel, editor).await?;
+        app.codes.forget(id, channel).await?;
+    }
+    Ok(Done::with(OfUser { user: PublicUser::from(&user) }))
+}

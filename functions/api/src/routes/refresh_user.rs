@@ -1,0 +1,30 @@
+//! `POST /auth/user/refresh`: the next pair of tokens for a user's refresh token, which works once.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use shared::{
+    Error,
+    sessions::{Owner, RefreshToken},
+    users::PublicUser,
+};
+
+use super::{Answer, Bearer, Done, Session, TokenPair};
+use crate::{App, payload::Payload};
+
+pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answer<Done<Session<PublicUser>>> {
+    let Bearer { refresh_token } = payload.json()?;
+    let token = RefreshToken::parse(&refresh_token)?;
+    let Owner::User(id) = token.owner() else { return Err(Error::Unauthenticated.into()) };
+    // Before the user is looked at: an id in a forged token learns nothing about that account.
+    let generation = app.sessions.generation(&token).await?;
+    let user = app.users.get(id).await?.ok_or(Error::Unauthenticated)?;
+    if user.is_banned {
+        return Err(Error::AccountBanned.into());
+    }
+    if generation != user.session_generation.to_string() {
+        return Err(Error::Unauthenticated.into());
+    }
+    let tokens = TokenPair::new(&app.tokens, &app.sessions.rotate(&token).await?)?;
+    Ok(Done::with(Session { user: PublicUser::from(&user), tokens }))
+}

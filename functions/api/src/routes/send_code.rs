@@ -1,0 +1,41 @@
+//! `POST /users/:id/email/verify/send` and `…/phone/verify/send`: a code, for administrators and the user. Needs no body.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Serialize;
+use shared::{
+    Error,
+    verification::{CODE_SECONDS, Channel},
+};
+use uuid::Uuid;
+
+use super::{Answer, Done};
+use crate::{App, caller::Caller, payload::UserId};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Sent {
+    /// False if there is nothing to verify any more.
+    sent: bool,
+    /// Life of the code, seconds; 0 if none was sent.
+    expires_in: i64,
+}
+
+pub(super) async fn post_email(caller: Caller, State(app): State<Arc<App>>, UserId(id): UserId) -> Answer<Done<Sent>> {
+    send(&app, &caller, id, Channel::Email).await
+}
+
+pub(super) async fn post_phone(caller: Caller, State(app): State<Arc<App>>, UserId(id): UserId) -> Answer<Done<Sent>> {
+    send(&app, &caller, id, Channel::Phone).await
+}
+
+async fn send(app: &App, caller: &Caller, id: Uuid, channel: Channel) -> Answer<Done<Sent>> {
+    caller.must_be_admin_or(id)?;
+    let user = app.users.get(id).await?.ok_or(Error::NotFound)?;
+    if channel.is_verified(&user) {
+        return Ok(Done::with(Sent { sent: false, expires_in: 0 }));
+    }
+    app.codes.send(&user, channel).await?;
+    Ok(Done::with(Sent { sent: true, expires_in: CODE_SECONDS }))
+}

@@ -1,0 +1,100 @@
+//! How many frames a client may send: enough for anything a client does, not enough to keep functions busy.
+//!
+//! Counting costs an ordinary client nothing. Each instance of this function counts in memory and reports every
+//! twentieth frame of a connection within a window to where all instances see it, the connection's row: one small write
+//! per twenty frames (two for the first of a window), paid for floods alone. Pongs come minutes apart and never get that
+//! far. One instance closes a client at its hundredth frame; several may let through up to nineteen more each.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use shared::connections::ConnectionStore;
+
+/// Length of a window, in seconds.
+const WINDOW: i64 = 10;
+
+/// Frames of one connection within a window that an instance reports together.
+const STEP: u32 = 20;
+
+/// Reported frames of one connection within a window that close it.
+const LIMIT: u32 = 100;
+
+/// What to do about a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is handled.
+    Fine,
+    /// It makes too many: the connection is closed.
+    TooMany,
+    /// It comes from a connection that is being closed, and costs nothing any more.
+    Late,
+}
+
+/// The frames this instance has seen in the window of now.
+#[derive(Default)]
+pub(crate) struct Flood(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    window: i64,
+    frames: HashMap<String, u32>,
+    closed: HashSet<String>,
+}
+
+impl Flood {
+    /// Takes note of a frame. If it cannot be known whether it makes too many, it does not.
+    pub(crate) async fn judge(&self, connections: &ConnectionStore, connection_id: &str) -> Verdict {
+        let window = Timestamp::now().as_second() / WINDOW;
+        match self.seen(connection_id, window) {
+            None => return Verdict::Late,
+            Some(frames) if !frames.is_multiple_of(STEP) => return Verdict::Fine,
+            Some(_) => {}
+        }
+        let count = connections.count_frames(connection_id, window, STEP).await;
+        let count = count.unwrap_or_else(|error| {
+            error.log();
+            0
+        });
+        if count < LIMIT {
+            return Verdict::Fine;
+        }
+        tracing::warn!(connection_id, "closing a connection that sends too much");
+        self.lock().closed.insert(connection_id.to_owned());
+        Verdict::TooMany
+    }
+
+    /// How often this instance has seen the connection in this window, now included; `None` once it was closed in it.
+    fn seen(&self, connection_id: &str, window: i64) -> Option<u32> {
+        let mut seen = self.lock();
+        if seen.window != window {
+            *seen = Seen { window, ..Seen::default() };
+        }
+        if seen.closed.contains(connection_id) {
+            return None;
+        }
+        let frames = seen.frames.entry(connection_id.to_owned()).or_default();
+        *frames += 1;
+        Some(*frames)
+    }
+
+    /// Of what somebody panicked over the counts are still right.
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_is_counted_for_itself_and_every_window_afresh() {
+        let flood = Flood::default();
+        assert_eq!([flood.seen("a=", 1), flood.seen("a=", 1), flood.seen("b=", 1)], [Some(1), Some(2), Some(1)]);
+        assert_eq!(flood.seen("a=", 2), Some(1));
+        assert_eq!(flood.0.lock().unwrap().frames.len(), 1, "what is over is forgotten");
+    }
+}

@@ -1,0 +1,38 @@
+//! E-mail, through Amazon SES.
+
+use aws_sdk_sesv2::{
+    Client,
+    types::{Body, Content, Destination, EmailContent, Message},
+};
+use shared::{
+    Error,
+    config::{ConfigError, Environment},
+};
+
+use crate::{cause, texts};
+
+/// Sends from one address, which SES must know as verified.
+pub(crate) struct Mailer {
+    client: Client,
+    sender: String,
+}
+
+impl Mailer {
+    pub(crate) fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { client: shared::aws::ses(env)?, sender: env.required("SENDER_EMAIL")?.to_owned() })
+    }
+
+    pub(crate) async fn send(&self, to: &str, code: &str) -> Result<(), Error> {
+        let built = |text: &str| Content::builder().charset("UTF-8").data(text).build();
+        let subject = built(texts::SUBJECT).map_err(Error::internal("writing an e-mail"))?;
+        let text = built(&texts::email(code)).map_err(Error::internal("writing an e-mail"))?;
+        let message = Message::builder().subject(subject).body(Body::builder().text(text).build()).build();
+        let send = self
+            .client
+            .send_email()
+            .from_email_address(&self.sender)
+            .destination(Destination::builder().to_addresses(to).build())
+            .content(EmailContent::builder().simple(message).build());
+        send.send().await.map(drop).map_err(|error| Error::internal("sending an e-mail")(cause(&error)))
+    }
+}

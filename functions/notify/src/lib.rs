@@ -1,0 +1,112 @@
+//! The users table's stream, its second reader: sends verification codes by e-mail and SMS.
+//!
+//! It knows nothing but what a record carries, sealed for it: it reads no table and holds no key but that one.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod email;
+mod sent;
+mod sms;
+mod texts;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aws_lambda_events::event::{
+    dynamodb::{Event, EventRecord},
+    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
+};
+use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
+use futures::{StreamExt as _, stream};
+use lambda_runtime::LambdaEvent;
+use shared::{
+    Error,
+    config::{ConfigError, Environment},
+    error::Chain,
+    verification::{Channel, CodeKeys, Delivery},
+};
+
+use email::Mailer;
+use sent::Sent;
+use sms::Texter;
+
+/// Messages on their way at the same time; a new account at SES may send that many a second.
+const CONCURRENCY: usize = 10;
+
+/// The function and what it needs.
+pub struct Notify {
+    keys: CodeKeys,
+    mailer: Mailer,
+    texter: Texter,
+    /// What a retried batch does not send twice.
+    sent: Mutex<Sent>,
+}
+
+impl Notify {
+    /// # Errors
+    /// [`ConfigError`] names the variable that is missing or wrong.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            keys: CodeKeys::from_env(env)?,
+            mailer: Mailer::from_env(env)?,
+            texter: Texter::from_env(env)?,
+            sent: Mutex::default(),
+        })
+    }
+
+    /// Sends the codes of a batch of stream records. Users do not wait for each other: the answer names every record
+    /// that failed, the event source repeats from the first of them, and what was sent is skipped then.
+    ///
+    /// # Errors
+    /// Never: every failure is one of a record.
+    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
+        let records = &event.payload.records;
+        // Collected first: a stream of borrowing futures is not accepted where the handler's future must be `Send`.
+        let attempts: Vec<_> = records.iter().map(|record| self.attempt(record)).collect();
+        let failed: Vec<Option<&str>> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
+        let mut answer = DynamoDbEventResponse::default();
+        for sequence_number in failed.into_iter().flatten() {
+            let mut failure = DynamoDbBatchItemFailure::default();
+            failure.item_identifier = Some(sequence_number.to_owned());
+            answer.batch_item_failures.push(failure);
+        }
+        Ok(answer)
+    }
+
+    /// Sends what a record asks for; its sequence number if that did not work.
+    async fn attempt<'a>(&self, record: &'a EventRecord) -> Option<&'a str> {
+        let sequence_number = record.change.sequence_number.as_deref().unwrap_or_default();
+        if self.sent().has(sequence_number) {
+            return None;
+        }
+        let delivery = match Delivery::from_record(record, &self.keys) {
+            Ok(Some(delivery)) => delivery,
+            Ok(None) => return None,
+            Err(error) => {
+                tracing::error!(%error, event_id = record.event_id, "a poisoned record");
+                return Some(sequence_number);
+            }
+        };
+        let outcome = match delivery.channel {
+            Channel::Email => self.mailer.send(&delivery.to, &delivery.code).await,
+            Channel::Phone => self.texter.send(&delivery.to, &delivery.code).await,
+        };
+        if let Err(error) = outcome {
+            error.log();
+            return Some(sequence_number);
+        }
+        self.sent().note(sequence_number);
+        None
+    }
+
+    /// Of what somebody panicked over the records are still right.
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a service refused, for the log. Its code and never its words, which repeat the address that is refused.
+fn cause<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> String {
+    match error.as_service_error() {
+        Some(refusal) => refusal.code().unwrap_or("an error without a code").to_owned(),
+        None => Chain(error).to_string(),
+    }
+}

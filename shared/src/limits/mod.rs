@@ -1,0 +1,7 @@
+//! Abuse limits: how often something may be tried, and by whom, counted where every instance of a function sees it.
+
+mod source;
+mod store;
+
+pub use source::Source;
+pub use store::{Attempt, LimitStore};

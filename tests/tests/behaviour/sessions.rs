@@ -1,0 +1,200 @@
+//! Sessions: refresh tokens work once, and end with a logout, a reuse, a ban, a delete or thirty days.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket};
+
+const THIRTY_DAYS: i64 = 30 * 24 * 60 * 60;
+
+/// A user and the answer to a login.
+async fn login(rest: &Rest) -> (Value, Value) {
+    let user = rest.register().await;
+    let credentials = json!({ "email": user["email"], "password": PASSWORD });
+    let login = rest.post("/auth/user/login", credentials).await.expect(200);
+    (user, login)
+}
+
+async fn login_admin(rest: &Rest) -> Value {
+    rest.post("/auth/admin/login", json!({"email": "admin@example.com", "password": "local-admin"})).await.expect(200)
+}
+
+async fn refresh(rest: &Rest, role: &str, session: &Value) -> Answer {
+    let token = &session["tokens"]["refreshToken"];
+    rest.post(&format!("/auth/{role}/refresh"), json!({ "refreshToken": token })).await
+}
+
+async fn logout(rest: &Rest, role: &str, session: &Value) -> Answer {
+    let token = &session["tokens"]["refreshToken"];
+    rest.post(&format!("/auth/{role}/logout"), json!({ "refreshToken": token })).await
+}
+
+fn path(user: &Value) -> String {
+    format!("/users/{}", user["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_refresh_answers_like_a_login_with_tokens_that_work() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let (_, user) = login(&rest).await;
+    for (role, mut session) in [("user", user), ("admin", login_admin(&rest).await)] {
+        for _ in 0..3 {
+            let next = refresh(&rest, role, &session).await.expect(200);
+            assert_eq!((&next["ok"], &next["user"]), (&json!(true), &session["user"]), "{role}");
+            let (before, after) = (&session["tokens"], &next["tokens"]);
+            assert_eq!(after["expiresIn"], 900);
+            assert_ne!(after["refreshToken"], before["refreshToken"]);
+            let me = rest.with_token(after["accessToken"].as_str().unwrap()).get("/auth/me").await.expect(200);
+            assert_eq!(me["user"], session["user"]);
+            session = next;
+        }
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_works_once_and_a_reused_one_ends_its_family_and_no_other() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let (user, first) = login(&rest).await;
+    let credentials = json!({ "email": user["email"], "password": PASSWORD });
+    let elsewhere = rest.post("/auth/user/login", credentials).await.expect(200);
+    for (role, first) in [("user", first), ("admin", login_admin(&rest).await)] {
+        let second = refresh(&rest, role, &first).await.expect(200);
+        refresh(&rest, role, &first).await.is_refused(401, "UNAUTHENTICATED");
+        refresh(&rest, role, &second).await.is_refused(401, "UNAUTHENTICATED");
+    }
+    refresh(&rest, "user", &elsewhere).await.expect(200);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn of_many_refreshes_at_once_one_wins_and_the_reuse_ends_the_family() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let (_, session) = login(&rest).await;
+    let answers = join_all((0..10).map(|_| refresh(&rest, "user", &session))).await;
+    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!(won.len(), 1);
+    for answer in lost {
+        answer.is_refused(401, "UNAUTHENTICATED");
+    }
+    refresh(&rest, "user", &won[0].body).await.is_refused(401, "UNAUTHENTICATED");
+    assert!(cloud.user_items("SESSION#").await.is_empty());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_session_however_often() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let (_, user) = login(&rest).await;
+    for (role, session) in [("user", user), ("admin", login_admin(&rest).await)] {
+        for _ in 0..2 {
+            assert_eq!(logout(&rest, role, &session).await.expect(200), json!({"ok": true}));
+        }
+        refresh(&rest, role, &session).await.is_refused(401, "UNAUTHENTICATED");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_ban_ends_all_sessions_for_good() {
+    let cloud = Cloud::start().await;
+    let (rest, admin) = (cloud.rest(), cloud.admin().await);
+    let (user, session) = login(&rest).await;
+    let as_user = rest.with_token(session["tokens"]["accessToken"].as_str().unwrap());
+    admin.post(&format!("{}/ban", path(&user)), json!({"reason": "a test"})).await.expect(200);
+    for _ in 0..2 {
+        refresh(&rest, "user", &session).await.is_refused(403, "ACCOUNT_BANNED");
+    }
+    as_user.get("/auth/me").await.is_refused(403, "ACCOUNT_BANNED");
+    as_user.get(&path(&user)).await.is_refused(403, "ACCOUNT_BANNED");
+    as_user.patch(&path(&user), json!({"photoUrl": null})).await.is_refused(403, "ACCOUNT_BANNED");
+
+    admin.post(&format!("{}/unban", path(&user)), json!({})).await.expect(200);
+    refresh(&rest, "user", &session).await.is_refused(401, "UNAUTHENTICATED");
+    let credentials = json!({ "email": user["email"], "password": PASSWORD });
+    let again = rest.post("/auth/user/login", credentials).await.expect(200);
+    refresh(&rest, "user", &again).await.expect(200);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_delete_ends_all_sessions() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let (rest, admin) = (cloud.rest(), cloud.admin().await);
+        let (user, session) = login(&rest).await;
+        let access = session["tokens"]["accessToken"].as_str().unwrap();
+        admin.delete(&path(&user)).await.expect(200);
+        refresh(&rest, "user", &session).await.is_refused(401, "UNAUTHENTICATED");
+        rest.with_token(access).get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
+        let mut socket = Socket::connecting(&cloud, edge, Some(json!({ "token": access }))).await;
+        assert_eq!(socket.frame().await.as_deref(), Some(r#"44/users,{"message":"UNAUTHENTICATED"}"#), "{edge:?}");
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_nobody_refreshes_ends_after_thirty_days_though_its_row_is_still_there() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let (_, session) = login(&rest).await;
+    cloud.age_user_items("SESSION#", "expiresAt", THIRTY_DAYS - 60).await;
+    let next = refresh(&rest, "user", &session).await.expect(200);
+    cloud.age_user_items("SESSION#", "expiresAt", THIRTY_DAYS).await;
+    refresh(&rest, "user", &next).await.is_refused(401, "UNAUTHENTICATED");
+    assert_eq!(cloud.user_items("SESSION#").await.len(), 1);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_refresh_token_of_this_kind_is_refused() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let (_, user) = login(&rest).await;
+    let admin = login_admin(&rest).await;
+    for route in ["refresh", "logout"] {
+        for role in ["user", "admin"] {
+            let call = |body: Value| {
+                let (rest, path) = (rest.clone(), format!("/auth/{role}/{route}"));
+                async move { rest.post(&path, body).await }
+            };
+            for token in ["", "x", user["tokens"]["accessToken"].as_str().unwrap()] {
+                call(json!({ "refreshToken": token })).await.is_refused(401, "UNAUTHENTICATED");
+            }
+            let other = if role == "user" { &admin } else { &user };
+            let token = &other["tokens"]["refreshToken"];
+            call(json!({ "refreshToken": token })).await.is_refused(401, "UNAUTHENTICATED");
+            call(json!({ "refreshToken": 5 })).await.is_refused_for("refreshToken");
+            call(json!({})).await.is_refused_for("refreshToken");
+            call(json!({ "refreshToken": token, "x": 1 })).await.is_refused_for("x");
+        }
+    }
+    refresh(&rest, "user", &user).await.expect(200);
+    refresh(&rest, "admin", &admin).await.expect(200);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn only_hashes_of_refresh_tokens_are_stored_and_no_socket_hears_of_sessions() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let rest = cloud.rest();
+        let (user, session) = login(&rest).await;
+        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let next = refresh(&rest, "user", &session).await.expect(200);
+        let rows = format!("{:?}", cloud.user_items("").await);
+        for session in [&session, &next] {
+            let token = session["tokens"]["refreshToken"].as_str().unwrap();
+            // The end of a token is its secret.
+            assert!(!rows.contains(&token[43..]), "{rows}");
+        }
+        logout(&rest, "user", &next).await.expect(200);
+        cloud.admin().await.delete(&path(&user)).await.expect(200);
+        assert_eq!(feed.event().await, ("users.deleted".into(), json!({ "id": user["id"] })), "{edge:?}");
+        assert_eq!(cloud.running().dead_letters(), Vec::<Value>::new());
+        cloud.stop().await;
+    }
+}
