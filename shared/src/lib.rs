@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod heartbeat;
 pub mod lambda;
 pub mod protocol;
+pub mod request;
 pub mod users;
 
 pub use error::Error;

@@ -25,6 +25,7 @@ use shared::{
     connections::{ConnectionStore, Room},
     events::{self, Change, Emission},
     gateway::Gateway,
+    request,
 };
 
 use ledger::Ledger;
@@ -78,6 +79,11 @@ impl Broadcast {
     async fn tell(&self, records: &[EventRecord]) -> Result<Option<usize>, Error> {
         let (emissions, poisoned) = read(records);
         let members = self.members(&emissions).await?;
+        for (record, emission) in &emissions {
+            let sockets = members.get(&emission.room).map_or(0, Vec::len);
+            let request_id = request::of_record(&records[*record]);
+            tracing::info!(request_id, event = emission.name, sockets, "telling a room");
+        }
         let plan = plan::per_connection(&emissions, &members);
         let undelivered = self.deliver(records, plan).await;
         Ok([undelivered, poisoned].into_iter().flatten().min())
@@ -109,7 +115,8 @@ fn read(records: &[EventRecord]) -> (Vec<(usize, Emission)>, Option<usize>) {
         match Change::try_from(record) {
             Ok(change) => emissions.extend(events::from_change(&change).map(|emission| (index, emission))),
             Err(error) => {
-                tracing::error!(%error, event_id = record.event_id, "a poisoned record");
+                let request_id = request::of_record(record);
+                tracing::error!(%error, request_id, event_id = record.event_id, "a poisoned record");
                 return (emissions, Some(index));
             }
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 
 use super::{Passwords, Role};
 use crate::{
@@ -17,10 +18,13 @@ pub struct Admin {
 }
 
 /// What the administrator is told about himself, in the place where a user gets a PublicUser.
-#[derive(Debug, Serialize)]
-pub struct AdminProfile<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AdminProfile {
+    /// Always `admin`.
     id: &'static str,
-    email: &'a str,
+    /// E-mail address.
+    email: String,
+    /// Always `admin`.
     role: Role,
 }
 
@@ -52,7 +56,7 @@ impl Admin {
 
     /// What the administrator sees of himself.
     #[must_use]
-    pub fn profile(&self) -> AdminProfile<'_> {
-        AdminProfile { id: Self::ID, email: &self.email, role: Role::Admin }
+    pub fn profile(&self) -> AdminProfile {
+        AdminProfile { id: Self::ID, email: self.email.clone(), role: Role::Admin }
     }
 }

@@ -3,9 +3,12 @@
 
 mod bans;
 mod delivery;
+mod document;
 mod gateway;
 mod handshakes;
+mod headers;
 mod heartbeat;
+mod logs;
 mod management;
 mod program;
 mod registration;

@@ -4,13 +4,24 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Answer, Done};
 use crate::{App, caller::Caller, payload::UserId};
 
-#[derive(Serialize)]
+/// Nothing more to say.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Nothing {}
 
+#[utoipa::path(
+    delete,
+    path = "/users/{id}",
+    operation_id = "deleteUser",
+    summary = "Removes an account, for administrators.",
+    params(("id" = Uuid, Path, description = "The user's id")),
+    security(("accessToken" = [])),
+    responses((status = 200, description = "It is gone", body = Done<Nothing>)),
+)]
 pub(super) async fn delete(caller: Caller, State(app): State<Arc<App>>, UserId(id): UserId) -> Answer<Done<Nothing>> {
     caller.must_be_admin()?;
     app.users.delete(id).await?;
