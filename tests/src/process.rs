@@ -20,6 +20,7 @@ pub struct Process {
     banner: String,
     url: String,
     log: UnboundedReceiver<String>,
+    seen: Vec<String>,
 }
 
 /// Where it listens, for clients.
@@ -57,32 +58,28 @@ impl Process {
         let url = format!("http://{}", rest.split('/').next().unwrap());
         // What it prints later must not fill the pipe.
         tokio::spawn(pass_on(lines, sender));
-        Self { child, banner, url, log }
+        Self { child, banner, url, log, seen: Vec::new() }
     }
 
-    /// Waits for a line of the log with all of these in it.
-    pub async fn logged(&mut self, parts: &[&str]) -> String {
+    /// Waits for a line of the log with all of these in it, unless there was one.
+    pub async fn logged(&mut self, parts: &[&str]) {
+        let has = |line: &String| parts.iter().all(|part| line.contains(part));
         let line = async {
-            loop {
-                let line = self.log.recv().await.expect("a log that goes on");
-                if parts.iter().all(|part| line.contains(part)) {
-                    return line;
-                }
+            while !self.seen.iter().any(has) {
+                self.seen.push(self.log.recv().await.expect("a log that goes on"));
             }
         };
-        timeout(Duration::from_secs(20), line).await.unwrap_or_else(|_| panic!("no line with {parts:?}"))
+        let found = timeout(Duration::from_secs(20), line).await.is_ok();
+        assert!(found, "no line with {parts:?} in {:#?}", self.seen);
     }
 
-    /// Ends it and returns everything it printed and logged since its start and since the last line that was waited
-    /// for.
+    /// Ends it and returns everything it printed and logged since it had started.
     pub async fn into_log(mut self) -> String {
         self.signal_interrupt().await;
-        let mut log = String::new();
         while let Some(line) = self.log.recv().await {
-            log += &line;
-            log.push('\n');
+            self.seen.push(line);
         }
-        log
+        self.seen.join("\n")
     }
 
     /// What it printed at start.
