@@ -10,6 +10,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use shared::{config::Environment, error::Chain};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{event_source::Poke, faults::Faults, template::Function};
@@ -224,10 +225,13 @@ impl Functions {
         let (code, context) = (code.clone(), context(config, *timeout));
         // A task of its own, so that a panic ends the invocation and nothing else.
         let (slow, fails) = (self.faults.slows(folder), self.faults.fails(folder));
-        let mut task = tokio::spawn(async move {
+        // As the Lambda runtime does it; of level `error`, so that it is around lines of every level.
+        let span = tracing::error_span!("invocation", function = folder, id = context.request_id);
+        let invocation = async move {
             tokio::time::sleep(slow.unwrap_or_default()).await;
             if fails { Err("failed on purpose (--fault)".to_owned()) } else { code.call(event, context).await }
-        });
+        };
+        let mut task = tokio::spawn(invocation.instrument(span));
         match tokio::time::timeout(*timeout, &mut task).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(message))) => Err(failed(message)),

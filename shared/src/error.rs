@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A refusal. The variants are the status table of the REST API; [`Error::code`] is also the message of a CONNECT_ERROR.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,7 @@ pub enum Error {
 }
 
 /// One broken rule of one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The JSON key, path or query parameter.
     pub field: String,
@@ -65,7 +66,7 @@ pub struct FieldError {
 }
 
 /// The JSON every refusal is answered with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorBody<'a> {
     /// The HTTP status, repeated for clients that only see the body.

@@ -2,16 +2,18 @@
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Serialize, de::DeserializeOwned};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
 use crate::error::Chain;
 
 /// Serves invocations with a handler until Lambda ends the process. Logs are JSON lines on stdout; `RUST_LOG` filters them.
 ///
+/// Each line names the invocation it belongs to, and what else its spans say, such as the request.
+///
 /// A handler's error becomes a failed invocation, its causes a line of the log.
 ///
 /// # Errors
-/// If the Runtime API goes away.
+/// If the Runtime API goes away, or somebody else is logging already.
 pub async fn run<Event, Answer, Failure, Future>(handler: impl Fn(LambdaEvent<Event>) -> Future) -> Result<(), Error>
 where
     Event: DeserializeOwned,
@@ -20,8 +22,7 @@ where
     Future: std::future::Future<Output = Result<Answer, Failure>>,
 {
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
-    // CloudWatch stamps every line with its own time.
-    fmt().json().with_env_filter(filter).without_time().with_current_span(false).init();
+    tracing::subscriber::set_global_default(logger(filter, std::io::stdout))?;
     let handler = &handler;
     lambda_runtime::run(service_fn(async move |event| {
         // Boxed: a function's future is deep, and this one is moved around by the runtime.
@@ -32,4 +33,53 @@ where
         })
     }))
     .await
+}
+
+/// One JSON object per line. CloudWatch stamps every line with its own time.
+fn logger<W>(filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    fmt().json().with_env_filter(filter).without_time().with_current_span(false).with_writer(writer).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_log_is_one_json_object_that_names_the_request() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let logger = logger(EnvFilter::new("warn"), move || writer.clone());
+        tracing::subscriber::with_default(logger, || {
+            let _request = tracing::error_span!("request", request_id = "JKJaXmPLvHcESHA=").entered();
+            tracing::warn!(connection = "c=", "two\nlines");
+            tracing::info!("less than was asked for");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let line: Value = serde_json::from_str(&text).expect("one line");
+        assert_eq!(line["fields"], json!({"connection": "c=", "message": "two\nlines"}));
+        assert_eq!(line["spans"], json!([{"name": "request", "request_id": "JKJaXmPLvHcESHA="}]));
+    }
 }

@@ -132,6 +132,14 @@ impl Cloud {
         }
     }
 
+    /// Writes a row into the users table that claims to be a profile and is none.
+    pub async fn poison(&self, text: &str) {
+        let s = |text: &str| AttributeValue::S(text.to_owned());
+        let put = self.database().put_item().table_name(format!("{}-UsersTable", self.stack));
+        let put = put.item("pk", s("USER#poison")).item("sk", s("PROFILE")).item("isBanned", s(text));
+        put.send().await.expect("a row");
+    }
+
     /// Waits until something holds that no message tells of.
     pub async fn until(&self, mut holds: impl AsyncFnMut() -> bool) {
         let wait = async {

@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cloud;
+mod document;
 pub mod fuzz;
 mod process;
 mod rest;
 mod socket;
 
 pub use cloud::{Cloud, TOKEN_SECRET};
+pub use document::Document;
 pub use process::Process;
 pub use rest::{Answer, PASSWORD, Rest};
 pub use socket::{Edge, Socket};

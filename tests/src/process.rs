@@ -1,10 +1,15 @@
 //! The program as a process of its own, for what only a process can show.
 
-use std::process::{ExitStatus, Stdio};
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines},
     process::{Child, Command},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::timeout,
 };
 
 use crate::Rest;
@@ -14,6 +19,8 @@ pub struct Process {
     child: Child,
     banner: String,
     url: String,
+    log: UnboundedReceiver<String>,
+    seen: Vec<String>,
 }
 
 /// Where it listens, for clients.
@@ -26,8 +33,21 @@ impl AsRef<str> for Process {
 impl Process {
     /// Starts the program and waits until it has printed everything it prints at start.
     pub async fn start(program: &str, arguments: &[&str]) -> Self {
+        Self::launch(Command::new(program).args(arguments)).await
+    }
+
+    /// The same with a log as detailed as this filter says, for [`Process::logged`].
+    pub async fn logging(program: &str, arguments: &[&str], filter: &str) -> Self {
         let mut command = Command::new(program);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        Self::launch(command.args(arguments).env("RUST_LOG", filter).stderr(Stdio::piped())).await
+    }
+
+    async fn launch(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let (sender, log) = unbounded_channel();
+        if let Some(errors) = child.stderr.take() {
+            tokio::spawn(pass_on(BufReader::new(errors).lines(), sender.clone()));
+        }
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut banner = String::new();
         while !banner.contains("Ctrl-C stops.") {
@@ -37,8 +57,29 @@ impl Process {
         let rest = banner.split("http://").nth(1).expect("a URL");
         let url = format!("http://{}", rest.split('/').next().unwrap());
         // What it prints later must not fill the pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, banner, url }
+        tokio::spawn(pass_on(lines, sender));
+        Self { child, banner, url, log, seen: Vec::new() }
+    }
+
+    /// Waits for a line of the log with all of these in it, unless there was one.
+    pub async fn logged(&mut self, parts: &[&str]) {
+        let has = |line: &String| parts.iter().all(|part| line.contains(part));
+        let line = async {
+            while !self.seen.iter().any(has) {
+                self.seen.push(self.log.recv().await.expect("a log that goes on"));
+            }
+        };
+        let found = timeout(Duration::from_secs(20), line).await.is_ok();
+        assert!(found, "no line with {parts:?} in {:#?}", self.seen);
+    }
+
+    /// Ends it and returns everything it printed and logged since it had started.
+    pub async fn into_log(mut self) -> String {
+        self.signal_interrupt().await;
+        while let Some(line) = self.log.recv().await {
+            self.seen.push(line);
+        }
+        self.seen.join("\n")
     }
 
     /// What it printed at start.
@@ -58,13 +99,24 @@ impl Process {
 
     /// Ctrl-C.
     pub async fn interrupt(mut self) -> ExitStatus {
+        self.signal_interrupt().await;
+        self.child.wait().await.unwrap()
+    }
+
+    async fn signal_interrupt(&self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
-        self.child.wait().await.unwrap()
     }
 
     /// `kill -9`.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+}
+
+async fn pass_on(mut lines: Lines<BufReader<impl AsyncRead + Unpin>>, to: UnboundedSender<String>) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        // Read on when nobody listens: the pipe must not fill.
+        let _ = to.send(line);
     }
 }

@@ -1,9 +1,15 @@
 //! A REST client that keeps every answer whole.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use reqwest::{Client, Method, header::HeaderMap};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::Document;
 
 /// Makes e-mail addresses and phone numbers unique.
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -11,12 +17,13 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 /// Password of every registered test user.
 pub const PASSWORD: &str = "correct horse";
 
-/// Calls the API, with a token or without.
+/// Calls the API, with a token or without. Every answer must be one that the document knows of.
 #[derive(Clone)]
 pub struct Rest {
     client: Client,
     base: String,
     token: Option<String>,
+    document: Arc<OnceCell<Document>>,
 }
 
 /// Status, headers and body of an answer.
@@ -66,7 +73,7 @@ impl Answer {
 
 impl Rest {
     pub(crate) fn new(url: &str) -> Self {
-        Self { client: Client::new(), base: format!("{url}/api/v1"), token: None }
+        Self { client: Client::new(), base: format!("{url}/api/v1"), token: None, document: Arc::default() }
     }
 
     /// The same client as another machine: it comes from another loopback address and says so to nobody.
@@ -154,7 +161,12 @@ impl Rest {
             Some(token) => request.bearer_auth(token),
             None => request,
         };
-        let response = request.send().await.expect("an answer");
+        let document = self.document.get_or_init(|| Document::fetch(&self.client, &self.base)).await;
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.expect("an answer");
+        document.must_know(&method, &path, response.status().as_u16());
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Answer { status, headers, body: response.json().await.unwrap_or_default() }
     }

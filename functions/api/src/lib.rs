@@ -4,10 +4,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod caller;
+mod document;
 mod failure;
+mod headers;
 mod payload;
 mod routes;
 mod source;
+mod trace;
 
 use std::{convert::Infallible, sync::Arc, time::Instant};
 

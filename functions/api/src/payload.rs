@@ -10,7 +10,7 @@ use axum::{
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 use shared::Error;
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::failure::Failure;
 
@@ -71,7 +71,9 @@ impl<S: Send + Sync> FromRequestParts<S> for UserId {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(id)| id.parse().ok());
+        let id = Path::<String>::from_request_parts(parts, state).await.ok();
+        // In the one way ids are written; `Uuid` would also read braces, URNs and 32 bare digits.
+        let id = id.and_then(|Path(id)| id.parse::<Hyphenated>().ok()).map(Hyphenated::into_uuid);
         Ok(Self(id.ok_or_else(|| Error::field("id", "must be a UUID"))?))
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use futures::{FutureExt as _, StreamExt as _, stream};
-use shared::gateway::{GatewayError, Outcome};
+use shared::{
+    gateway::{GatewayError, Outcome},
+    request,
+};
 
 use crate::{
     Broadcast,
@@ -29,7 +32,8 @@ impl Broadcast {
         let mut remaining: Vec<Remaining<'_>> =
             plan.iter().map(|(id, steps)| (id.as_str(), steps.as_slice())).collect();
         for _ in 0..ROUNDS {
-            let calls: Vec<_> = remaining.into_iter().map(|(id, steps)| self.serve(id, steps).boxed()).collect();
+            let calls: Vec<_> =
+                remaining.into_iter().map(|(id, steps)| self.serve(records, id, steps).boxed()).collect();
             let stuck = stream::iter(calls).buffer_unordered(CONCURRENCY).filter_map(async |stuck| stuck);
             remaining = stuck.collect().await;
             if remaining.is_empty() {
@@ -40,7 +44,7 @@ impl Broadcast {
             // The gateway refuses most: it is the gateway. The event source tries again.
             remaining.iter().filter_map(|(_, steps)| Some(steps.first()?.record)).min()
         } else {
-            self.drop_slow(&remaining).await
+            self.drop_slow(records, &remaining).await
         };
         self.settle(records, &plan, undelivered, &remaining);
         undelivered
@@ -49,16 +53,17 @@ impl Broadcast {
     /// A few sockets that do not take what all others take are slow or broken. Retrying for them would hold up the
     /// rest (rule 6), skipping events would leave them wrong without their knowing. So they are closed: the client
     /// reconnects by itself and loads the current state.
-    async fn drop_slow(&self, stuck: &[Remaining<'_>]) -> Option<usize> {
+    async fn drop_slow(&self, records: &[EventRecord], stuck: &[Remaining<'_>]) -> Option<usize> {
         let mut undelivered = None;
         for (connection, steps) in stuck {
+            let request_id = steps.first().and_then(|step| request::of_record(records.get(step.record)?));
             match self.gateway.close(connection).await {
                 Ok(_) => {
-                    tracing::warn!(connection, "closed a socket that takes no frames");
+                    tracing::warn!(request_id, connection, "closed a socket that takes no frames");
                     self.forget(connection).await;
                 }
                 Err(error) => {
-                    tracing::warn!(connection, %error, "could not close a socket that takes no frames");
+                    tracing::warn!(request_id, connection, %error, "could not close a socket that takes no frames");
                     undelivered = undelivered.into_iter().chain(steps.first().map(|step| step.record)).min();
                 }
             }
@@ -67,10 +72,18 @@ impl Broadcast {
     }
 
     /// Takes the steps of one connection, in order; returns what is left if the gateway refuses one in spite of retries.
-    async fn serve<'a>(&self, connection: &'a str, steps: &'a [Step]) -> Option<Remaining<'a>> {
+    async fn serve<'a>(
+        &self,
+        records: &[EventRecord],
+        connection: &'a str,
+        steps: &'a [Step],
+    ) -> Option<Remaining<'a>> {
         for (index, step) in steps.iter().enumerate() {
+            let request_id = records.get(step.record).and_then(request::of_record);
             match self.take(connection, &step.action).await {
-                Ok(Outcome::Accepted) if step.action != Action::Close => {}
+                Ok(Outcome::Accepted) if step.action != Action::Close => {
+                    tracing::debug!(request_id, connection, "posted a frame");
+                }
                 // Thrown out, or gone by itself: it has joined, so it was open, and a 410 is the end of it and not a
                 // late beginning (rule 5).
                 Ok(Outcome::Accepted | Outcome::Gone) => {
@@ -78,7 +91,7 @@ impl Broadcast {
                     return None;
                 }
                 Err(error) => {
-                    tracing::warn!(connection, %error, "a step failed");
+                    tracing::warn!(request_id, connection, %error, "a step failed");
                     return Some((connection, &steps[index..]));
                 }
             }

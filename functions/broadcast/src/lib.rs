@@ -26,6 +26,7 @@ use shared::{
     events::{self, Change, Emission},
     gateway::Gateway,
     metrics::{Metrics, Unit},
+    request,
 };
 
 use ledger::Ledger;
@@ -94,6 +95,11 @@ impl Broadcast {
     async fn tell(&self, records: &[EventRecord]) -> Result<Option<usize>, Error> {
         let (emissions, poisoned) = read(records);
         let members = self.members(&emissions).await?;
+        for (record, emission) in &emissions {
+            let sockets = members.get(&emission.room).map_or(0, Vec::len);
+            let request_id = request::of_record(&records[*record]);
+            tracing::info!(request_id, event = emission.name, sockets, "telling a room");
+        }
         let plan = plan::per_connection(&emissions, &members);
         let undelivered = self.deliver(records, plan).await;
         Ok([undelivered, poisoned].into_iter().flatten().min())
@@ -132,7 +138,8 @@ fn read(records: &[EventRecord]) -> (Vec<(usize, Emission)>, Option<usize>) {
         match Change::try_from(record) {
             Ok(change) => emissions.extend(events::from_change(&change).map(|emission| (index, emission))),
             Err(error) => {
-                tracing::error!(%error, event_id = record.event_id, "a poisoned record");
+                let request_id = request::of_record(record);
+                tracing::error!(%error, request_id, event_id = record.event_id, "a poisoned record");
                 return (emissions, Some(index));
             }
         }

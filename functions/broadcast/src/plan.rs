@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn emission(frame: &str, kick: bool) -> Emission {
-        Emission { room: Room::feed(), frame: frame.into(), kick }
+        Emission { name: "users.updated", room: Room::feed(), frame: frame.into(), kick }
     }
 
     fn planned(emissions: &[(usize, Emission)]) -> Vec<(usize, String)> {

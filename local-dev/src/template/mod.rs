@@ -180,6 +180,39 @@ mod tests {
         assert!(template.web_socket_api().is_some() && template.http_api().is_some());
     }
 
+    /// The names of the functions whose declaration has this somewhere.
+    fn functions_with(has: impl Fn(&Value) -> bool) -> Vec<String> {
+        let root = yaml::load(include_str!("../../../infra/template.yaml")).unwrap();
+        let resources = root["Resources"].as_object().unwrap().iter();
+        let functions = resources.filter(|(_, resource)| resource["Type"] == function::TYPE && has(resource));
+        functions.map(|(name, _)| name.clone()).collect()
+    }
+
+    #[test]
+    fn secrets_are_where_they_are_needed_and_nowhere_else() {
+        let know = |parameter: &str| functions_with(|function| function.to_string().contains(parameter));
+        assert_eq!(know("TokenSecret"), ["ApiFunction", "MessageFunction"]);
+        assert_eq!(know("AdminPasswordHash"), ["ApiFunction"]);
+        let root = yaml::load(include_str!("../../../infra/template.yaml")).unwrap();
+        for secret in ["TokenSecret", "AdminPasswordHash"] {
+            assert_eq!(root["Parameters"][secret]["NoEcho"], Value::Bool(true), "{secret}");
+            for everywhere in ["Globals", "Outputs"] {
+                assert!(!root[everywhere].to_string().contains(secret), "{secret} in {everywhere}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_functions_that_talk_to_sockets_may_do_so() {
+        let may = |call: &str| functions_with(|function| function["Properties"]["Policies"].to_string().contains(call));
+        let posts = ["HandshakeFunction", "HeartbeatFunction", "BroadcastFunction"];
+        let closes = ["HeartbeatFunction", "MessageFunction", "BroadcastFunction"];
+        assert_eq!(may("${WebSocketApi}/dev/POST/@connections/*"), posts);
+        assert_eq!(may("${WebSocketApi}/dev/DELETE/@connections/*"), closes);
+        let either = |name: &String| posts.contains(&name.as_str()) || closes.contains(&name.as_str());
+        assert!(may("ManageConnections").iter().all(either));
+    }
+
     #[test]
     fn a_stream_of_an_unknown_table_is_named() {
         let text = "

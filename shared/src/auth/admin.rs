@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 
 use super::{Passwords, Role};
 use crate::{
@@ -20,10 +21,13 @@ pub struct Admin {
 }
 
 /// What the administrator is told about himself, in the place where a user gets a PublicUser.
-#[derive(Debug, Serialize)]
-pub struct AdminProfile<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AdminProfile {
+    /// Always `admin`.
     id: &'static str,
-    email: &'a str,
+    /// E-mail address.
+    email: String,
+    /// Always `admin`.
     role: Role,
 }
 
@@ -62,7 +66,7 @@ impl Admin {
 
     /// What the administrator sees of himself.
     #[must_use]
-    pub fn profile(&self) -> AdminProfile<'_> {
-        AdminProfile { id: Self::ID, email: &self.email, role: Role::Admin }
+    pub fn profile(&self) -> AdminProfile {
+        AdminProfile { id: Self::ID, email: self.email.clone(), role: Role::Admin }
     }
 }

@@ -34,17 +34,23 @@ pub enum PoisonedRecord {
     /// The images that this kind of record must have are missing.
     #[error("a {0} record without the images it must have; is the stream NEW_AND_OLD_IMAGES?")]
     MissingImage(String),
-    /// An image is no user.
-    #[error("an image that is not a user: {0}")]
-    NotAUser(#[from] serde_dynamo::Error),
+    /// An image is no user. Why is not said: the reason would quote what is in it, and logs are no place for that. The
+    /// record itself is in the stream, and its sequence number in the dead-letter queue.
+    #[error("an image that is not a user")]
+    NotAUser,
 }
 
 impl TryFrom<&EventRecord> for Change {
     type Error = PoisonedRecord;
 
     fn try_from(record: &EventRecord) -> Result<Self, PoisonedRecord> {
-        let image =
-            |item: &Item| if item.is_empty() { Ok(None) } else { serde_dynamo::from_item(item.clone()).map(Some) };
+        let image = |item: &Item| {
+            if item.is_empty() {
+                Ok(None)
+            } else {
+                serde_dynamo::from_item(item.clone()).map(Some).map_err(|_| PoisonedRecord::NotAUser)
+            }
+        };
         let (before, after) = (image(&record.change.old_image)?, image(&record.change.new_image)?);
         match (record.event_name.as_str(), before, after) {
             ("INSERT", None, Some(user)) => Ok(Self::Created(user)),

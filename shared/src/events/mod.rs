@@ -19,6 +19,8 @@ pub const NAMESPACE: &str = "/users";
 /// One event for one room.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Emission {
+    /// Its name.
+    pub name: &'static str,
     /// Who hears it.
     pub room: Room,
     /// The event as a WebSocket message, encoded once for all sockets.
@@ -29,8 +31,8 @@ pub struct Emission {
 
 impl Emission {
     /// An event with its one argument.
-    fn new(room: Room, name: &str, payload: Value) -> Self {
-        Self { room, frame: Packet::event(NAMESPACE, name, payload).to_frame(), kick: false }
+    fn new(room: Room, name: &'static str, payload: Value) -> Self {
+        Self { name, room, frame: Packet::event(NAMESPACE, name, payload).to_frame(), kick: false }
     }
 }
 

@@ -27,6 +27,7 @@ fn user() -> User {
         created_at: "2025-02-09T18:23:27.396Z".into(),
         password_hash: PasswordHash("$argon2id$secret".into()),
         session_generation: 0,
+        request_id: None,
     }
 }
 
@@ -74,6 +75,12 @@ fn a_change_of_a_private_field_is_told_to_nobody() {
     let after = User { password_hash: PasswordHash("$argon2id$other".into()), ..user() };
     assert_eq!(emitted(&Change::Updated { before: user(), after }), []);
     assert_eq!(emitted(&Change::Updated { before: user(), after: user() }), []);
+}
+
+#[test]
+fn that_another_request_touched_the_row_is_told_to_nobody() {
+    let after = User { request_id: Some("JKJaXmPLvHcESHA=".into()), ..user() };
+    assert_eq!(emitted(&Change::Updated { before: user(), after }), []);
 }
 
 #[test]
@@ -147,6 +154,28 @@ fn records_of_the_stream_are_read() {
 }
 
 #[test]
+fn what_is_wrong_with_a_record_is_said_without_quoting_it() {
+    let mut stranger = image();
+    stranger["isBanned"] = json!({"S": "sara@example.com"});
+    let poisoned = Change::try_from(&record("INSERT", &json!({ "NewImage": stranger }))).unwrap_err();
+    assert!(!format!("{poisoned} {poisoned:?}").contains("sara"), "{poisoned:?}");
+}
+
+#[test]
+fn a_record_names_the_request_that_made_it() {
+    let named = |id: &str| {
+        let mut image = image();
+        image["requestId"] = json!({ "S": id });
+        image
+    };
+    let updated = record("MODIFY", &json!({"OldImage": named("first="), "NewImage": named("second=")}));
+    assert_eq!(crate::request::of_record(&updated), Some("second="));
+    let deleted = record("REMOVE", &json!({"OldImage": named("first=")}));
+    assert_eq!(crate::request::of_record(&deleted), Some("first="));
+    assert_eq!(crate::request::of_record(&record("INSERT", &json!({"NewImage": image()}))), None);
+}
+
+#[test]
 fn a_record_that_is_no_user_is_poisoned_not_fatal() {
     assert!(matches!(Change::try_from(&record("INSERT", &json!({}))), Err(PoisonedRecord::MissingImage(_))));
     assert!(matches!(
@@ -154,5 +183,5 @@ fn a_record_that_is_no_user_is_poisoned_not_fatal() {
         Err(PoisonedRecord::MissingImage(_))
     ));
     let stranger = json!({"NewImage": {"pk": {"S": "USER#1"}, "sk": {"S": "PROFILE"}}});
-    assert!(matches!(Change::try_from(&record("INSERT", &stranger)), Err(PoisonedRecord::NotAUser(_))));
+    assert!(matches!(Change::try_from(&record("INSERT", &stranger)), Err(PoisonedRecord::NotAUser)));
 }

@@ -1,6 +1,6 @@
 //! The users table: every read and write of it, each condition beside the call that relies on it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -17,6 +17,7 @@ use crate::{
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
     error::Error,
+    request,
     verification::Channel,
 };
 
@@ -107,6 +108,7 @@ impl UserStore {
             created_at: iso_millis(Timestamp::now()),
             password_hash: new.password_hash,
             session_generation: 0,
+            request_id: request::current().map(|id| id.to_string()),
         };
         let profile = Put::builder()
             .table_name(&self.table)
@@ -267,7 +269,9 @@ impl UserStore {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn delete(&self, id: Uuid) -> Result<(), Error> {
-        let user = self.get(id).await?.ok_or(Error::NotFound)?;
+        // Not a mere read: the stream's record of the delete has the row as it was, and so the name of this request.
+        let named = self.update(id).condition_expression("attribute_exists(pk)");
+        let Applied::Now(user) = self.apply(id, named).await? else { return Err(Error::NotFound) };
         let profile = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(profile_key(id)))
@@ -297,8 +301,10 @@ impl UserStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
+    /// Sends an update, in the name of the request it is part of. Its expression, if it has one, begins with `SET`, or
+    /// is one `REMOVE`.
     async fn apply(&self, id: Uuid, update: UpdateItemFluentBuilder) -> Result<Applied, Error> {
-        match update.send().await {
+        match in_the_name_of(request::current(), update).send().await {
             Ok(output) => parse(output.attributes.unwrap_or_default()).map(Applied::Now),
             Err(error) => match condition_failed(&error) {
                 Some(Some(item)) => Ok(Applied::Not(Some(parse(item.clone())?))),
@@ -333,12 +339,24 @@ impl Applied {
     }
 }
 
+/// Adds the id of a request to what is set.
+fn in_the_name_of(request: Option<Arc<str>>, update: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
+    let Some(request) = request else { return update };
+    let expression = update.get_update_expression().as_deref().unwrap_or_default();
+    let expression = match expression.strip_prefix("SET ") {
+        Some(others) => format!("SET requestId = :requestId, {others}"),
+        None => format!("SET requestId = :requestId {expression}"),
+    };
+    update.update_expression(expression).expression_attribute_values(":requestId", s(&*request))
+}
+
 fn built<T, E: Into<Box<dyn std::error::Error + Send + Sync>>>(action: Result<T, E>) -> Result<T, Error> {
     action.map_err(Error::internal("building a transaction"))
 }
 
 fn parse(item: Item) -> Result<User, Error> {
-    from_item(item).map_err(Error::internal("reading a user item"))
+    // The reason would quote what is in the row, and it would be logged.
+    from_item(item).map_err(|_| Error::internal("reading a user item")("it is not a user"))
 }
 
 fn profile_key(id: Uuid) -> Item {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// An argon2id PHC string. Its `Debug` shows nothing, so a hash cannot slip into a log.
@@ -56,35 +57,45 @@ pub struct User {
     /// Goes up with every ban; sessions of an earlier generation are over, also after an unban.
     #[serde(default)]
     pub session_generation: u32,
+    /// The request that wrote the row last, see [`crate::request`]; for logs, not part of [`PublicUser`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// What everyone may see of a user: REST answers and event payloads. All keys are always present (design 2.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublicUser {
     /// UUID.
     pub id: Uuid,
     /// At least three words.
+    #[schema(example = "Sara Ahmadi Rad")]
     pub full_name: String,
     /// ISO 3166 alpha-2.
+    #[schema(pattern = "^[A-Z]{2}$", example = "IR")]
     pub country_code: String,
     /// Free text.
     pub country_name: String,
     /// E.164.
+    #[schema(pattern = "^\\+[1-9][0-9]{6,14}$", example = "+989121234567")]
     pub phone: String,
     /// Whether the account is disabled.
     pub is_banned: bool,
     /// ISO 8601 with milliseconds and Z, or null.
+    #[schema(required = true, format = DateTime, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$")]
     pub banned_at: Option<String>,
     /// Whether the phone number is confirmed.
     pub phone_verified: bool,
     /// E-mail address.
+    #[schema(format = Email, example = "sara@example.com")]
     pub email: String,
     /// Whether the address is confirmed.
     pub email_verified: bool,
     /// https URL or null.
+    #[schema(required = true, format = "uri", pattern = "^https://")]
     pub photo_url: Option<String>,
     /// ISO 8601 with milliseconds and Z.
+    #[schema(format = DateTime, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$")]
     pub created_at: String,
 }
 

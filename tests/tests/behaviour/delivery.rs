@@ -127,3 +127,18 @@ async fn a_panicking_or_failing_message_function_costs_only_its_own_connection()
     assert_eq!(bystander.event().await.1, user);
     cloud.stop().await;
 }
+
+#[tokio::test]
+async fn a_poisoned_record_is_parked_and_everybody_else_is_told() {
+    let cloud = Cloud::start().await;
+    let mut feed = Socket::connected(&cloud, Edge::Gateway, None).await;
+    cloud.poison("sara@example.com is no user").await;
+    for _ in 0..3 {
+        let user = cloud.rest().register().await;
+        assert_eq!(feed.event().await, ("users.created".to_owned(), user));
+    }
+    cloud.until(async || cloud.running().dead_letters().len() == 1).await;
+    let letter = cloud.running().dead_letters().remove(0);
+    assert!(!letter.to_string().contains("sara@example.com"), "no item data: {letter}");
+    cloud.stop().await;
+}

@@ -3,10 +3,13 @@
 
 mod bans;
 mod delivery;
+mod document;
 mod gateway;
 mod handshakes;
+mod headers;
 mod heartbeat;
 mod limits;
+mod logs;
 mod management;
 mod program;
 mod registration;

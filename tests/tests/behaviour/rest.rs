@@ -55,3 +55,15 @@ async fn who_you_are_comes_before_what_is_wrong_with_your_request() {
     token.post("/users/0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10/ban", json!({"x": 1})).await.is_refused(403, "FORBIDDEN");
     cloud.stop().await;
 }
+
+#[tokio::test]
+async fn a_body_nested_without_end_is_a_clear_400() {
+    let cloud = Cloud::start().await;
+    for (open, close) in [("[", "]"), (r#"{"fullName":"#, "}")] {
+        let depth = 60_000 / (open.len() + close.len());
+        let body = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        let answer = cloud.rest().raw(Method::POST, "/users/register", "application/json", body).await;
+        answer.is_refused_for("body");
+    }
+    cloud.stop().await;
+}

@@ -145,3 +145,15 @@ async fn an_unknown_user_is_not_found() {
     admin.post(&format!("{nobody}/unban"), json!({})).await.is_refused(404, "NOT_FOUND");
     cloud.stop().await;
 }
+
+#[tokio::test]
+async fn strangers_cannot_tell_which_users_exist() {
+    let cloud = Cloud::start().await;
+    let (user, other) = (cloud.rest().register().await, cloud.rest().register().await);
+    let rest = cloud.rest().login(&user).await;
+    for id in [other["id"].as_str().unwrap(), "0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10"] {
+        rest.get(&format!("/users/{id}")).await.is_refused(403, "FORBIDDEN");
+        rest.patch(&format!("/users/{id}"), json!({})).await.is_refused(403, "FORBIDDEN");
+    }
+    cloud.stop().await;
+}

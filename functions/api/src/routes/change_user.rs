@@ -5,23 +5,37 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Deserialize;
 use shared::users::{ProfileChange, PublicUser, rules};
+use utoipa::ToSchema;
 
 use super::{Answer, Done, OfUser};
 use crate::{
     App,
     caller::Caller,
+    document::fields,
     payload::{Payload, UserId, present},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Change {
     #[serde(default, deserialize_with = "present")]
+    #[schema(schema_with = fields::full_name, required = false)]
     full_name: Option<String>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(schema_with = fields::photo_url, required = false)]
     photo_url: Option<Option<String>>,
 }
 
+#[utoipa::path(
+    patch,
+    path = "/users/{id}",
+    operation_id = "changeUser",
+    summary = "Changes name or photo, for administrators and the user.",
+    params(("id" = Uuid, Path, description = "The user's id")),
+    security(("accessToken" = [])),
+    request_body = Change,
+    responses((status = 200, description = "The user as of now", body = Done<OfUser>)),
+)]
 pub(super) async fn patch(
     caller: Caller,
     State(app): State<Arc<App>>,

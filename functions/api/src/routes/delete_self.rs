@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Deserialize;
-use shared::{Error, auth::Role};
+use shared::{Error, auth::Role, error::ErrorBody};
+use utoipa::ToSchema;
 
 use super::{Answer, Done, Nothing};
 use crate::{
@@ -14,12 +15,29 @@ use crate::{
     source::CameFrom,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Confirmation {
+struct PasswordConfirmation {
+    /// That of the account.
     password: String,
 }
 
+#[utoipa::path(
+    post,
+    path = "/users/{id}/delete",
+    operation_id = "deleteSelf",
+    summary = "A user's own way out, confirmed with the password.",
+    description = "The user's sockets hear `account.banned` of kind `deleted` and are closed. Administrators have `DELETE`.",
+    params(("id" = Uuid, Path, description = "The user's id")),
+    security(("accessToken" = [])),
+    request_body = PasswordConfirmation,
+    responses(
+        (status = 200, description = "It is gone", body = Done<Nothing>),
+        (status = 401, description = "`WRONG_PASSWORD`, or `UNAUTHENTICATED` as everywhere", body = ErrorBody<'static>),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: five wrong passwords from this address", body = ErrorBody<'static>,
+            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+    ),
+)]
 pub(super) async fn post(
     caller: Caller,
     State(app): State<Arc<App>>,
@@ -31,7 +49,7 @@ pub(super) async fn post(
         Caller::User(user) if user.id == id => user,
         Caller::User(_) | Caller::Admin => return Err(Error::Forbidden.into()),
     };
-    let Confirmation { password } = payload.json()?;
+    let PasswordConfirmation { password } = payload.json()?;
     // A stolen token must not be a way to guess the password.
     let attempt = app.limits.begin_login(Role::User, &user.email, &source).await?;
     let verified = app.passwords.verify(password, Some(user.password_hash)).await?;

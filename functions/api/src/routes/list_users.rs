@@ -9,14 +9,41 @@ use axum::{
     response::AppendHeaders,
 };
 use shared::{Error, users::PublicUser};
+use utoipa::IntoParams;
 
 use crate::{App, caller::Caller, failure::Failure};
 
 const DEFAULT_LIMIT: i32 = 50;
 const MAX_LIMIT: i32 = 100;
 
+/// The query, for the document; the handler reads it parameter by parameter, to name the wrong one.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "its fields are only described")]
+struct Paging {
+    /// Users on a page.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<i32>,
+    /// Where the page begins: from a `Link` header, and opaque.
+    cursor: Option<String>,
+}
+
 type Page = (AppendHeaders<Option<(HeaderName, String)>>, Json<Vec<PublicUser>>);
 
+#[utoipa::path(
+    get,
+    path = "/users",
+    operation_id = "listUsers",
+    summary = "All users, newest first, for administrators.",
+    params(Paging),
+    security(("accessToken" = [])),
+    responses((
+        status = 200,
+        description = "One page; without a `Link` header the last one",
+        body = Vec<PublicUser>,
+        headers(("link" = Option<String>, description = "`</api/v1/users?…>; rel=\"next\"`")),
+    )),
+)]
 pub(super) async fn get(
     caller: Caller,
     State(app): State<Arc<App>>,

@@ -2,17 +2,35 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::IntoResponse};
-use shared::{Error, auth::Role, sessions::Owner};
+use axum::extract::State;
+use shared::{
+    Error,
+    auth::{AdminProfile, Role},
+    error::ErrorBody,
+    sessions::Owner,
+};
 
-use super::{Credentials, Done, Session, TokenPair};
-use crate::{App, failure::Failure, payload::Payload, source::CameFrom};
+use super::{Answer, Credentials, Done, Session, TokenPair};
+use crate::{App, payload::Payload, source::CameFrom};
 
+#[utoipa::path(
+    post,
+    path = "/auth/admin/login",
+    operation_id = "loginAdmin",
+    summary = "A session for the administrator.",
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "Who that is, and the tokens", body = Done<Session<AdminProfile>>),
+        (status = 401, description = "`WRONG_CREDENTIALS`: which of the two is not said", body = ErrorBody<'static>),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: five wrong passwords from this address", body = ErrorBody<'static>,
+            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+    ),
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     CameFrom(source): CameFrom,
     payload: Payload,
-) -> Result<impl IntoResponse, Failure> {
+) -> Answer<Done<Session<AdminProfile>>> {
     let Credentials { email, password } = payload.json()?;
     let attempt = app.limits.begin_login(Role::Admin, &email, &source).await?;
     let verified = app.admin.verify(&app.passwords, &email, password).await?;
@@ -22,5 +40,5 @@ pub(super) async fn post(
     }
     let refresh_token = app.sessions.begin(Owner::Admin, app.admin.session_generation()).await?;
     let tokens = TokenPair::new(&app.tokens, &refresh_token)?;
-    Ok(Done::with(Session { user: app.admin.profile(), tokens }).into_response())
+    Ok(Done::with(Session { user: app.admin.profile(), tokens }))
 }

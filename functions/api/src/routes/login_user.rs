@@ -3,11 +3,25 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use shared::{Error, auth::Role, sessions::Owner, users::PublicUser};
+use shared::{Error, auth::Role, error::ErrorBody, sessions::Owner, users::PublicUser};
 
 use super::{Answer, Credentials, Done, Session, TokenPair};
 use crate::{App, payload::Payload, source::CameFrom};
 
+#[utoipa::path(
+    post,
+    path = "/auth/user/login",
+    operation_id = "loginUser",
+    summary = "A session for a user's e-mail address and password.",
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "Who that is, and the tokens", body = Done<Session<PublicUser>>),
+        (status = 401, description = "`WRONG_CREDENTIALS`: which of the two is not said", body = ErrorBody<'static>),
+        (status = 403, description = "`ACCOUNT_BANNED`: the password is right", body = ErrorBody<'static>),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: five wrong passwords from this address", body = ErrorBody<'static>,
+            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+    ),
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     CameFrom(source): CameFrom,

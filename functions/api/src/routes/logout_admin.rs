@@ -5,15 +5,27 @@ use std::sync::Arc;
 use axum::extract::State;
 use shared::{
     Error,
+    error::ErrorBody,
     sessions::{Owner, RefreshToken},
 };
 
-use super::{Answer, Bearer, Done, Nothing};
+use super::{Answer, Done, Nothing, SessionToken};
 use crate::{App, payload::Payload};
 
 /// Logging out twice is as good as once.
+#[utoipa::path(
+    post,
+    path = "/auth/admin/logout",
+    operation_id = "logoutAdmin",
+    summary = "Ends the session of the administrator.",
+    request_body = SessionToken,
+    responses(
+        (status = 200, description = "It is over, also if it was before", body = Done<Nothing>),
+        (status = 401, description = "`UNAUTHENTICATED`: this is no refresh token of the kind", body = ErrorBody<'static>),
+    ),
+)]
 pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answer<Done<Nothing>> {
-    let Bearer { refresh_token } = payload.json()?;
+    let SessionToken { refresh_token } = payload.json()?;
     let token = RefreshToken::parse(&refresh_token)?;
     if token.owner() != Owner::Admin {
         return Err(Error::Unauthenticated.into());

@@ -21,10 +21,7 @@ mod unban_user;
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    routing::{get, post},
-};
+use axum::{Json, Router, middleware::from_fn};
 use serde::Serialize;
 use shared::{
     Error,
@@ -32,34 +29,40 @@ use shared::{
     sessions::RefreshToken,
     users::PublicUser,
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, failure::Failure};
+use crate::{App, document, failure::Failure, headers, trace};
 
-/// The table.
+/// The table: of the router and of the document. Who adds a line here describes it with `utoipa::path` at its handler.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let v1 = Router::new()
-        .route("/health", get(health::get))
-        .route("/users", get(list_users::get))
-        .route("/users/register", post(register::post))
-        .route("/users/{id}", get(get_user::get).patch(change_user::patch).delete(delete_user::delete))
-        .route("/users/{id}/ban", post(ban_user::post))
-        .route("/users/{id}/unban", post(unban_user::post))
-        .route("/users/{id}/delete", post(delete_self::post))
-        .route("/users/{id}/email/verify/send", post(send_code::post_email))
-        .route("/users/{id}/email/verify/confirm", post(confirm_code::post_email))
-        .route("/users/{id}/phone/verify/send", post(send_code::post_phone))
-        .route("/users/{id}/phone/verify/confirm", post(confirm_code::post_phone))
-        .route("/auth/user/login", post(login_user::post))
-        .route("/auth/user/refresh", post(refresh_user::post))
-        .route("/auth/user/logout", post(logout_user::post))
-        .route("/auth/admin/login", post(login_admin::post))
-        .route("/auth/admin/refresh", post(refresh_admin::post))
-        .route("/auth/admin/logout", post(logout_admin::post))
-        .route("/auth/me", get(me::get));
-    Router::new()
-        .nest("/api/v1", v1)
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(health::get))
+        .routes(routes!(list_users::get))
+        .routes(routes!(register::post))
+        .routes(routes!(get_user::get, change_user::patch, delete_user::delete))
+        .routes(routes!(ban_user::post))
+        .routes(routes!(unban_user::post))
+        .routes(routes!(login_user::post))
+        .routes(routes!(login_admin::post))
+        .routes(routes!(delete_self::post))
+        .routes(routes!(send_code::post_email))
+        .routes(routes!(confirm_code::post_email))
+        .routes(routes!(send_code::post_phone))
+        .routes(routes!(confirm_code::post_phone))
+        .routes(routes!(refresh_user::post))
+        .routes(routes!(logout_user::post))
+        .routes(routes!(refresh_admin::post))
+        .routes(routes!(logout_admin::post))
+        .routes(routes!(me::get));
+    let (router, mut document) = OpenApiRouter::with_openapi(document::empty()).nest("/api/v1", v1).split_for_parts();
+    document::complete(&mut document);
+    router
+        .nest("/api", document::router(&document))
         .fallback(async || Failure::from(Error::NotFound))
         .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed))
+        .layer(from_fn(headers::secure))
+        .layer(from_fn(trace::follow))
         .with_state(app)
 }
 
@@ -67,8 +70,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 type Answer<T> = Result<Json<T>, Failure>;
 
 /// `{"ok":true}` with what was asked for, if anything.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Done<T> {
+    /// Always true.
     ok: bool,
     #[serde(flatten)]
     result: T,
@@ -81,26 +85,32 @@ impl<T> Done<T> {
 }
 
 /// `"user":…`; of the administrator's own kind where the administrator is meant.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OfUser<U = PublicUser> {
+    /// Who it is about.
     user: U,
 }
 
 /// Nothing beside `"ok":true`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Nothing {}
 
 /// `"user":…,"tokens":…`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Session<U> {
+    /// Who logged in.
     user: U,
+    /// What proves it from now on.
     tokens: TokenPair,
 }
 
-#[derive(Serialize)]
+/// What a login brings.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TokenPair {
+    /// JWT, for `Authorization: Bearer` and the sockets' `auth: { token }`.
     access_token: String,
+    /// For the next pair of tokens, once, within 30 days.
     refresh_token: String,
     /// Life of the access token, seconds.
     expires_in: i64,
@@ -116,16 +126,19 @@ impl TokenPair {
 }
 
 /// What both logins are sent.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
+    /// In any case of its letters.
     email: String,
+    /// As chosen at registration.
     password: String,
 }
 
 /// What refreshing and logging out are sent.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Bearer {
+struct SessionToken {
+    /// The newest of the session.
     refresh_token: String,
 }

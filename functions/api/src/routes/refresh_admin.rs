@@ -2,21 +2,34 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
 use shared::{
     Error,
+    auth::AdminProfile,
+    error::ErrorBody,
     sessions::{Owner, RefreshToken},
 };
 
-use super::{Bearer, Done, Session, TokenPair};
-use crate::{App, failure::Failure, payload::Payload};
+use super::{Answer, Done, Session, SessionToken, TokenPair};
+use crate::{App, payload::Payload};
 
-pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Result<impl IntoResponse, Failure> {
-    let Bearer { refresh_token } = payload.json()?;
+#[utoipa::path(
+    post,
+    path = "/auth/admin/refresh",
+    operation_id = "refreshAdmin",
+    summary = "The next pair of tokens for the administrator, in exchange for a refresh token, which works once.",
+    request_body = SessionToken,
+    responses(
+        (status = 200, description = "Who that is, and the next tokens", body = Done<Session<AdminProfile>>),
+        (status = 401, description = "`UNAUTHENTICATED`: never a refresh token, expired, or used before, which ends the session", body = ErrorBody<'static>),
+    ),
+)]
+pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answer<Done<Session<AdminProfile>>> {
+    let SessionToken { refresh_token } = payload.json()?;
     let token = RefreshToken::parse(&refresh_token)?;
     if token.owner() != Owner::Admin || app.sessions.generation(&token).await? != app.admin.session_generation() {
         return Err(Error::Unauthenticated.into());
     }
     let tokens = TokenPair::new(&app.tokens, &app.sessions.rotate(&token).await?)?;
-    Ok(Done::with(Session { user: app.admin.profile(), tokens }).into_response())
+    Ok(Done::with(Session { user: app.admin.profile(), tokens }))
 }

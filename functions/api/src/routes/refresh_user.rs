@@ -5,15 +5,28 @@ use std::sync::Arc;
 use axum::extract::State;
 use shared::{
     Error,
+    error::ErrorBody,
     sessions::{Owner, RefreshToken},
     users::PublicUser,
 };
 
-use super::{Answer, Bearer, Done, Session, TokenPair};
+use super::{Answer, Done, Session, SessionToken, TokenPair};
 use crate::{App, payload::Payload};
 
+#[utoipa::path(
+    post,
+    path = "/auth/user/refresh",
+    operation_id = "refreshUser",
+    summary = "The next pair of tokens for a user, in exchange for a refresh token, which works once.",
+    request_body = SessionToken,
+    responses(
+        (status = 200, description = "Who that is, and the next tokens", body = Done<Session<PublicUser>>),
+        (status = 401, description = "`UNAUTHENTICATED`: never a refresh token, expired, or used before, which ends the session", body = ErrorBody<'static>),
+        (status = 403, description = "`ACCOUNT_BANNED`", body = ErrorBody<'static>),
+    ),
+)]
 pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answer<Done<Session<PublicUser>>> {
-    let Bearer { refresh_token } = payload.json()?;
+    let SessionToken { refresh_token } = payload.json()?;
     let token = RefreshToken::parse(&refresh_token)?;
     let Owner::User(id) = token.owner() else { return Err(Error::Unauthenticated.into()) };
     // Before the user is looked at: an id in a forged token learns nothing about that account.

@@ -6,20 +6,28 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use shared::{
     Error,
+    error::ErrorBody,
     users::{NewUser, PublicUser, rules},
 };
+use utoipa::ToSchema;
 
 use super::{Done, OfUser};
-use crate::{App, failure::Failure, payload::Payload, source::CameFrom};
+use crate::{App, document::fields, failure::Failure, payload::Payload, source::CameFrom};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Registration {
+    #[schema(schema_with = fields::full_name)]
     full_name: String,
+    #[schema(schema_with = fields::country_code)]
     country_code: String,
+    #[schema(schema_with = fields::country_name)]
     country_name: String,
+    #[schema(schema_with = fields::phone)]
     phone: String,
+    #[schema(schema_with = fields::email)]
     email: String,
+    #[schema(schema_with = fields::password)]
     password: String,
 }
 
@@ -36,6 +44,19 @@ impl Registration {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/users/register",
+    operation_id = "registerUser",
+    summary = "Creates an account; anyone may.",
+    request_body = Registration,
+    responses(
+        (status = 201, description = "The new user", body = Done<OfUser>),
+        (status = 409, description = "`EMAIL_TAKEN`: another account has this address", body = ErrorBody<'static>),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: this address has registered too many", body = ErrorBody<'static>,
+            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+    ),
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     CameFrom(source): CameFrom,

@@ -6,14 +6,16 @@ use axum::extract::State;
 use serde::Serialize;
 use shared::{
     Error,
+    error::ErrorBody,
     verification::{CODE_SECONDS, Channel},
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Answer, Done};
 use crate::{App, caller::Caller, payload::UserId};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Sent {
     /// False if there is nothing to verify any more.
@@ -22,10 +24,36 @@ pub(super) struct Sent {
     expires_in: i64,
 }
 
+#[utoipa::path(
+    post,
+    path = "/users/{id}/email/verify/send",
+    operation_id = "sendEmailCode",
+    summary = "Sends a code to the e-mail address, for administrators and the user.",
+    params(("id" = Uuid, Path, description = "The user's id")),
+    security(("accessToken" = [])),
+    responses(
+        (status = 200, description = "Whether one was sent, and for how long it is good", body = Done<Sent>),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute", body = ErrorBody<'static>,
+            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+    ),
+)]
 pub(super) async fn post_email(caller: Caller, State(app): State<Arc<App>>, UserId(id): UserId) -> Answer<Done<Sent>> {
     send(&app, &caller, id, Channel::Email).await
 }
 
+#[utoipa::path(
+    post,
+    path = "/users/{id}/phone/verify/send",
+    operation_id = "sendPhoneCode",
+    summary = "Sends a code to the phone number, for administrators and the user.",
+    params(("id" = Uuid, Path, description = "The user's id")),
+    security(("accessToken" = [])),
+    responses(
+        (status = 200, description = "Whether one was sent, and for how long it is good", body = Done<Sent>),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute", body = ErrorBody<'static>,
+            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+    ),
+)]
 pub(super) async fn post_phone(caller: Caller, State(app): State<Arc<App>>, UserId(id): UserId) -> Answer<Done<Sent>> {
     send(&app, &caller, id, Channel::Phone).await
 }

@@ -1,0 +1,106 @@
+//! The schemas of what clients may write, which say the same as the rules in `shared::users::rules`.
+//!
+//! Patterns spell out white space and control characters: `\s` and `\p{…}` mean different things to different readers.
+
+use shared::users::rules;
+use utoipa::openapi::{
+    KnownFormat, ObjectBuilder, SchemaFormat, Type,
+    schema::{Object, SchemaType},
+};
+
+/// White space of Unicode, control characters among it left out.
+const SPACE: &str = r"\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+
+/// White space that is a control character at the same time.
+const CONTROL_SPACE: &str = r"\u0009-\u000d\u0085";
+
+/// Control characters.
+const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// [`rules::full_name`].
+pub(crate) fn full_name() -> Object {
+    let (space, word) = (format!("[{SPACE}]"), format!("[^{SPACE}{CONTROL}]"));
+    text()
+        .description(Some("At least three words."))
+        .pattern(Some(format!("^{space}*{word}+{space}+{word}+{space}+{word}[^{CONTROL}]*$")))
+        .min_length(Some(5))
+        .max_length(Some(rules::FULL_NAME_MAX))
+        .examples(["Sara Ahmadi Rad"])
+        .build()
+}
+
+/// [`rules::country_code`].
+pub(crate) fn country_code() -> Object {
+    text().description(Some("ISO 3166 alpha-2.")).enum_values(Some(rules::country_codes())).examples(["IR"]).build()
+}
+
+/// [`rules::country_name`].
+pub(crate) fn country_name() -> Object {
+    text()
+        .description(Some("As the client shows it; not blank."))
+        .pattern(Some(format!("^[^{CONTROL}]*[^{SPACE}{CONTROL}][^{CONTROL}]*$")))
+        .min_length(Some(1))
+        .max_length(Some(rules::COUNTRY_NAME_MAX))
+        .examples(["Iran"])
+        .build()
+}
+
+/// [`rules::phone`].
+pub(crate) fn phone() -> Object {
+    text()
+        .description(Some("E.164."))
+        .pattern(Some(r"^\+[1-9][0-9]{6,14}$"))
+        .min_length(Some(8))
+        .max_length(Some(16))
+        .examples(["+989121234567"])
+        .build()
+}
+
+/// [`rules::email`].
+pub(crate) fn email() -> Object {
+    text()
+        .description(Some("A bare address. Unique without regard to case."))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+        .max_length(Some(rules::EMAIL_MAX))
+        .examples(["sara@example.com"])
+        .build()
+}
+
+/// [`rules::password`], for a password that is chosen.
+pub(crate) fn password() -> Object {
+    text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .min_length(Some(rules::PASSWORD_MIN))
+        .max_length(Some(rules::PASSWORD_MAX))
+        .examples(["correct horse"])
+        .build()
+}
+
+/// [`rules::ban_reason`].
+pub(crate) fn ban_reason() -> Object {
+    text()
+        .description(Some("For administrators; the user is not told. Not blank."))
+        .pattern(Some(format!("[^{SPACE}{CONTROL_SPACE}]")))
+        .min_length(Some(1))
+        .max_length(Some(rules::BAN_REASON_MAX))
+        .examples(["fraud"])
+        .build()
+}
+
+/// [`rules::photo_url`], or null.
+pub(crate) fn photo_url() -> Object {
+    let label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+        .description(Some("An https URL; null removes the photo."))
+        .pattern(Some(format!(
+            r"^https://{label}(\.{label})*(:[0-9]{{1,5}})?([/?#][A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?$"
+        )))
+        .max_length(Some(rules::PHOTO_URL_MAX))
+        .examples(["https://cdn.example.com/sara.png"])
+        .build()
+}

@@ -1,0 +1,44 @@
+//! The request id: API Gateway's own, in the answer and in every line of the log.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::HeaderValue,
+    middleware::Next,
+    response::Response,
+};
+use lambda_http::{RequestExt as _, request::RequestContext};
+use shared::request;
+use tracing::Instrument as _;
+
+use crate::headers::REQUEST_ID;
+
+/// Around everything: gives what follows the request's name, and the answer too.
+pub(crate) async fn follow(request: Request, next: Next) -> Response {
+    let id = id(&request);
+    // The pattern and not the path: people put the strangest things into paths. Of level `error`, so that it is around
+    // lines of every level, however little is logged.
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let span = tracing::error_span!("request", request_id = &*id, method = %request.method(), route);
+    let answer = async {
+        let answer = next.run(request).await;
+        tracing::info!(status = answer.status().as_u16(), "answered");
+        answer
+    };
+    let mut answer = request::as_part_of(Arc::clone(&id), answer.instrument(span)).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        answer.headers_mut().insert(REQUEST_ID, id);
+    }
+    answer
+}
+
+/// What API Gateway calls the request; without it, what Lambda calls the invocation.
+fn id(request: &Request) -> Arc<str> {
+    let gateway = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref(),
+        _ => None,
+    };
+    let lambda = request.lambda_context_ref().map(|context| context.request_id.as_str());
+    gateway.or(lambda).unwrap_or_default().into()
+}
