@@ -263,7 +263,8 @@ mod tests {
     #[test]
     fn the_environment_of_every_function_can_be_resolved() {
         let template = super::super::tests::infra();
-        let given = ["AdminEmail", "AdminPasswordHash", "TokenSecret"].map(|name| (name.to_owned(), "x".to_owned()));
+        let given = ["AdminEmail", "AdminPasswordHash", "TokenSecret", "CodeSecret", "SenderEmail"];
+        let given = given.map(|name| (name.to_owned(), "x".to_owned()));
         let mut scope = template.scope(&BTreeMap::from(given)).unwrap();
         for name in ["UsersTable", "ConnectionsTable", "WebSocketApi", "AWS::Region", "AWS::URLSuffix"] {
             scope.set(name, name.to_lowercase());
