@@ -210,7 +210,7 @@ async fn with_410_for_the_first_300_ms_every_client_still_connects() {
 
 #[tokio::test]
 async fn a_client_that_dies_before_the_open_packet_delays_no_other_and_leaves_no_rows() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::for_crowds().await;
     for edge in Edge::ALL {
         // Gone while `$connect` is being asked.
         cloud.running().faults().set([Fault::Slow("connect".into(), Duration::from_millis(200))]);
