@@ -40,7 +40,8 @@ impl Cloud {
         Self::begin(Options { enforce_policies: true, ..options }).await
     }
 
-    /// For hundreds of clients at once: without the hop that enforces policies, which all of them would queue for.
+    /// For hundreds of clients at once, or where time is taken: without the hop that enforces policies, which all of them
+    /// would queue for.
     pub async fn for_crowds() -> Self {
         Self::begin(Options::default()).await
     }
