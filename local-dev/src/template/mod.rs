@@ -193,13 +193,20 @@ mod tests {
         let know = |parameter: &str| functions_with(|function| function.to_string().contains(parameter));
         assert_eq!(know("TokenSecret"), ["ApiFunction", "MessageFunction"]);
         assert_eq!(know("AdminPasswordHash"), ["ApiFunction"]);
+        let mut codes = know("CodeSecret");
+        codes.sort();
+        assert_eq!(codes, ["ApiFunction", "NotifyFunction"]);
         let root = yaml::load(include_str!("../../../infra/template.yaml")).unwrap();
-        for secret in ["TokenSecret", "AdminPasswordHash"] {
-            assert_eq!(root["Parameters"][secret]["NoEcho"], Value::Bool(true), "{secret}");
-            for everywhere in ["Globals", "Outputs"] {
-                assert!(!root[everywhere].to_string().contains(secret), "{secret} in {everywhere}");
-            }
+        assert_eq!(root["Parameters"]["AdminPasswordHash"]["NoEcho"], Value::Bool(true));
+        for secret in ["TokenSecret", "CodeSecret"] {
+            assert_eq!(root["Resources"][secret]["Type"], secret::TYPE, "{secret} is generated");
         }
+        for secret in ["TokenSecret", "CodeSecret", "AdminPasswordHash"] {
+            assert!(!root["Globals"].to_string().contains(secret), "{secret} is everywhere");
+        }
+        // An output may say where a secret is kept, not what it is.
+        let outputs = root["Outputs"].to_string();
+        assert!(!outputs.contains("{{resolve:") && !outputs.contains("AdminPasswordHash"), "{outputs}");
     }
 
     #[test]

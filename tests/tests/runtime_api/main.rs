@@ -116,6 +116,11 @@ async fn every_program_answers_its_event_over_the_runtime_api() {
     assert_eq!(told, json!({ "batchItemFailures": [] }));
     assert!(metric(&printed, "DeliveryLatency").is_some(), "{printed}");
 
+    // A wrong guess was counted, which is nothing to send; then a code that was sealed with another secret.
+    let (notified, printed) = deployment.invoke("notify").await;
+    let failed = json!({ "batchItemFailures": [{ "itemIdentifier": "4421584500000000017450439093" }] });
+    assert_eq!(notified, failed, "{printed}");
+
     deployment.cloud.stop().await;
 }
 
