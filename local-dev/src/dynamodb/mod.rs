@@ -8,7 +8,7 @@ mod tables;
 
 use std::{path::Path, time::Duration};
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig};
 use aws_smithy_http_client::tls;
 
 use self::embedded::Embedded;
@@ -29,6 +29,9 @@ impl Access {
         Self { region: region.into(), credentials: Credentials::new("local", "local", None, None, "local-dev") }
     }
 }
+
+/// A call that got no answer for this long is tried again; without it, one lost answer would stop a stream for good.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A DynamoDB and the clients for it.
 #[derive(Debug)]
@@ -56,12 +59,14 @@ impl Database {
         } else {
             builder.build_http()
         };
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
         let database = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(access.region.clone()))
             .credentials_provider(access.credentials.clone())
             .endpoint_url(endpoint)
             .http_client(http.clone())
+            .timeout_config(timeouts.clone())
             .build();
         let streams = aws_sdk_dynamodbstreams::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -69,6 +74,7 @@ impl Database {
             .credentials_provider(access.credentials.clone())
             .endpoint_url(streams_endpoint(endpoint))
             .http_client(http)
+            .timeout_config(timeouts)
             .build();
         Self {
             endpoint: endpoint.to_owned(),

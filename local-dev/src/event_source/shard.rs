@@ -37,6 +37,8 @@ pub(super) struct Shard {
     /// Where reading goes on if it has to open the shard again.
     start: Start,
     iterator: Option<String>,
+    /// What was read when the shard was opened.
+    first: Option<Page>,
     /// Whether delivery waits for the release.
     is_held: bool,
     signals: Signals,
@@ -44,7 +46,8 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// Opens the shard now, so that `LATEST` means now.
+    /// Opens the shard now, so that `LATEST` means now: by reading from it, because a database may take an iterator for
+    /// a promise that it keeps when it is first used.
     pub(super) async fn open(
         plan: &Arc<Plan>,
         id: &str,
@@ -53,11 +56,19 @@ impl Shard {
         signals: &Signals,
     ) -> Result<Self, EventSourceError> {
         let iterator = plan.stream.open(id, &start).await?;
+        let first = match start {
+            Start::Latest => match plan.stream.read(&iterator).await? {
+                Read::Page(page) => Some(page),
+                Read::Expired | Read::Trimmed => None,
+            },
+            _ => None,
+        };
         Ok(Self {
             plan: Arc::clone(plan),
             id: id.into(),
             start,
             iterator: Some(iterator),
+            first,
             is_held,
             signals: signals.clone(),
             progress: Arc::new(Progress::new()),
@@ -142,6 +153,9 @@ impl Shard {
 
     /// The next page; `None` if the shard has to be opened again.
     async fn page(&mut self) -> Result<Option<Page>, EventSourceError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
         let stream = &self.plan.stream;
         let iterator = match &self.iterator {
             Some(iterator) => iterator.clone(),

@@ -41,7 +41,10 @@ async fn a_banned_user_is_kept_out_until_the_ban_is_lifted() {
         let user = cloud.rest().register().await;
         let rest = cloud.rest().login(&user).await;
         let auth = || Some(json!({"token": rest.token()}));
+        let mut feed = Socket::connected(&cloud, edge, Some(admin.token())).await;
         admin.post(&path(&user, "/ban"), json!({"reason": "fraud"})).await.expect(200);
+        // Or the socket may hear of the ban instead of being refused for it.
+        while feed.event().await.0 != "users.updated" {}
 
         let mut refused = Socket::connecting(&cloud, edge, auth()).await;
         assert_eq!(refused.frame().await.as_deref(), Some(r#"44/users,{"message":"ACCOUNT_BANNED"}"#), "{edge:?}");

@@ -141,11 +141,13 @@ async fn an_address_registers_so_many_accounts_an_hour_whatever_its_headers_say(
 async fn a_flooding_client_is_closed_and_its_neighbours_notice_nothing() {
     let cloud = Cloud::start().await;
     let rest = cloud.rest();
+    // Far beyond the limit; less far on DynamoDB Local, which a flood of writes keeps from answering anybody.
+    let frames = if cloud.has_shared_database() { 150 } else { 400 };
     for frame in [r#"42/users,["x"]"#, "3", "40/nope,", "bAAAA", "6"] {
         let mut neighbour = Socket::connected(&cloud, Edge::Gateway, None).await;
         let mut flooder = Socket::connected(&cloud, Edge::Gateway, None).await;
         let flood = async {
-            for _ in 0..400 {
+            for _ in 0..frames {
                 flooder.send(frame).await;
             }
             flooder.close_code().await
