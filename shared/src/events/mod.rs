@@ -37,8 +37,13 @@ impl Emission {
 }
 
 /// What each event looks for in a change. The order is the order on the wire.
-const EVENTS: [fn(&Change) -> Option<Emission>; 4] =
-    [users_created::from_change, users_updated::from_change, users_deleted::from_change, account_banned::from_change];
+#[rustfmt::skip]
+const EVENTS: &[fn(&Change) -> Option<Emission>] = &[
+    users_created::from_change,
+    users_updated::from_change,
+    users_deleted::from_change,
+    account_banned::from_change,
+];
 
 /// The events of a change; none if nothing public changed.
 pub fn from_change(change: &Change) -> impl Iterator<Item = Emission> {

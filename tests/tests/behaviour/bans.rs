@@ -109,7 +109,9 @@ async fn no_banned_socket_survives_a_race_of_ban_and_connect() {
         let user = cloud.rest().register().await;
         let token = cloud.rest().login(&user).await;
         let (mut kicked, mut refused) = (0, 0);
-        for round in 0..300 {
+        // DynamoDB Local takes longer for every change its streams have ever held.
+        let rounds = if cloud.has_shared_database() { 60 } else { 300 };
+        for round in 0..rounds {
             let mut socket = Socket::open(&cloud, edge, None).await.unwrap();
             let connect = socket.send_connect(Some(json!({"token": token.token()})));
             let ban_path = path(&user, "/ban");
@@ -138,7 +140,7 @@ async fn no_banned_socket_survives_a_race_of_ban_and_connect() {
             }
             admin.post(&path(&user, "/unban"), json!({})).await.expect(200);
         }
-        assert_eq!(kicked + refused, 300, "{edge:?}");
+        assert_eq!(kicked + refused, rounds, "{edge:?}");
         cloud.stop().await;
     }
 }
