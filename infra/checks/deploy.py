@@ -16,7 +16,11 @@ from moto import mock_aws
 from transform import transformed
 
 STACK = "moien"
-PARAMETERS = {"AdminEmail": "admin@example.com", "AdminPasswordHash": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"}
+PARAMETERS = {
+    "AdminEmail": "admin@example.com",
+    "AdminPasswordHash": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+    "SenderEmail": "no-reply@example.com",
+}
 
 # Types moto's CloudFormation does not create, and what a reference to one of them becomes.
 LEFT_OUT = (

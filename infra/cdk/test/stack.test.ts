@@ -79,9 +79,10 @@ test("filters, retries and dead letters arrive as declared", () => {
   }
 });
 
-test("the secret is generated and nobody types it", () => {
-  template.resourceCountIs("AWS::SecretsManager::Secret", 1);
-  assert.ok(!("TokenSecret" in (template.toJSON().Parameters ?? {})));
+test("secrets are generated and nobody types them", () => {
+  const secrets = Object.keys(template.findResources("AWS::SecretsManager::Secret"));
+  assert.deepEqual(secrets.sort(), ["CodeSecret", "TokenSecret"]);
+  for (const secret of secrets) assert.ok(!(secret in (template.toJSON().Parameters ?? {})));
 });
 
 test("SAM's transform is asked for", () => {
