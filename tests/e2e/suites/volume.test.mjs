@@ -59,8 +59,10 @@ function wrong(lives, heard) {
 }
 
 onEveryEdge("volume", {}, (claim) => {
-  claim("1,000 registrations reach 50 sockets: none missing, doubled or out of order", async ({ api, join }) => {
-    const listeners = await Promise.all(Array.from({ length: SOCKETS }, () => join()));
+  claim("1,000 registrations reach 50 sockets: none missing, doubled or out of order", async ({ api, open }) => {
+    const listeners = Array.from({ length: SOCKETS }, () => open());
+    // A busy database may let a handshake time out; the client tries again by itself.
+    await Promise.all(listeners.map((listener) => listener.next("connect", undefined, PATIENCE)));
     const lives = [];
     // The last wave comes after everything else: what is delivered twice has come for the second time by then.
     for (const size of [...Array(REGISTRATIONS / WAVE).fill(WAVE), AT_ONCE]) {
@@ -73,7 +75,7 @@ onEveryEdge("volume", {}, (claim) => {
     assert.equal(wrongs.length, 0, `${wrongs.length} of ${SOCKETS} sockets heard something wrong: ${firsts}`);
     for (const listener of listeners) {
       assert.equal(listener.heard.length, lives.flat().length);
-      assert.deepEqual([...new Set(listener.life)], ["connect", "users.created", "users.updated"]);
+      assert.deepEqual([...new Set(listener.life)].filter((name) => name !== "connect_error"), ["connect", "users.created", "users.updated"]);
     }
   });
 });
