@@ -59,10 +59,12 @@ pub fn run() -> ExitCode {
 }
 
 async fn serve(options: &Options) -> ExitCode {
+    // Heard from here on: whoever reads the banner may end this at once.
+    let stop = tokio::spawn(stop_signal());
     match start(options.clone()).await {
         Ok(running) => {
             print!("{}", banner(options, &running));
-            stop_signal().await;
+            let _ = stop.await;
             println!("\nStopping.");
             running.stop().await;
             ExitCode::SUCCESS
@@ -114,8 +116,8 @@ fn banner(options: &Options, running: &Running) -> String {
         r#"
 Moien Realtime is running.
 
-  REST       {url}/api/v1
-  Socket.IO  {url}/users   (path /socket.io/)
+  REST       {url}/api/v1   (described at {url}/api/docs)
+  Socket.IO  {url}/users   (path /socket.io/, or /dev with addTrailingSlash: false, as on AWS)
   DynamoDB   {dynamodb}   ({kept})
   Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
   Admin      {email} / {password}

@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+    retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use aws_types::SdkConfig;
 
 use crate::config::{ConfigError, Environment};
 
@@ -30,16 +32,7 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// # Errors
 /// [`ConfigError::Missing`] without region or credentials.
 pub fn dynamodb(env: &Environment) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-    let endpoint = env.optional("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| env.optional("AWS_ENDPOINT_URL"));
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(region(env)?)
-        .credentials_provider(credentials(env)?)
-        .http_client(http_client(endpoint))
-        .retry_config(retries())
-        .timeout_config(timeouts());
-    let config = if let Some(endpoint) = endpoint { config.endpoint_url(endpoint) } else { config };
-    Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
+    Ok(aws_sdk_dynamodb::Client::new(&config(env, endpoint(env, "AWS_ENDPOINT_URL_DYNAMODB"))?))
 }
 
 /// The client of API Gateway's management API, at `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
@@ -50,29 +43,7 @@ pub fn dynamodb(env: &Environment) -> Result<aws_sdk_dynamodb::Client, ConfigErr
 /// [`ConfigError::Missing`] without endpoint, region or credentials.
 pub fn management(env: &Environment) -> Result<aws_sdk_apigatewaymanagement::Client, ConfigError> {
     let endpoint = env.required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?;
-    let config = aws_sdk_apigatewaymanagement::Config::builder()
-        .behavior_version(aws_sdk_apigatewaymanagement::config::BehaviorVersion::latest())
-        .endpoint_url(endpoint)
-        .region(region(env)?)
-        .credentials_provider(credentials(env)?)
-        .http_client(http_client(Some(endpoint)))
-        .retry_config(retries())
-        .timeout_config(timeouts());
-    Ok(aws_sdk_apigatewaymanagement::Client::from_conf(config.build()))
-}
-
-fn region(env: &Environment) -> Result<Region, ConfigError> {
-    Ok(Region::new(env.required("AWS_REGION")?.to_owned()))
-}
-
-fn credentials(env: &Environment) -> Result<Credentials, ConfigError> {
-    Ok(Credentials::new(
-        env.required("AWS_ACCESS_KEY_ID")?,
-        env.required("AWS_SECRET_ACCESS_KEY")?,
-        env.optional("AWS_SESSION_TOKEN").map(str::to_owned),
-        None,
-        "environment",
-    ))
+    Ok(aws_sdk_apigatewaymanagement::Client::new(&config(env, Some(endpoint))?))
 }
 
 /// The client of Amazon SES, version 2; `AWS_ENDPOINT_URL_SESV2` points it elsewhere.
@@ -80,16 +51,7 @@ fn credentials(env: &Environment) -> Result<Credentials, ConfigError> {
 /// # Errors
 /// [`ConfigError::Missing`] without region or credentials.
 pub fn ses(env: &Environment) -> Result<aws_sdk_sesv2::Client, ConfigError> {
-    let endpoint = env.optional("AWS_ENDPOINT_URL_SESV2").or_else(|| env.optional("AWS_ENDPOINT_URL"));
-    let config = aws_sdk_sesv2::Config::builder()
-        .behavior_version(aws_sdk_sesv2::config::BehaviorVersion::latest())
-        .region(region(env)?)
-        .credentials_provider(credentials(env)?)
-        .http_client(http_client(endpoint))
-        .retry_config(retries())
-        .timeout_config(timeouts());
-    let config = if let Some(endpoint) = endpoint { config.endpoint_url(endpoint) } else { config };
-    Ok(aws_sdk_sesv2::Client::from_conf(config.build()))
+    Ok(aws_sdk_sesv2::Client::new(&config(env, endpoint(env, "AWS_ENDPOINT_URL_SESV2"))?))
 }
 
 /// The client of Amazon SNS; `AWS_ENDPOINT_URL_SNS` points it elsewhere.
@@ -97,16 +59,34 @@ pub fn ses(env: &Environment) -> Result<aws_sdk_sesv2::Client, ConfigError> {
 /// # Errors
 /// [`ConfigError::Missing`] without region or credentials.
 pub fn sns(env: &Environment) -> Result<aws_sdk_sns::Client, ConfigError> {
-    let endpoint = env.optional("AWS_ENDPOINT_URL_SNS").or_else(|| env.optional("AWS_ENDPOINT_URL"));
-    let config = aws_sdk_sns::Config::builder()
-        .behavior_version(aws_sdk_sns::config::BehaviorVersion::latest())
-        .region(region(env)?)
-        .credentials_provider(credentials(env)?)
+    Ok(aws_sdk_sns::Client::new(&config(env, endpoint(env, "AWS_ENDPOINT_URL_SNS"))?))
+}
+
+/// Where a service is instead of on AWS, by its own variable or by the one for all.
+fn endpoint<'a>(env: &'a Environment, variable: &'static str) -> Option<&'a str> {
+    env.optional(variable).or_else(|| env.optional("AWS_ENDPOINT_URL"))
+}
+
+/// What the clients of all services have in common.
+fn config(env: &Environment, endpoint: Option<&str>) -> Result<SdkConfig, ConfigError> {
+    let credentials = Credentials::new(
+        env.required("AWS_ACCESS_KEY_ID")?,
+        env.required("AWS_SECRET_ACCESS_KEY")?,
+        env.optional("AWS_SESSION_TOKEN").map(str::to_owned),
+        None,
+        "environment",
+    );
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(env.required("AWS_REGION")?.to_owned()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client(endpoint))
-        .retry_config(retries())
-        .timeout_config(timeouts());
-    let config = if let Some(endpoint) = endpoint { config.endpoint_url(endpoint) } else { config };
-    Ok(aws_sdk_sns::Client::from_conf(config.build()))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
+        // For downloads that trickle. Ours are small and end with their attempt; watching each costs.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    config.set_endpoint_url(endpoint.map(str::to_owned));
+    Ok(config.build())
 }
 
 /// Plain HTTP needs no certificates, and loading them is the slowest part of a client's start.
@@ -116,12 +96,4 @@ fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
     } else {
         Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
     }
-}
-
-fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF)
-}
-
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
 }

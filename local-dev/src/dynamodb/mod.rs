@@ -8,8 +8,11 @@ mod tables;
 
 use std::{path::Path, time::Duration};
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, timeout::TimeoutConfig,
+};
 use aws_smithy_http_client::tls;
+use aws_types::SdkConfig;
 
 use self::embedded::Embedded;
 pub(crate) use self::tables::LiveTable;
@@ -59,27 +62,19 @@ impl Database {
         } else {
             builder.build_http()
         };
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-        let database = aws_sdk_dynamodb::Config::builder()
+        let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(access.region.clone()))
-            .credentials_provider(access.credentials.clone())
+            .credentials_provider(SharedCredentialsProvider::new(access.credentials.clone()))
             .endpoint_url(endpoint)
-            .http_client(http.clone())
-            .timeout_config(timeouts.clone())
-            .build();
-        let streams = aws_sdk_dynamodbstreams::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(access.region.clone()))
-            .credentials_provider(access.credentials.clone())
-            .endpoint_url(streams_endpoint(endpoint))
             .http_client(http)
-            .timeout_config(timeouts)
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
             .build();
+        let streams = config.to_builder().endpoint_url(streams_endpoint(endpoint)).build();
         Self {
             endpoint: endpoint.to_owned(),
-            client: aws_sdk_dynamodb::Client::from_conf(database),
-            streams: aws_sdk_dynamodbstreams::Client::from_conf(streams),
+            client: aws_sdk_dynamodb::Client::new(&config),
+            streams: aws_sdk_dynamodbstreams::Client::new(&streams),
             embedded: None,
         }
     }

@@ -1,7 +1,11 @@
 //! Connections and rooms: who is behind a WebSocket, and who hears what.
 
+mod connection;
+mod membership;
 mod room;
 mod store;
 
+pub use connection::{Connection, Socket};
+pub use membership::Joined;
 pub use room::Room;
-pub use store::{Connection, ConnectionStore, Joined, PageKey, Socket};
+pub use store::{ConnectionStore, PageKey};

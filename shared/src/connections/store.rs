@@ -1,20 +1,20 @@
 //! The connections table: every read and write of it, each condition beside the call that relies on it.
 //!
 //! Messages of one connection may be handled at the same time and out of order (design rule 8), so nothing here reads
-//! an item to write it back: joining and leaving are transactions with conditions, and forgetting repeats until nobody
-//! joined in between.
+//! an item to write it back: forgetting repeats until nobody joined in between; joining and leaving, in `membership`,
+//! are transactions with conditions.
 
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+    types::{AttributeValue, Delete, ReturnValue, TransactWriteItem},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 
-use super::Room;
+use super::Connection;
 use crate::{
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
@@ -28,50 +28,6 @@ const TTL_SECONDS: i64 = 2 * 60 * 60 + 10 * 60;
 /// How often a removal starts again because a socket joined meanwhile. A connection has a handful of namespaces.
 const FORGET_ATTEMPTS: u32 = 8;
 
-/// A `CONNECTION#<id>`/`META` item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Connection {
-    /// API Gateway's connection id; ends with `=`.
-    pub connection_id: String,
-    /// Epoch milliseconds.
-    pub connected_at: i64,
-    /// The browser origin. Later events do not carry it, so it is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
-    /// Address of the client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_ip: Option<String>,
-    /// Which of the minutes of a ping interval it is pinged in.
-    pub slot: u8,
-    /// When the client gave its last proof of life, epoch milliseconds.
-    pub last_seen: i64,
-    /// Whether it ever joined a namespace. Leaving all of them later does not change that.
-    #[serde(default)]
-    pub joined: bool,
-    /// The Socket.IO sockets on this connection, by namespace.
-    #[serde(default)]
-    pub namespaces: BTreeMap<String, Socket>,
-    /// TTL, epoch seconds.
-    pub expires_at: i64,
-}
-
-/// One joined namespace of a connection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Socket {
-    /// Socket.IO id, new with every CONNECT.
-    pub sid: String,
-    /// The user or administrator behind it; absent for anonymous sockets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// When the token that opened it expires, epoch seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_expires_at: Option<i64>,
-    /// Partition keys of the rooms it is in.
-    pub rooms: Vec<String>,
-}
-
 /// Where a page of connections starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageKey {
@@ -79,22 +35,11 @@ pub struct PageKey {
     sk: String,
 }
 
-/// What became of a join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Joined {
-    /// The socket is in its rooms; from now on it is told.
-    Yes,
-    /// This connection joined the namespace before and has not left it.
-    Already,
-    /// The connection is not (or no longer) known.
-    NoConnection,
-}
-
 /// The connections table (`CONNECTIONS_TABLE`).
 #[derive(Clone)]
 pub struct ConnectionStore {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 impl ConnectionStore {
@@ -143,70 +88,6 @@ impl ConnectionStore {
             self.client.get_item().table_name(&self.table).set_key(Some(meta_key(connection_id))).consistent_read(true);
         let item = get.send().await.map_err(Error::internal("reading a connection"))?.item;
         item.map(from_item).transpose().map_err(Error::internal("reading a connection item"))
-    }
-
-    /// Joins a namespace and its rooms, all or nothing: rows of rooms cannot outlive the connection they belong to.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] only.
-    pub async fn join(&self, connection_id: &str, namespace: &str, socket: &Socket) -> Result<Joined, Error> {
-        let meta = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(meta_key(connection_id)))
-            .update_expression("SET namespaces.#namespace = :socket, joined = :true")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(namespaces.#namespace)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .expression_attribute_names("#namespace", namespace)
-            .expression_attribute_values(":socket", attribute(socket)?)
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .build()
-            .map_err(Error::internal("building a join"))?;
-        let mut actions = vec![TransactWriteItem::builder().update(meta).build()];
-        for room in &socket.rooms {
-            let member = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(member_key(room, connection_id)))
-                .item("expiresAt", n(expiry()))
-                .build()
-                .map_err(Error::internal("building a join"))?;
-            actions.push(TransactWriteItem::builder().put(member).build());
-        }
-        match transact(&self.client, actions).await {
-            Ok(()) => Ok(Joined::Yes),
-            Err(error) => match failed_conditions(&error).and_then(|reasons| reasons.into_iter().next().flatten()) {
-                // An older DynamoDB Local does not say what it found.
-                Some(item) if item.is_empty() && self.get(connection_id).await?.is_none() => Ok(Joined::NoConnection),
-                Some(_) => Ok(Joined::Already),
-                None => Err(Error::internal("joining a namespace")(error)),
-            },
-        }
-    }
-
-    /// Leaves a namespace and its rooms, all or nothing; false if it was not joined. The connection stays and may join
-    /// again.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] only.
-    pub async fn leave(&self, connection_id: &str, namespace: &str) -> Result<bool, Error> {
-        let Some(connection) = self.get(connection_id).await? else { return Ok(false) };
-        let Some(socket) = connection.namespaces.get(namespace) else { return Ok(false) };
-        let meta = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(meta_key(connection_id)))
-            .update_expression("REMOVE namespaces.#namespace")
-            // Not a socket that joined after this one left.
-            .condition_expression("namespaces.#namespace.sid = :sid")
-            .expression_attribute_names("#namespace", namespace)
-            .expression_attribute_values(":sid", s(&socket.sid))
-            .build()
-            .map_err(Error::internal("building a leave"))?;
-        let meta = TransactWriteItem::builder().update(meta).build();
-        match transact(&self.client, self.with_rooms(meta, connection_id, [socket])?).await {
-            Ok(()) => Ok(true),
-            // Another message of this connection was faster.
-            Err(error) if failed_conditions(&error).is_some() => Ok(true),
-            Err(error) => Err(Error::internal("leaving a namespace")(error)),
-        }
     }
 
     /// Forgets a connection and everything it joined, all or nothing.
@@ -334,70 +215,20 @@ impl ConnectionStore {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
         put.await.map(drop).map_err(Error::internal("saving the heartbeat's state"))
     }
-
-    /// The connections in a room, read consistently: whoever joined before this call is among them.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] only; a room nobody is in is empty.
-    pub async fn members(&self, room: &Room) -> Result<Vec<String>, Error> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :room")
-            // Items past their TTL may be returned for days.
-            .filter_expression("expiresAt > :now")
-            .projection_expression("sk")
-            .expression_attribute_values(":room", s(room.to_string()))
-            .expression_attribute_values(":now", n(Timestamp::now().as_second()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut members = Vec::new();
-        while let Some(item) = pages.next().await {
-            let mut item = item.map_err(Error::internal("reading a room"))?;
-            if let Some(AttributeValue::S(connection_id)) = item.remove("sk") {
-                members.push(connection_id);
-            }
-        }
-        Ok(members)
-    }
-
-    /// A transaction that also takes sockets out of their rooms.
-    fn with_rooms<'a>(
-        &self,
-        meta: TransactWriteItem,
-        connection_id: &str,
-        sockets: impl IntoIterator<Item = &'a Socket>,
-    ) -> Result<Vec<TransactWriteItem>, Error> {
-        let mut actions = vec![meta];
-        for room in sockets.into_iter().flat_map(|socket| &socket.rooms) {
-            let member =
-                Delete::builder().table_name(&self.table).set_key(Some(member_key(room, connection_id))).build();
-            let member = member.map_err(Error::internal("building a removal"))?;
-            actions.push(TransactWriteItem::builder().delete(member).build());
-        }
-        Ok(actions)
-    }
 }
 
-fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, Error> {
+pub(super) fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, Error> {
     to_attribute_value(value).map_err(Error::internal("writing a connection attribute"))
 }
 
-fn expiry() -> i64 {
+pub(super) fn expiry() -> i64 {
     Timestamp::now().as_second() + TTL_SECONDS
 }
 
-fn meta_key(connection_id: &str) -> Item {
+pub(super) fn meta_key(connection_id: &str) -> Item {
     HashMap::from([("pk".into(), s(format!("CONNECTION#{connection_id}"))), ("sk".into(), s("META"))])
 }
 
 fn heartbeat_key() -> Item {
     HashMap::from([("pk".into(), s("HEARTBEAT")), ("sk".into(), s("STATE"))])
-}
-
-fn member_key(room: &str, connection_id: &str) -> Item {
-    HashMap::from([("pk".into(), s(room)), ("sk".into(), s(connection_id))])
 }

@@ -1,29 +1,22 @@
 //! Putting the cloud together, from the template alone, and taking it apart again.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs, io,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+mod environment;
 
-use aws_sdk_dynamodb::config::Credentials;
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+
 use axum::{Router, middleware::from_fn_with_state, routing::get, serve::Listener as _};
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use shared::{auth::Passwords, config::Environment};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
     time::timeout,
 };
-use uuid::Uuid;
 
+use self::environment::{access, environments, runtime_variables, scope, secrets, write_env_file};
 use crate::{
     Options, REGION,
-    dynamodb::{Access, Database, DatabaseError, LiveTable},
+    dynamodb::{Database, DatabaseError, LiveTable},
     event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
     faults::Faults,
     functions::{self, Functions},
@@ -32,14 +25,11 @@ use crate::{
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Peer, Port},
-    template::{Function, Scope, Template, TemplateError, resolve_string},
+    template::{Template, TemplateError},
 };
 
 /// The template this program was built with.
-pub(crate) const TEMPLATE: &str = include_str!("../../infra/template.yaml");
-
-/// Who verification codes come from.
-const SENDER: &str = "no-reply@moien-delivery.example";
+pub(crate) const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
 
 /// AWS looks at a stream four times a second; so do we, unless something was just written.
 const POLL_EVERY: Duration = Duration::from_millis(250);
@@ -283,146 +273,12 @@ fn no(kind: &str) -> StartError {
 }
 
 async fn landing() -> &'static str {
-    "Moien Realtime (local-dev)\n\nREST       /api/v1\nSocket.IO  /socket.io/ , namespace /users\n"
-}
+    "Moien Realtime (local-dev)
 
-/// Those of the environment for AWS itself; an emulator takes any.
-fn access() -> Access {
-    let env = Environment::from_process();
-    match (env.optional("AWS_ACCESS_KEY_ID"), env.optional("AWS_SECRET_ACCESS_KEY")) {
-        (Some(id), Some(secret)) => {
-            let token = env.optional("AWS_SESSION_TOKEN").map(str::to_owned);
-            let region = env.optional("AWS_REGION").unwrap_or(REGION).to_owned();
-            Access { region, credentials: Credentials::new(id, secret, token, None, "environment") }
-        }
-        _ => Access::local(REGION),
-    }
-}
-
-/// The secret that `--token-secret` gives.
-const TOKEN_SECRET: &str = "TokenSecret";
-
-/// What the template has generated, by logical id: given, or kept with the data, or new for this run.
-fn secrets(template: &Template, options: &Options) -> Result<BTreeMap<String, String>, StartError> {
-    let secret = |name: &String| {
-        let given = options.token_secret.clone().filter(|_| name == TOKEN_SECRET);
-        let value = given.map_or_else(|| kept_secret(name, options.data_dir.as_deref()), Ok)?;
-        Ok((name.clone(), value))
-    };
-    template.secrets().iter().map(secret).collect()
-}
-
-fn kept_secret(name: &str, data_dir: Option<&Path>) -> Result<String, StartError> {
-    let random = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    let Some(folder) = data_dir else { return Ok(random()) };
-    let kept = |folder: &Path| {
-        fs::create_dir_all(folder)?;
-        let file = folder.join(format!("secret-{name}"));
-        match fs::read_to_string(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let secret = random();
-                fs::write(&file, &secret).map(|()| secret)
-            }
-            outcome => outcome,
-        }
-    };
-    kept(folder).map_err(|source| StartError::DataDir { folder: folder.display().to_string(), source })
-}
-
-/// What the template may refer to: its parameters, and the resources as they are here.
-async fn scope(
-    template: &Template,
-    options: &Options,
-    secrets: BTreeMap<String, String>,
-    tables: &BTreeMap<String, LiveTable>,
-) -> Result<Scope, StartError> {
-    let hash = Passwords::default().hash(options.admin_password.clone()).await?;
-    let mut parameters = BTreeMap::from([
-        ("Anonymous".to_owned(), options.anonymous.parameter().to_owned()),
-        ("AdminEmail".to_owned(), options.admin_email.clone()),
-        ("AdminPasswordHash".to_owned(), hash.0),
-        ("SenderEmail".to_owned(), SENDER.to_owned()),
-        ("RegistrationsPerHour".to_owned(), options.registrations_per_hour.to_string()),
-    ]);
-    parameters.extend(options.origins.clone().map(|origins| ("Origins".to_owned(), origins)));
-    let mut scope = template.scope(&parameters)?;
-    for (name, value) in [
-        ("AWS::Region", REGION),
-        ("AWS::AccountId", crate::event::ACCOUNT),
-        ("AWS::Partition", "aws"),
-        ("AWS::URLSuffix", "amazonaws.com"),
-        ("AWS::StackName", &options.stack_name),
-    ] {
-        scope.set(name, value);
-    }
-    for (logical_id, table) in tables {
-        scope.set(logical_id, table.name.clone());
-        scope.set_attribute(logical_id, "Arn", table.arn.clone());
-        scope.set_attribute(logical_id, "StreamArn", table.stream_arn.clone().unwrap_or_default());
-    }
-    for (logical_id, value) in secrets {
-        scope.set(&logical_id, logical_id.clone());
-        scope.set_secret(logical_id, value);
-    }
-    if let Some(api) = template.web_socket_api() {
-        scope.set(&api.logical_id, crate::event::API_ID);
-    }
-    Ok(scope)
-}
-
-/// What Lambda sets by itself, and where the services are on this machine.
-fn runtime_variables(
-    template: &Template,
-    access: &Access,
-    dynamodb: String,
-    address: SocketAddr,
-) -> Vec<(String, String)> {
-    let stage = template.web_socket_api().map_or("", |api| &api.stage);
-    let credentials = &access.credentials;
-    let variables = [
-        ("AWS_REGION", access.region.clone()),
-        ("AWS_ACCESS_KEY_ID", credentials.access_key_id().to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key().to_owned()),
-        ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default().to_owned()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
-        ("AWS_ENDPOINT_URL_SESV2", format!("http://{}", reachable(address))),
-        ("AWS_ENDPOINT_URL_SNS", format!("http://{}", reachable(address))),
-        ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("http://{}/{stage}", reachable(address))),
-    ];
-    variables.map(|(name, value)| (name.to_owned(), value)).into()
-}
-
-/// An address that listens everywhere is called by its loopback name.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address }
-}
-
-fn environments(
-    template: &Template,
-    scope: &Scope,
-    runtime: &[(String, String)],
-    own_keys: bool,
-) -> Result<HashMap<String, Environment>, TemplateError> {
-    let of = |function: &Function| {
-        let declared =
-            function.environment.iter().map(|(name, value)| Ok((name.clone(), resolve_string(value, scope)?)));
-        // Declared first: where a service is on this machine wins over where it would be on AWS.
-        let variables = declared.chain(runtime.iter().cloned().map(Ok)).collect::<Result<Vec<_>, TemplateError>>()?;
-        // By its key a function is told from the others.
-        let key = own_keys.then(|| ("AWS_ACCESS_KEY_ID".to_owned(), function.logical_id.clone()));
-        let variables: Vec<_> = variables.into_iter().chain(key).collect();
-        Ok((function.logical_id.clone(), Environment::from_iter(variables)))
-    };
-    template.functions().iter().map(of).collect()
-}
-
-/// All variables of all functions in one file; those they share have the same values.
-fn write_env_file(file: &Path, environments: &HashMap<String, Environment>) -> Result<(), StartError> {
-    let variables = environments.values().flat_map(Environment::iter).filter(|(_, value)| !value.is_empty());
-    // Quoted, because a PHC string is full of dollar signs.
-    let lines: std::collections::BTreeSet<_> = variables.map(|(name, value)| format!("{name}='{value}'\n")).collect();
-    let written = fs::write(file, lines.into_iter().collect::<String>());
-    written.map_err(|source| StartError::DataDir { folder: file.display().to_string(), source })
+REST       /api/v1, described at /api/docs
+Socket.IO  namespace /users; path /socket.io/, or /dev as on AWS
+Outbox     /_dev/outbox
+"
 }
 
 fn wirings(

@@ -1,0 +1,49 @@
+//! What is known of a connection: the item of the table.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A `CONNECTION#<id>`/`META` item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// API Gateway's connection id; ends with `=`.
+    pub connection_id: String,
+    /// Epoch milliseconds.
+    pub connected_at: i64,
+    /// The browser origin. Later events do not carry it, so it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Address of the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+    /// Which of the minutes of a ping interval it is pinged in.
+    pub slot: u8,
+    /// When the client gave its last proof of life, epoch milliseconds.
+    pub last_seen: i64,
+    /// Whether it ever joined a namespace. Leaving all of them later does not change that.
+    #[serde(default)]
+    pub joined: bool,
+    /// The Socket.IO sockets on this connection, by namespace.
+    #[serde(default)]
+    pub namespaces: BTreeMap<String, Socket>,
+    /// TTL, epoch seconds.
+    pub expires_at: i64,
+}
+
+/// One joined namespace of a connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Socket {
+    /// Socket.IO id, new with every CONNECT.
+    pub sid: String,
+    /// The user or administrator behind it; absent for anonymous sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// When the token that opened it expires, epoch seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<i64>,
+    /// Partition keys of the rooms it is in.
+    pub rooms: Vec<String>,
+}
