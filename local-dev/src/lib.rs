@@ -27,7 +27,7 @@ pub use cloud::{Running, StartError, start};
 pub use faults::{Fault, Faults, Often};
 pub use gateway::Limits;
 pub use options::{Anonymous, Options};
-pub use permissions::{Call, Permissions, needless_permissions, permissions_of};
+pub use permissions::{Call, Permissions, needs};
 
 /// The region everything here claims to be in.
 const REGION: &str = "eu-central-1";

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use local_dev::{Options, Running};
+use local_dev::{Call, Options, Running};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::config::Environment;
 use tokio::time::{interval, timeout};
@@ -20,6 +21,15 @@ pub struct Cloud {
     url: String,
     stack: String,
     shared_database: bool,
+}
+
+/// What the functions did in one test: a file in the folder `RECORD_CALLS`.
+#[derive(Serialize, Deserialize)]
+pub struct Recording {
+    /// Name of the test.
+    pub test: String,
+    /// Each distinct call that was allowed.
+    pub calls: Vec<Call>,
 }
 
 /// Where it listens, for clients.
@@ -89,8 +99,7 @@ impl Cloud {
 
     /// What `local-dev` would have sent to people, oldest first.
     pub async fn outbox(&self) -> Vec<Value> {
-        let answer = reqwest::get(format!("{}/_dev/outbox", self.url)).await.expect("an answer");
-        answer.json().await.expect("a list")
+        self.rest().outbox().await
     }
 
     /// The connections the connections table knows.
@@ -141,17 +150,6 @@ impl Cloud {
         put.send().await.expect("a row");
     }
 
-    /// Waits until something holds that no message tells of.
-    pub async fn until(&self, mut holds: impl AsyncFnMut() -> bool) {
-        let wait = async {
-            let mut look = interval(Duration::from_millis(20));
-            while !holds().await {
-                look.tick().await;
-            }
-        };
-        timeout(Duration::from_secs(60), wait).await.expect("it holds in time");
-    }
-
     /// Ends the cloud and removes what it left in a shared DynamoDB. No function may have wanted more than the template
     /// grants; what they did is added to the folder `RECORD_CALLS`, if that is set.
     pub async fn stop(self) {
@@ -160,8 +158,10 @@ impl Cloud {
             assert!(denied.is_empty(), "not granted in infra/template.yaml: {denied:#?}");
             if let Ok(folder) = std::env::var("RECORD_CALLS") {
                 std::fs::create_dir_all(&folder).unwrap();
-                let calls = serde_json::to_vec(&permissions.calls()).unwrap();
-                std::fs::write(format!("{folder}/{}.json", self.stack), calls).unwrap();
+                // The thread of a test has its name.
+                let test = std::thread::current().name().unwrap_or("a test").to_owned();
+                let recording = serde_json::to_vec(&Recording { test, calls: permissions.calls() }).unwrap();
+                std::fs::write(format!("{folder}/{}.json", self.stack), recording).unwrap();
             }
         }
         if self.shared_database {
@@ -193,6 +193,17 @@ impl Cloud {
         let env = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         shared::aws::dynamodb(&Environment::from_iter(env)).unwrap()
     }
+}
+
+/// Waits until something holds that no message tells of.
+pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        let mut look = interval(Duration::from_millis(20));
+        while !holds().await {
+            look.tick().await;
+        }
+    };
+    timeout(Duration::from_secs(60), wait).await.expect("it holds in time");
 }
 
 /// What the cloud says is part of a failing test's output; `RUST_LOG` chooses how much.

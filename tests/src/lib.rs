@@ -8,10 +8,12 @@ mod document;
 pub mod fuzz;
 mod process;
 mod rest;
+mod runtime_api;
 mod socket;
 
-pub use cloud::{Cloud, TOKEN_SECRET};
+pub use cloud::{Cloud, Recording, TOKEN_SECRET, until};
 pub use document::Document;
 pub use process::Process;
 pub use rest::{Answer, PASSWORD, Rest};
+pub use runtime_api::{Deployment, Invocation};
 pub use socket::{Edge, Socket};

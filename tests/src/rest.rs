@@ -119,6 +119,12 @@ impl Rest {
         self.finish(request.header("content-type", content_type)).await
     }
 
+    /// What `local-dev` would have sent to people, oldest first.
+    pub async fn outbox(&self) -> Vec<Value> {
+        let url = self.base.replace("/api/v1", "/_dev/outbox");
+        self.client.get(url).send().await.expect("an answer").json().await.expect("a list")
+    }
+
     /// What a registration looks like, with a fresh e-mail address.
     pub fn registration() -> Value {
         let n = COUNTER.fetch_add(1, Ordering::Relaxed);

@@ -5,7 +5,7 @@
 
 mod call;
 mod guard;
-mod needless;
+mod needs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::guard::{Guard, of_management, of_outbox};
-pub use self::needless::{needless_permissions, permissions_of};
+pub use self::needs::needs;
 use crate::template::{Scope, Statement, Template, TemplateError, resolve_string};
 
 /// Something a function did, or wanted to do.

@@ -1,22 +1,31 @@
 //! Holds what the functions did while the suites ran (`RECORD_CALLS=<folder> cargo test -p tests`) against what the
-//! template grants: every permission has to have been needed.
+//! template grants: every permission has to have been needed. Says of each which test fails without it, since every
+//! test of the behaviour suite fails that is refused anything.
 
-use std::{env, error::Error, fs, process::ExitCode};
+use std::{collections::BTreeMap, env, error::Error, fs, process::ExitCode};
 
-use local_dev::{Call, needless_permissions, permissions_of};
+use local_dev::{Call, needs};
+use tests::Recording;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let folder = env::args().nth(1).ok_or("usage: permissions <folder of RECORD_CALLS>")?;
-    let mut calls: Vec<Call> = Vec::new();
+    let mut tests: BTreeMap<Call, String> = BTreeMap::new();
     for file in fs::read_dir(folder)? {
-        calls.extend(serde_json::from_slice::<Vec<Call>>(&fs::read(file?.path())?)?);
+        let Recording { test, calls } = serde_json::from_slice(&fs::read(file?.path())?)?;
+        tests.extend(calls.into_iter().map(|call| (call, test.clone())));
     }
-    calls.sort();
-    calls.dedup();
-    let needless = needless_permissions(&calls);
-    println!("{} permissions, {} distinct calls recorded", permissions_of().len(), calls.len());
-    for permission in &needless {
-        println!("granted, but never needed: {permission}");
+    let calls: Vec<Call> = tests.keys().cloned().collect();
+    let needs = needs(&calls);
+    println!("{} permissions, {} distinct calls recorded", needs.len(), calls.len());
+    let mut needless = 0;
+    for (permission, call) in &needs {
+        match call.and_then(|call| tests.get(call)) {
+            Some(test) => println!("{permission}: without it {test} fails"),
+            None => {
+                needless += 1;
+                println!("{permission}: granted, but never needed");
+            }
+        }
     }
-    Ok(if needless.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if needless == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{Budget, Finding, complaints::Complaints, inputs::Inputs, session::Session};
-use crate::{Cloud, Edge, Socket, TOKEN_SECRET};
+use crate::{Cloud, Edge, Socket, TOKEN_SECRET, until};
 
 /// Sockets that send at the same time.
 const SOCKETS: u64 = 6;
@@ -64,7 +64,7 @@ async fn play_round(budget: &Budget, seed: u64, round: u64) -> Result<(), Findin
     end.map_err(|what| Finding { what, seed, texts: Vec::new() })?;
     // Everybody has gone, so every row goes.
     let empty = async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty();
-    let left = timeout(PATIENCE, cloud.until(empty)).await;
+    let left = timeout(PATIENCE, until(empty)).await;
     left.map_err(|_| Finding { what: "rows outlive their connections".to_owned(), seed, texts: Vec::new() })?;
     let said = complaints.take();
     cloud.stop().await;

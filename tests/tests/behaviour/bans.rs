@@ -3,7 +3,7 @@
 use futures::future::join;
 use local_dev::Fault;
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket};
+use tests::{Cloud, Edge, Socket, until};
 
 fn path(user: &Value, action: &str) -> String {
     format!("/users/{}{action}", user["id"].as_str().unwrap())
@@ -154,7 +154,7 @@ async fn who_was_thrown_out_leaves_no_rows_though_disconnect_was_dropped() {
         let token = cloud.rest().login(&user).await;
         let _socket = Socket::connected(&cloud, edge, Some(token.token())).await;
         cloud.admin().await.post(&path(&user, "/ban"), json!({"reason": "a test"})).await.expect(200);
-        cloud.until(async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty()).await;
+        until(async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty()).await;
         cloud.stop().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use local_dev::{Fault, Often};
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket};
+use tests::{Cloud, Edge, Socket, until};
 
 fn path(user: &Value) -> String {
     format!("/users/{}", user["id"].as_str().unwrap())
@@ -38,7 +38,7 @@ async fn what_cannot_be_delivered_is_parked_and_the_rest_goes_on() {
     // The template allows five retries.
     cloud.running().faults().set([Fault::Fail("broadcast".into(), Often::Next(6))]);
     admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi Lost"})).await.expect(200);
-    cloud.until(async || cloud.running().dead_letters().len() == 1).await;
+    until(async || cloud.running().dead_letters().len() == 1).await;
     let letter = cloud.running().dead_letters().remove(0);
     assert_eq!(letter["requestContext"]["condition"], "RetryAttemptsExhausted");
     assert_eq!(letter["requestContext"]["approximateInvokeCount"], 6);
@@ -137,7 +137,7 @@ async fn a_poisoned_record_is_parked_and_everybody_else_is_told() {
         let user = cloud.rest().register().await;
         assert_eq!(feed.event().await, ("users.created".to_owned(), user));
     }
-    cloud.until(async || cloud.running().dead_letters().len() == 1).await;
+    until(async || cloud.running().dead_letters().len() == 1).await;
     let letter = cloud.running().dead_letters().remove(0);
     assert!(!letter.to_string().contains("sara@example.com"), "no item data: {letter}");
     cloud.stop().await;

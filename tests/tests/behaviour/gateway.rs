@@ -6,7 +6,7 @@ use futures::future::join_all;
 use local_dev::{Fault, Limits, Often, Options};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket};
+use tests::{Cloud, Edge, Socket, until};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::frame::{
@@ -62,7 +62,7 @@ async fn an_idle_connection_is_closed_with_1001() {
     let cloud = Cloud::with(limits(|limits| limits.idle = Duration::from_millis(1500))).await;
     let mut socket = connected(&cloud).await;
     assert_eq!(socket.close_code().await, 1001);
-    cloud.until(async || cloud.connection_ids().await.is_empty()).await;
+    until(async || cloud.connection_ids().await.is_empty()).await;
     cloud.stop().await;
 }
 
@@ -243,7 +243,7 @@ async fn a_client_that_dies_before_the_open_packet_delays_no_other_and_leaves_no
             fastest = fastest.min(started.elapsed());
         }
         assert!(fastest < Duration::from_secs(2), "{edge:?}: {fastest:?}");
-        cloud.until(async || cloud.connection_ids().await.is_empty()).await;
+        until(async || cloud.connection_ids().await.is_empty()).await;
     }
     cloud.stop().await;
 }

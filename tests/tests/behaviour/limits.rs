@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use local_dev::Options;
 use serde_json::{Value, json};
-use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket};
+use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket, until};
 
 const QUARTER_OF_AN_HOUR: i64 = 15 * 60;
 const HOUR: i64 = 60 * 60;
@@ -48,7 +48,7 @@ async fn after_five_wrong_passwords_an_account_is_closed_to_that_address_for_a_q
 
     cloud.age_user_items("WINDOW", "expiresAt", QUARTER_OF_AN_HOUR).await;
     // That it is closed is remembered for a second.
-    cloud.until(async || login(&rest, "user", &user["email"], "wrong horse").await.status == 401).await;
+    until(async || login(&rest, "user", &user["email"], "wrong horse").await.status == 401).await;
     login(&rest, "user", &user["email"], PASSWORD).await.expect(200);
     cloud.stop().await;
 }
@@ -162,9 +162,9 @@ async fn a_flooding_client_is_closed_and_its_neighbours_notice_nothing() {
         assert!([1000, 1005, 1006].contains(&code), "{frame}: {code}");
         let user = rest.register().await;
         assert_eq!(neighbour.event().await, ("users.created".into(), user), "{frame}");
-        cloud.until(async || cloud.connection_ids().await.len() == 1).await;
+        until(async || cloud.connection_ids().await.len() == 1).await;
         drop(neighbour);
-        cloud.until(async || cloud.connection_ids().await.is_empty()).await;
+        until(async || cloud.connection_ids().await.is_empty()).await;
     }
     cloud.stop().await;
 }

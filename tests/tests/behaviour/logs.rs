@@ -7,10 +7,11 @@ use shared::{
     auth::{Role, Tokens},
     config::Environment,
 };
-use tests::{Edge, Process, Rest, Socket, TOKEN_SECRET};
+use tests::{Edge, Process, Rest, Socket, TOKEN_SECRET, until};
 
-/// Everything our crates say, and what others say in production.
-const EVERYTHING: &str = "info,api=trace,broadcast=trace,connect=trace,disconnect=trace,handshake=trace,\
+/// Everything our crates say, and what others say in production; but not what people would have been sent, which only
+/// `local-dev` prints.
+const EVERYTHING: &str = "local_dev::outbox=off,info,api=trace,broadcast=trace,connect=trace,disconnect=trace,handshake=trace,\
                           heartbeat=trace,message=trace,notify=trace,shared=trace,local_dev=trace";
 
 async fn program() -> Process {
@@ -87,6 +88,8 @@ async fn a_busy_day(program: &Process) -> Vec<String> {
     own.patch(&path(&user, ""), json!({"fullName": "logged.sara@private.example"})).await.expect(400);
     rest.with_token(&forged).get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
     let expired = sockets(program, token, &forged).await;
+    let refresh_tokens = refresh_tokens(&rest, &login).await;
+    let codes = codes(&user, &own).await;
 
     let mut feed = Socket::connected(program, Edge::Gateway, Some(admin.token())).await;
     admin.patch(&path(&user, ""), json!({"photoUrl": "https://cdn.private.example/sara.png"})).await.expect(200);
@@ -99,7 +102,35 @@ async fn a_busy_day(program: &Process) -> Vec<String> {
 
     let all =
         ["private.example", "+98912999", "989129990001", "passphrase", "local-admin", "admin@example.com", "argon2"];
-    all.map(str::to_owned).into_iter().chain([admin.token().to_owned(), token.to_owned(), forged, expired]).collect()
+    let tokens = [admin.token().to_owned(), token.to_owned(), forged, expired];
+    all.map(str::to_owned).into_iter().chain(tokens).chain(refresh_tokens).chain(codes).collect()
+}
+
+/// Verifies both addresses, with a wrong guess before; returns the codes.
+async fn codes(user: &Value, own: &Rest) -> Vec<String> {
+    let mut codes = Vec::new();
+    for channel in ["email", "phone"] {
+        let confirm = path(user, &format!("/{channel}/verify/confirm"));
+        own.post(&path(user, &format!("/{channel}/verify/send")), json!({})).await.expect(200);
+        own.post(&path(user, &format!("/{channel}/verify/send")), json!({})).await.expect(429);
+        until(async || own.outbox().await.len() > codes.len()).await;
+        let code = own.outbox().await[codes.len()]["text"].as_str().unwrap().split(' ').next().unwrap().to_owned();
+        let guess: String = code.chars().rev().collect();
+        own.post(&confirm, json!({ "code": format!("{guess}x") })).await.expect(400);
+        own.post(&confirm, json!({ "code": code })).await.expect(200);
+        codes.push(code);
+    }
+    codes
+}
+
+/// Refreshes, refreshes once more with the used token, logs out; returns the refresh tokens.
+async fn refresh_tokens(rest: &Rest, login: &Value) -> Vec<String> {
+    let token = |session: &Value| session["tokens"]["refreshToken"].as_str().unwrap().to_owned();
+    let used = token(login);
+    let next = rest.post("/auth/user/refresh", json!({ "refreshToken": used })).await.expect(200);
+    rest.post("/auth/user/refresh", json!({ "refreshToken": used })).await.expect(401);
+    rest.post("/auth/user/logout", json!({ "refreshToken": token(&next) })).await;
+    vec![used, token(&next)]
 }
 
 /// What a socket can say, with a token and about one; returns one more token.
@@ -122,7 +153,7 @@ async fn sockets(program: &Process, token: &str, forged: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_address_number_token_or_password_is_ever_logged() {
+async fn no_address_number_token_password_or_code_is_ever_logged() {
     let program = program().await;
     let secrets = a_busy_day(&program).await;
     let log = program.into_log().await;

@@ -1,7 +1,7 @@
 //! The management API, with the errors of AWS, on connections of every edge.
 
 use reqwest::{Client, Method, Response};
-use tests::{Cloud, Edge, Socket};
+use tests::{Cloud, Edge, Socket, until};
 
 async fn call(cloud: &Cloud, method: Method, prefix: &str, id: &str, body: Vec<u8>) -> Response {
     let url = format!("{}{prefix}/@connections/{}", cloud.url(), id.replace('=', "%3D"));
@@ -65,7 +65,7 @@ async fn a_client_that_goes_away_leaves_no_rows() {
         let socket = Socket::connected(&cloud, edge, None).await;
         assert_eq!(cloud.connection_ids().await.len(), 1);
         drop(socket);
-        cloud.until(async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty()).await;
+        until(async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty()).await;
         cloud.stop().await;
     }
 }

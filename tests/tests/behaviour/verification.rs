@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use local_dev::{Fault, Often};
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Rest, Socket};
+use tests::{Cloud, Edge, Rest, Socket, until};
 
 const TEN_MINUTES: i64 = 10 * 60;
 
@@ -28,7 +28,7 @@ async fn confirm(rest: &Rest, user: &Value, channel: &str, code: &str) -> tests:
 
 /// The newest message, once there are so many.
 async fn message(cloud: &Cloud, count: usize) -> Value {
-    cloud.until(async || cloud.outbox().await.len() >= count).await;
+    until(async || cloud.outbox().await.len() >= count).await;
     let messages = cloud.outbox().await;
     assert_eq!(messages.len(), count, "{messages:?}");
     messages.last().unwrap().clone()
@@ -219,7 +219,7 @@ async fn a_record_that_is_no_code_of_ours_is_parked_and_holds_up_nobody() {
     send(&rest, &user, "email").await;
     send(&rest, &user, "phone").await;
     message(&cloud, 2).await;
-    cloud.until(async || cloud.running().dead_letters().len() == 1).await;
+    until(async || cloud.running().dead_letters().len() == 1).await;
     message(&cloud, 2).await;
     cloud.stop().await;
 }
@@ -231,7 +231,7 @@ async fn what_can_never_be_delivered_is_parked_without_the_code() {
     // The template allows three retries.
     cloud.running().faults().set([Fault::Fail("notify".into(), Often::Next(4))]);
     send(&rest, &user, "email").await;
-    cloud.until(async || cloud.running().dead_letters().len() == 1).await;
+    until(async || cloud.running().dead_letters().len() == 1).await;
     let letter = cloud.running().dead_letters().remove(0);
     assert_eq!(letter["requestContext"]["condition"], "RetryAttemptsExhausted");
     assert!(!letter.to_string().contains("sealed"), "no item data");

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Rest, Socket};
+use tests::{Cloud, Edge, Rest, Socket, until};
 
 use self::{
     player::Player,
@@ -135,7 +135,7 @@ async fn who_joins_no_namespace_in_45_seconds_is_closed_by_both() {
         cloud.running().tick(Timestamp::now() + 50.seconds()).await.unwrap();
         cloud.connection_ids().await.is_empty()
     };
-    cloud.until(sweep).await;
+    until(sweep).await;
     assert_eq!(ours.reaction(&Reaction::Closed, &Value::Null).await, Reaction::Closed);
     let reference = Reference::start(Duration::from_millis(200)).await;
     let mut theirs = Player::open(&reference, Edge::SocketIo).await;

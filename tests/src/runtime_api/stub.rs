@@ -1,6 +1,6 @@
-//! Lambda's Runtime API for one invocation: hands out an event, and takes the answer.
+//! Lambda's Runtime API for one invocation: hands out an event, and takes the answer. Notes when that was.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -17,11 +17,12 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What a function said at the end of an invocation.
-#[derive(Debug, PartialEq)]
+/// What a function said.
 pub(crate) enum Said {
+    /// That it has started and wants an event.
+    Ready(Instant),
     /// Its answer.
-    Answer(Value),
+    Answer(Instant, Value),
     /// Its error, of the invocation or of its start.
     Error(String),
 }
@@ -39,9 +40,9 @@ struct Invocation {
 }
 
 impl Stub {
-    /// Ready to hand out that event, once.
+    /// Hands out that event, once.
     pub(crate) async fn with(event: String) -> Self {
-        let (say, said) = mpsc::channel(1);
+        let (say, said) = mpsc::channel(2);
         let invocation = Arc::new(Invocation { event: Mutex::new(Some(event)), say });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -60,7 +61,7 @@ impl Stub {
         &self.address
     }
 
-    /// What the function makes of the event.
+    /// What the function says next.
     pub(crate) async fn said(&mut self) -> Said {
         self.said.recv().await.expect("the stub runs")
     }
@@ -77,6 +78,7 @@ async fn next(State(invocation): State<Arc<Invocation>>) -> impl IntoResponse {
         // There is no second one: as on AWS, the function is frozen while it waits.
         return std::future::pending().await;
     };
+    let _ = invocation.say.send(Said::Ready(Instant::now())).await;
     // As long as the slowest function of the template has.
     let deadline = jiff::Timestamp::now().as_millisecond() + 60_000;
     let mut headers = HeaderMap::new();
@@ -94,7 +96,7 @@ async fn next(State(invocation): State<Arc<Invocation>>) -> impl IntoResponse {
 
 async fn answer(State(invocation): State<Arc<Invocation>>, body: Bytes) -> StatusCode {
     let answer = serde_json::from_slice(&body).expect("an answer is JSON");
-    let _ = invocation.say.send(Said::Answer(answer)).await;
+    let _ = invocation.say.send(Said::Answer(Instant::now(), answer)).await;
     StatusCode::ACCEPTED
 }
 
