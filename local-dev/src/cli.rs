@@ -1,15 +1,22 @@
 //! The program: flags, logs, what it prints, and how it ends.
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{Anonymous, Options, Running, StartError, admin_hash::read_and_hash, cost::Load, start};
+use crate::{Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, cost::Load, start};
 
-/// The system's allocator keeps the 19 MiB of every password hash; this one gives them back.
+/// The system's allocator keeps the 19 MiB of every password hash; this one gives them back when the thread ends.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long a thread that hashed a password waits for the next one.
+const HASHING_THREADS_STAY: Duration = Duration::from_secs(2);
 
 /// Moien Realtime on this machine: REST, Socket.IO and DynamoDB in one process, offline.
 #[derive(Parser)]
@@ -26,6 +33,8 @@ struct Command {
 enum Instead {
     /// What a month on AWS costs.
     Cost(Load),
+    /// What happens with many sockets, simulated.
+    Capacity(Crowd),
     /// Hashes the password on standard input, for the template's parameter AdminPasswordHash.
     AdminHash,
 }
@@ -38,24 +47,31 @@ pub fn run() -> ExitCode {
         .unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error,local_dev::outbox=info"));
     let colours = std::io::stderr().is_terminal();
     fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.thread_keep_alive(HASHING_THREADS_STAY).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads to run on: {error}")),
     };
-    match instead {
-        None => runtime.block_on(serve(&options)),
-        Some(Instead::Cost(load)) => {
-            print!("{}", load.bill());
+    let Some(instead) = instead else { return runtime.block_on(serve(&options)) };
+    let answer = match instead {
+        Instead::Cost(load) => Ok(load.bill().to_string()),
+        Instead::Capacity(crowd) => {
+            crowd.simulate().map(|report| report.to_string()).map_err(|error| error.to_string())
+        }
+        Instead::AdminHash => runtime.block_on(read_and_hash()).map(|hash| hash + "\n"),
+    };
+    match answer {
+        Ok(answer) => {
+            say(&answer);
             ExitCode::SUCCESS
         }
-        Some(Instead::AdminHash) => match runtime.block_on(read_and_hash()) {
-            Ok(hash) => {
-                println!("{hash}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error),
-        },
+        Err(error) => fail(&error),
     }
+}
+
+/// To standard output. That nobody reads to the end is no error.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 async fn serve(options: &Options) -> ExitCode {
@@ -63,9 +79,9 @@ async fn serve(options: &Options) -> ExitCode {
     let stop = tokio::spawn(stop_signal());
     match start(options.clone()).await {
         Ok(running) => {
-            print!("{}", banner(options, &running));
+            say(&banner(options, &running));
             let _ = stop.await;
-            println!("\nStopping.");
+            say("\nStopping.\n");
             running.stop().await;
             ExitCode::SUCCESS
         }

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod admin_hash;
+mod capacity;
 pub mod cli;
 mod cloud;
 mod cost;

@@ -15,5 +15,5 @@ pub use cloud::{Cloud, Recording, TOKEN_SECRET, until};
 pub use document::Document;
 pub use process::Process;
 pub use rest::{Answer, PASSWORD, Rest};
-pub use runtime_api::{Deployment, Invocation};
+pub use runtime_api::{Deployment, Invocation, logical_id};
 pub use socket::{Edge, Socket};

@@ -29,13 +29,18 @@ use shared::{
     request,
 };
 
+pub use deliver::CONCURRENCY;
 use ledger::Ledger;
 
 /// Records whose events are delivered together.
 const AT_ONCE: usize = 10;
 
-/// Left of the function's time when it stops: enough for the records it has begun with.
+/// Left of the function's time when it begins with no further records: enough for those it has begun with, unless their
+/// rooms are very large.
 const RESERVE: Duration = Duration::from_secs(30);
+
+/// Left of the function's time when it begins with no further calls: enough for those under way, with their retries.
+pub const LAST_CALLS: Duration = Duration::from_secs(15);
 
 /// The function and what it needs.
 pub struct Broadcast {
@@ -64,11 +69,12 @@ impl Broadcast {
     /// # Errors
     /// [`Error::Internal`] if the rooms cannot be read: the whole batch is retried.
     pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
-        let until = stop_at(event.context.deadline);
+        let (until, last_calls) =
+            (stop_at(event.context.deadline, RESERVE), stop_at(event.context.deadline, LAST_CALLS));
         let mut answer = DynamoDbEventResponse::default();
         let mut latencies = Vec::new();
         for records in event.payload.records.chunks(AT_ONCE) {
-            let undelivered = if SystemTime::now() > until { Some(0) } else { self.tell(records).await? };
+            let undelivered = if SystemTime::now() > until { Some(0) } else { self.tell(records, last_calls).await? };
             latencies.extend(latencies_of(&records[..undelivered.unwrap_or(records.len())]));
             if let Some(record) = undelivered {
                 let mut failure = DynamoDbBatchItemFailure::default();
@@ -92,7 +98,7 @@ impl Broadcast {
     }
 
     /// Delivers the events of some records, and returns the first that must be retried.
-    async fn tell(&self, records: &[EventRecord]) -> Result<Option<usize>, Error> {
+    async fn tell(&self, records: &[EventRecord], until: SystemTime) -> Result<Option<usize>, Error> {
         let (emissions, poisoned) = read(records);
         let members = self.members(&emissions).await?;
         for (record, emission) in &emissions {
@@ -101,7 +107,7 @@ impl Broadcast {
             tracing::info!(request_id, event = emission.name, sockets, "telling a room");
         }
         let plan = plan::per_connection(&emissions, &members);
-        let undelivered = self.deliver(records, plan).await;
+        let undelivered = self.deliver(records, plan, until).await;
         Ok([undelivered, poisoned].into_iter().flatten().min())
     }
 
@@ -124,10 +130,11 @@ fn latencies_of(records: &[EventRecord]) -> impl Iterator<Item = f64> {
     records.iter().filter_map(move |record| Some(since(record).ok()?.as_secs_f64() * 1000.0))
 }
 
-/// When to stop beginning with further records. Under `cargo lambda watch` the deadline is long past and means nothing.
-fn stop_at(deadline_ms: u64) -> SystemTime {
+/// When to stop, so that this much of the time is left. Under `cargo lambda watch` the deadline is long past and means
+/// nothing.
+fn stop_at(deadline_ms: u64, reserve: Duration) -> SystemTime {
     let (now, deadline) = (SystemTime::now(), SystemTime::UNIX_EPOCH + Duration::from_millis(deadline_ms));
-    if deadline > now { deadline.checked_sub(RESERVE).unwrap_or(now) } else { now + RESERVE }
+    if deadline > now { deadline.checked_sub(reserve).unwrap_or(now) } else { now + RESERVE }
 }
 
 /// The events of each record, up to the first record that is none of ours. What comes after that one waits for it to

@@ -26,10 +26,10 @@ use due::{Due, due};
 use state::{Pass, State};
 
 /// Connections spoken to at the same time.
-const CONCURRENCY: usize = 64;
+pub const CONCURRENCY: usize = 64;
 
 /// Left of the function's time for saving where it stopped.
-const RESERVE: Duration = Duration::from_secs(5);
+pub const RESERVE: Duration = Duration::from_secs(5);
 
 /// How long to go on where the deadline makes no sense, which is so under `cargo lambda watch`.
 const FALLBACK: Duration = Duration::from_secs(45);

@@ -80,7 +80,7 @@ impl Load {
         let heartbeat_ms = (200.0 + connections * 0.1).min(55_000.0);
         let duration = gb_seconds(connects * 4.0 + pings, 256.0, 8.0)
             + gb_seconds(mutations + reads, 1024.0, 15.0)
-            + gb_seconds(mutations, 512.0, 15.0 + listeners / 128.0 * 10.0)
+            + gb_seconds(mutations, 1769.0, 15.0 + listeners * 0.16)
             + gb_seconds(MINUTES, 512.0, heartbeat_ms);
         // remember 1, join 2 rows and forget 2 rows in transactions; a pong 1; a profile with its index 3.
         let writes = connects * (1.0 + 4.0 + 4.0) + pings + mutations * 3.0;
@@ -150,6 +150,7 @@ impl fmt::Display for Bill {
             format!("a ping and a pong every {minutes} minutes: 2 messages, 1 invocation, 1 write unit"),
             "the heartbeat reads 500 bytes of every connection every minute, half a read unit per 4 KB".to_owned(),
             "8 ms for a frame at 256 MB, 15 ms for a REST request at 1024 MB; a login takes longer, few do it".to_owned(),
+            "15 ms and 0.16 ms for each who hears it for a change at 1769 MB".to_owned(),
             "no free tiers; without logs, alarms (10), the dashboard, the secret and backups: about 10 USD and 0.50 per GB of logs"
                 .to_owned(),
         ] {

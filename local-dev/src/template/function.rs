@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_functions_own_value_wins_over_globals() {
-        assert_eq!((function("broadcast").timeout, function("broadcast").memory_size), (60, 512));
+        assert_eq!((function("broadcast").timeout, function("broadcast").memory_size), (60, 1769));
     }
 
     #[test]

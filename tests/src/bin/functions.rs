@@ -1,9 +1,15 @@
 //! Size, cold start and memory of every function's program, as `cargo lambda build --release` leaves them in
-//! `target/lambda`. Each also has to answer its event.
+//! `target/lambda`, or `sam build` in `.aws-sam/build`. Each also has to answer its event.
 
-use std::{env, error::Error, fs, path::PathBuf, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use tests::Deployment;
+use tests::{Deployment, logical_id};
 
 /// Starts of each function; their median is printed.
 const STARTS: usize = 9;
@@ -11,7 +17,7 @@ const STARTS: usize = 9;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(env::args().nth(1).ok_or("usage: functions <folder, such as target/lambda>")?);
-    let program = move |function: &str| folder.join(function).join("bootstrap");
+    let program = move |function: &str| program(&folder, function);
     let functions = ["api", "broadcast", "connect", "disconnect", "handshake", "heartbeat", "message", "notify"];
     let sizes = functions.iter().map(|function| Ok((*function, fs::metadata(program(function))?.len())));
     let sizes = sizes.collect::<Result<Vec<_>, std::io::Error>>()?;
@@ -34,6 +40,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     deployment.stop().await;
     Ok(())
+}
+
+/// Cargo lambda names the folder of a function after its package, SAM after its resource.
+fn program(folder: &Path, function: &str) -> PathBuf {
+    let of = |name: &str| folder.join(name).join("bootstrap");
+    if of(function).exists() { of(function) } else { of(&logical_id(function)) }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "for people to read")]

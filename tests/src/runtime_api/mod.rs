@@ -99,7 +99,7 @@ impl Deployment {
     }
 
     fn launch(&self, function: &str, stub: &Stub, with: impl Fn(&str) -> bool) -> Child {
-        let logical_id = format!("{}{}Function", function[..1].to_uppercase(), &function[1..]);
+        let logical_id = logical_id(function);
         Command::new((self.program)(function))
             .env_clear()
             .env("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", "https://localhost/dev")
@@ -115,6 +115,11 @@ impl Deployment {
             .spawn()
             .unwrap_or_else(|error| panic!("{function}: {error}"))
     }
+}
+
+/// What the template calls a function.
+pub fn logical_id(function: &str) -> String {
+    format!("{}{}Function", function[..1].to_uppercase(), &function[1..])
 }
 
 async fn heard(function: &str, stub: &mut Stub) -> Said {

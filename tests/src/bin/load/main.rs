@@ -13,19 +13,28 @@ mod server;
 mod socket;
 mod table;
 
-use std::{process::ExitCode, sync::Arc, time::Instant};
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Parser as _;
+use tokio::time::sleep;
 
 use self::{
     args::Args,
     ledger::Ledger,
+    memory::Resident,
     mutations::Run,
     report::{Memory, Report},
     rest::Rest,
     server::Server,
     socket::Sockets,
 };
+
+/// How long the server may rest before its memory is read: its threads for hashing end after two seconds.
+const REST: Duration = Duration::from_secs(3);
 
 /// Why there is nothing to report, in words for whoever started the command.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -70,25 +79,31 @@ async fn run(args: &Args) -> Result<Report, Failure> {
     outcome
 }
 
+/// What the server holds when it has given back what it needed only for its last work.
+async fn at_rest(server: &Server) -> Option<Resident> {
+    sleep(REST).await;
+    server.memory()
+}
+
 async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
-    let idle = server.memory();
+    let idle = at_rest(server).await;
     let rest = Rest::login(server.url(), &args.admin_email, &args.admin_password).await?;
     let run = Run::new();
     let users = run.register(&rest, args.users).await?;
-    let before_sockets = server.memory();
+    let before_sockets = at_rest(server).await;
 
     let ledger = Arc::new(Ledger::new(args.sockets, args.mutations, users.len()));
     let begin = Instant::now();
     let sockets = Sockets::open(args.sockets, server.url(), args.edge, &run.marker(), &ledger).await?;
     let connecting = begin.elapsed();
-    let with_sockets = server.memory();
+    let with_sockets = at_rest(server).await;
 
     if args.rate > 0.0 {
         run.at_rate(args.rate, args.mutations, &rest, &users, &ledger).await?;
     } else {
         run.one_after_another(args.mutations, &rest, &users, &ledger).await?;
     }
-    let after_run = server.memory();
+    let after_run = at_rest(server).await;
     drop(sockets);
     let memory = Memory::of([idle, before_sockets, with_sockets, after_run], args.sockets);
     Report::new(args, connecting, &ledger.tally(), memory)

@@ -1,0 +1,236 @@
+//! What happens with many sockets: `local-dev capacity --connections 100000`.
+//!
+//! Three scenes, simulated: everybody loses the network and comes back, a change is told to a large room, the heartbeat
+//! does its minute. A model, not a measurement: it has the template's settings, a new account's quotas, and says what
+//! else it assumes.
+
+mod calls;
+mod comeback;
+
+use std::fmt;
+
+use shared::heartbeat::SLOTS;
+
+use self::{
+    calls::{Calls, Progress},
+    comeback::Comeback,
+};
+use crate::template::{Template, TemplateError};
+
+/// Memory that comes with one whole virtual CPU; less is a part of it
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
+const MEGABYTES_PER_CPU: f64 = 1769.0;
+
+/// What a call of the management API costs a function, in seconds of one CPU: signing, HTTP and JSON. More than half of
+/// what a delivery costs all of `local-dev`, 0.28 ms on an AMD EPYC of 2026, release build.
+const CPU_PER_CALL: f64 = 0.000_16;
+
+/// Calls of all kinds that an account may make, a second.
+const REQUESTS: f64 = 10_000.0;
+
+/// What the template's throttles leave of them for posts.
+const POSTS: f64 = REQUESTS - 1_000.0 - 2_000.0;
+
+/// Bytes of a connection's row.
+const ROW: f64 = 500.0;
+
+/// A page of a scan: bytes, and the seconds it takes.
+const PAGE: (f64, f64) = (1_048_576.0, 0.03);
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Crowd {
+    /// Sockets that are open.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    connections: u32,
+
+    /// Sockets that hear a change [default: all].
+    #[arg(long)]
+    listeners: Option<u32>,
+
+    /// Memory of the functions, in MB, which is also their share of a CPU [default: as in the template].
+    #[arg(long)]
+    memory: Option<u32>,
+
+    /// How long API Gateway takes for a call, in milliseconds.
+    #[arg(long, default_value_t = 8.0)]
+    call_ms: f64,
+
+    /// Connections that may be opened a second: a quota of the account.
+    #[arg(long, default_value_t = 500.0)]
+    new_per_second: f64,
+}
+
+/// What came of it.
+pub(crate) struct Report {
+    crowd: Crowd,
+    listeners: u32,
+    comeback: Comeback,
+    broadcast: Function,
+    telling: Telling,
+    heartbeat: Function,
+    round: Progress,
+    reading: f64,
+}
+
+/// A function as the template declares it.
+struct Function {
+    megabytes: u32,
+    timeout: f64,
+}
+
+/// Attempts at telling a room, each of the function's time.
+struct Telling {
+    attempts: u32,
+    allowed: u32,
+    progress: Progress,
+}
+
+impl Crowd {
+    /// Plays the scenes.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if the template is none.
+    pub(crate) fn simulate(self) -> Result<Report, TemplateError> {
+        let template = Template::parse(crate::cloud::TEMPLATE)?;
+        let listeners = self.listeners.unwrap_or(self.connections);
+        let broadcast = self.function(&template, "BroadcastFunction");
+        let retries = template.event_sources().find(|source| source.function == "BroadcastFunction");
+        let retries = retries.and_then(|source| source.maximum_retry_attempts).unwrap_or_default();
+        let telling = self.telling(&broadcast, listeners, 1 + retries);
+        let heartbeat = self.function(&template, "HeartbeatFunction");
+        let round = self.calls(&heartbeat, heartbeat::CONCURRENCY);
+        let due = self.connections.div_ceil(u32::from(SLOTS));
+        let reading = (f64::from(self.connections) * ROW / PAGE.0).ceil() * PAGE.1;
+        let left = heartbeat.timeout - heartbeat::RESERVE.as_secs_f64() - reading;
+        Ok(Report {
+            crowd: self,
+            listeners,
+            comeback: Comeback::of(self.connections, self.new_per_second),
+            broadcast,
+            telling,
+            round: round.make(due, left.max(0.0)),
+            heartbeat,
+            reading,
+        })
+    }
+
+    fn function(self, template: &Template, logical_id: &str) -> Function {
+        let declared = template.functions().iter().find(|function| function.logical_id == logical_id);
+        // What Lambda gives to those that say nothing.
+        let (memory, timeout) = declared.map_or((128, 3), |function| (function.memory_size, function.timeout));
+        #[allow(clippy::cast_precision_loss, reason = "at most 900 seconds")]
+        Function { megabytes: self.memory.unwrap_or(memory), timeout: timeout as f64 }
+    }
+
+    fn calls(self, function: &Function, at_once: usize) -> Calls {
+        let share = (f64::from(function.megabytes) / MEGABYTES_PER_CPU).min(1.0);
+        Calls { at_once, cpu: CPU_PER_CALL / share, way: self.call_ms / 1000.0, rate: POSTS, burst: POSTS / 2.0 }
+    }
+
+    fn telling(self, broadcast: &Function, listeners: u32, allowed: u32) -> Telling {
+        let calls = self.calls(broadcast, broadcast::CONCURRENCY);
+        let time = broadcast.timeout - broadcast::LAST_CALLS.as_secs_f64();
+        let mut telling = Telling { attempts: 0, allowed, progress: Progress::default() };
+        while telling.attempts < allowed && telling.progress.done < listeners {
+            let more = calls.make(listeners - telling.progress.done, time);
+            telling.attempts += 1;
+            telling.progress.done += more.done;
+            telling.progress.refused += more.refused;
+            telling.progress.seconds += more.seconds;
+        }
+        telling
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Crowd { connections, call_ms, new_per_second, .. } = self.crowd;
+        let Comeback { half, all, attempts, refused } = self.comeback;
+        writeln!(f, "{connections} sockets, simulated.\n\nAll lose their network at once, and it comes back:")?;
+        writeln!(f, "  half of them are back after {half:.1} s, all after {all:.1} s")?;
+        writeln!(
+            f,
+            "  each tries {attempts:.1} times; the gateway refuses {refused:.0} attempts a second at the most\n"
+        )?;
+
+        let Telling { attempts, allowed, progress } = &self.telling;
+        let Function { megabytes, timeout } = self.broadcast;
+        writeln!(f, "A change is told to {} sockets, with {megabytes} MB:", self.listeners)?;
+        writeln!(
+            f,
+            "  {} know after {:.1} s, {:.0} a second; {} calls were throttled",
+            progress.done,
+            progress.seconds,
+            f64::from(progress.done) / progress.seconds.max(0.001),
+            progress.refused
+        )?;
+        writeln!(f, "  {attempts} of {allowed} attempts of {timeout:.0} s; the next change of that user waits for it")?;
+        if progress.done < self.listeners {
+            writeln!(
+                f,
+                "  TOO MANY: {} are never told, and the change is a dead letter",
+                self.listeners - progress.done
+            )?;
+        }
+
+        let Function { megabytes, timeout } = self.heartbeat;
+        let due = connections.div_ceil(u32::from(SLOTS));
+        writeln!(f, "\nThe heartbeat's minute, with {megabytes} MB:")?;
+        writeln!(
+            f,
+            "  {:.1} s for reading all rows, {:.1} s for {} of {due} pings; {timeout:.0} s are allowed",
+            self.reading, self.round.seconds, self.round.done
+        )?;
+        if self.round.done < due {
+            writeln!(f, "  TOO MANY: the rest is pinged in later minutes, and clients give up after two and a half")?;
+        }
+        writeln!(f, "\nAssumed:")?;
+        for line in [
+            format!(
+                "{new_per_second:.0} new connections a second (--new-per-second); clients retry after 1 to 5 s, as socket.io-client does"
+            ),
+            format!(
+                "a call takes API Gateway {call_ms} ms (--call-ms) and the function {:.2} ms of a CPU; {MEGABYTES_PER_CPU} MB are one CPU",
+                CPU_PER_CALL * 1000.0
+            ),
+            format!(
+                "{POSTS:.0} posts a second are left of the account's {REQUESTS:.0}; a refused one is tried again as the SDK does"
+            ),
+            "one stream shard and one change at a time".to_owned(),
+        ] {
+            writeln!(f, "  - {line}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(connections: u32, listeners: u32) -> Report {
+        let listeners = Some(listeners);
+        Crowd { connections, listeners, memory: None, call_ms: 8.0, new_per_second: 500.0 }.simulate().unwrap()
+    }
+
+    #[test]
+    fn a_thousand_sockets_are_no_effort() {
+        let report = report(1000, 1000);
+        assert_eq!((report.telling.attempts, report.telling.progress.done, report.round.done), (1, 1000, 125));
+        assert!(report.comeback.all < 10.0, "{}", report.comeback.all);
+        assert!(!report.to_string().contains("TOO MANY"));
+    }
+
+    #[test]
+    fn a_room_that_is_too_large_is_said_to_be() {
+        let report = report(10_000_000, 10_000_000);
+        assert_eq!(report.telling.attempts, report.telling.allowed);
+        assert_eq!(report.to_string().matches("TOO MANY").count(), 2, "{report}");
+    }
+
+    #[test]
+    fn ten_listeners_hear_at_once_however_many_sockets_there_are() {
+        assert!(report(1_000_000, 10).telling.progress.seconds < 0.1);
+    }
+}
