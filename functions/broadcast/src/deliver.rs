@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     /// More than the gateway below takes in the time there is.
-    const SOCKETS: usize = 2000;
+    const SOCKETS: usize = 4000;
 
     /// A gateway that takes its time, and what was posted to it.
     async fn gateway() -> (String, Arc<Mutex<Vec<String>>>) {
@@ -229,7 +229,7 @@ mod tests {
         };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/dev/%40connections/{id}", post(take));
+        let router = Router::new().route("/dev/@connections/{id}", post(take));
         tokio::spawn(async move { axum::serve(listener, router).await });
         (format!("http://{address}/dev"), posted)
     }
@@ -254,10 +254,10 @@ mod tests {
         let step = Step { record: 0, action: Action::Post("42/users,[]".into()) };
         let plan: BTreeMap<_, _> = (0..SOCKETS).map(|id| (format!("{id:015}="), vec![step.clone()])).collect();
 
-        let until = SystemTime::now() + Duration::from_millis(300);
+        let until = SystemTime::now() + Duration::from_secs(1);
         assert_eq!(broadcast.deliver(&records, plan.clone(), until).await, Some(0));
         let told = posted.lock().unwrap().len();
-        assert!(told < SOCKETS, "all {told} were told in time");
+        assert!((1..SOCKETS).contains(&told), "{told} were told in time");
 
         let until = SystemTime::now() + Duration::from_secs(60);
         assert_eq!(broadcast.deliver(&records, plan.clone(), until).await, None);
