@@ -34,7 +34,7 @@ pub(crate) const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
 /// AWS looks at a stream four times a second; so do we, unless something was just written.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 
-/// How long changes that a former life did not deliver wait for sockets to come back. Clients retry after at most 7.5 s.
+/// How long changes that a former life did not deliver wait for sockets to come back. Clients retry after at most 5 s.
 const BACKLOG_WAITS: Duration = Duration::from_secs(10);
 
 /// Sockets come back one by one; this long after the last one all are taken to be back.
