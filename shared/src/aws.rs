@@ -32,7 +32,7 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// # Errors
 /// [`ConfigError::Missing`] without region or credentials.
 pub fn dynamodb(env: &Environment) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-    Ok(aws_sdk_dynamodb::Client::new(&config(env, endpoint(env, "AWS_ENDPOINT_URL_DYNAMODB"))?))
+    Ok(aws_sdk_dynamodb::Client::new(&of_service(env, "AWS_ENDPOINT_URL_DYNAMODB")?))
 }
 
 /// The client of API Gateway's management API, at `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
@@ -46,25 +46,12 @@ pub fn management(env: &Environment) -> Result<aws_sdk_apigatewaymanagement::Cli
     Ok(aws_sdk_apigatewaymanagement::Client::new(&config(env, Some(endpoint))?))
 }
 
-/// The client of Amazon SES, version 2; `AWS_ENDPOINT_URL_SESV2` points it elsewhere.
+/// The configuration of a client of any other service; the variable, or `AWS_ENDPOINT_URL`, points it elsewhere.
 ///
 /// # Errors
 /// [`ConfigError::Missing`] without region or credentials.
-pub fn ses(env: &Environment) -> Result<aws_sdk_sesv2::Client, ConfigError> {
-    Ok(aws_sdk_sesv2::Client::new(&config(env, endpoint(env, "AWS_ENDPOINT_URL_SESV2"))?))
-}
-
-/// The client of Amazon SNS; `AWS_ENDPOINT_URL_SNS` points it elsewhere.
-///
-/// # Errors
-/// [`ConfigError::Missing`] without region or credentials.
-pub fn sns(env: &Environment) -> Result<aws_sdk_sns::Client, ConfigError> {
-    Ok(aws_sdk_sns::Client::new(&config(env, endpoint(env, "AWS_ENDPOINT_URL_SNS"))?))
-}
-
-/// Where a service is instead of on AWS, by its own variable or by the one for all.
-fn endpoint<'a>(env: &'a Environment, variable: &'static str) -> Option<&'a str> {
-    env.optional(variable).or_else(|| env.optional("AWS_ENDPOINT_URL"))
+pub fn of_service(env: &Environment, endpoint_variable: &'static str) -> Result<SdkConfig, ConfigError> {
+    config(env, env.optional(endpoint_variable).or_else(|| env.optional("AWS_ENDPOINT_URL")))
 }
 
 /// What the clients of all services have in common.

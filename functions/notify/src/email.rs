@@ -19,7 +19,8 @@ pub(crate) struct Mailer {
 
 impl Mailer {
     pub(crate) fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { client: shared::aws::ses(env)?, sender: env.required("SENDER_EMAIL")?.to_owned() })
+        let client = Client::new(&shared::aws::of_service(env, "AWS_ENDPOINT_URL_SESV2")?);
+        Ok(Self { client, sender: env.required("SENDER_EMAIL")?.to_owned() })
     }
 
     pub(crate) async fn send(&self, to: &str, code: &str) -> Result<(), Error> {

@@ -13,7 +13,7 @@ pub(crate) struct Texter(Client);
 
 impl Texter {
     pub(crate) fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        shared::aws::sns(env).map(Self)
+        Ok(Self(Client::new(&shared::aws::of_service(env, "AWS_ENDPOINT_URL_SNS")?)))
     }
 
     pub(crate) async fn send(&self, to: &str, code: &str) -> Result<(), Error> {
