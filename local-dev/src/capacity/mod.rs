@@ -21,8 +21,8 @@ use crate::template::{Template, TemplateError};
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
 const MEGABYTES_PER_CPU: f64 = 1769.0;
 
-/// What a call of the management API costs a function, in seconds of one CPU: signing, HTTP and JSON. More than half of
-/// what a delivery costs all of `local-dev`, 0.28 ms on an AMD EPYC of 2026, release build.
+/// What a call of the management API costs a function, in seconds of one CPU: signing, HTTP and JSON. An estimate, a little
+/// more than half of what a delivery was measured to cost all of `local-dev`: 0.28 ms on an AMD EPYC, release build.
 const CPU_PER_CALL: f64 = 0.000_16;
 
 /// Calls of all kinds that an account may make, a second.
