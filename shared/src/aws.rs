@@ -16,7 +16,10 @@ use aws_smithy_http_client::{
 };
 use aws_types::SdkConfig;
 
-use crate::config::{ConfigError, Environment};
+use crate::{
+    config::{ConfigError, Environment},
+    dynamodb::RetryConflicts,
+};
 
 /// A call that got no answer for this long is tried again; the slowest healthy one takes a tenth of it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,7 +35,8 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// # Errors
 /// [`ConfigError::Missing`] without region or credentials.
 pub fn dynamodb(env: &Environment) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-    Ok(aws_sdk_dynamodb::Client::new(&of_service(env, "AWS_ENDPOINT_URL_DYNAMODB")?))
+    let config = aws_sdk_dynamodb::config::Builder::from(&of_service(env, "AWS_ENDPOINT_URL_DYNAMODB")?);
+    Ok(aws_sdk_dynamodb::Client::from_conf(config.retry_classifier(RetryConflicts).build()))
 }
 
 /// The client of API Gateway's management API, at `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.

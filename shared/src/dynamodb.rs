@@ -1,9 +1,13 @@
-//! What both stores need of DynamoDB: attribute values, failed conditions, transactions that meet others.
+//! What all stores need of DynamoDB: attribute values, failed conditions, transactions that meet others.
 
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
+    config::{
+        interceptors::InterceptorContext,
+        retry::{ClassifyRetry, RetryAction},
+    },
     error::SdkError,
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     types::{AttributeValue, TransactWriteItem},
@@ -17,6 +21,24 @@ const CONFLICT_ATTEMPTS: u32 = 8;
 
 /// First pause after a conflict; it doubles, up to 16 times.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Tells the SDK to try a plain update again that met a transaction on the same item; by itself it does not.
+#[derive(Debug)]
+pub(crate) struct RetryConflicts;
+
+impl ClassifyRetry for RetryConflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
+        match error.and_then(|error| error.downcast_ref()) {
+            Some(UpdateItemError::TransactionConflictException(_)) => RetryAction::transient_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "a plain update that met a transaction"
+    }
+}
 
 /// A string attribute.
 pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
@@ -77,4 +99,59 @@ fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
     };
     let has = |wanted| cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(wanted));
     has("TransactionConflict") && !has("ConditionalCheckFailed")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use axum::{Json, Router, http::StatusCode, routing::post};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::Environment;
+
+    /// A database that answers the first request with this error and the others with success; and how many it got.
+    async fn database(first: &'static str) -> (Client, Arc<AtomicUsize>) {
+        let requests = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&requests);
+        let answer = async move || match count.fetch_add(1, Ordering::Relaxed) {
+            0 => (
+                StatusCode::BAD_REQUEST,
+                Json(json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{first}") })),
+            ),
+            _ => (StatusCode::OK, Json::<Value>(json!({}))),
+        };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(answer))).await });
+        let env = Environment::from_iter(
+            [
+                ("AWS_REGION", "eu-central-1"),
+                ("AWS_ACCESS_KEY_ID", "a"),
+                ("AWS_SECRET_ACCESS_KEY", "b"),
+                ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        (crate::aws::dynamodb(&env).unwrap(), requests)
+    }
+
+    #[tokio::test]
+    async fn an_update_that_meets_a_transaction_is_tried_again() {
+        let (client, requests) = database("TransactionConflictException").await;
+        client.update_item().table_name("users").key("pk", s("USER#1")).send().await.unwrap();
+        assert_eq!(requests.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn an_update_that_is_refused_by_its_condition_is_not() {
+        let (client, requests) = database("ConditionalCheckFailedException").await;
+        let error = client.update_item().table_name("users").key("pk", s("USER#1")).send().await.unwrap_err();
+        assert_eq!(condition_failed(&error), Some(None));
+        assert_eq!(requests.load(Ordering::Relaxed), 1);
+    }
 }

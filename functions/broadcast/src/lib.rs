@@ -22,7 +22,7 @@ use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
     config::{ConfigError, Environment},
-    connections::{ConnectionStore, Room},
+    connections::{ConnectionStore, Member, Room},
     events::{self, Change, Emission},
     gateway::Gateway,
     metrics::{Metrics, Unit},
@@ -113,7 +113,7 @@ impl Broadcast {
 
     /// Everyone in the rooms of these records, each room read once. That is late enough for rule 3: every record was
     /// committed before this read, so who is not in the room yet will read the committed row when joining.
-    async fn members(&self, emissions: &[(usize, Emission)]) -> Result<HashMap<Room, Vec<String>>, Error> {
+    async fn members(&self, emissions: &[(usize, Emission)]) -> Result<HashMap<Room, Vec<Member>>, Error> {
         let rooms = HashMap::<Room, ()>::from_iter(emissions.iter().map(|(_, emission)| (emission.room.clone(), ())));
         let reads = rooms.into_keys().map(|room| async {
             let members = self.connections.members(&room).await?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use shared::{
-    connections::Room,
+    connections::{Member, Room},
     events::{Emission, NAMESPACE},
     protocol::{Packet, PacketData},
 };
@@ -32,17 +32,18 @@ pub(crate) enum Action {
 /// What each connection of each room is due, in the order of the records.
 pub(crate) fn per_connection(
     emissions: &[(usize, Emission)],
-    members: &HashMap<Room, Vec<String>>,
+    members: &HashMap<Room, Vec<Member>>,
 ) -> BTreeMap<String, Vec<Step>> {
     let goodbye: Arc<str> = Packet::new(NAMESPACE, PacketData::Disconnect).to_frame().into();
     let mut plan = BTreeMap::<String, Vec<Step>>::new();
     for (record, emission) in emissions {
         let mut actions = vec![Action::Post(emission.frame.as_str().into())];
-        if emission.kick {
+        if emission.kick_before.is_some() {
             actions.extend([Action::Post(goodbye.clone()), Action::Close]);
         }
-        for connection in members.get(&emission.room).into_iter().flatten() {
-            let steps = plan.entry(connection.clone()).or_default();
+        let members = members.get(&emission.room).into_iter().flatten();
+        for member in members.filter(|member| emission.is_for(member)) {
+            let steps = plan.entry(member.connection_id.clone()).or_default();
             // Who was thrown out by an earlier record is not spoken to again.
             if steps.last().is_none_or(|step| step.action != Action::Close) {
                 steps.extend(actions.iter().map(|action| Step { record: *record, action: action.clone() }));
@@ -56,12 +57,17 @@ pub(crate) fn per_connection(
 mod tests {
     use super::*;
 
-    fn emission(frame: &str, kick: bool) -> Emission {
-        Emission { name: "users.updated", room: Room::feed(), frame: frame.into(), kick }
+    fn emission(frame: &str, kick_before: Option<u32>) -> Emission {
+        Emission { name: "users.updated", room: Room::feed(), frame: frame.into(), kick_before }
     }
 
     fn planned(emissions: &[(usize, Emission)]) -> Vec<(usize, String)> {
-        let members = HashMap::from([(Room::feed(), vec!["a=".to_owned()])]);
+        planned_for(None, emissions)
+    }
+
+    fn planned_for(generation: Option<u32>, emissions: &[(usize, Emission)]) -> Vec<(usize, String)> {
+        let member = Member { connection_id: "a=".to_owned(), generation };
+        let members = HashMap::from([(Room::feed(), vec![member])]);
         let steps = per_connection(emissions, &members).remove("a=").unwrap_or_default();
         let text = |action| if let Action::Post(frame) = action { frame.to_string() } else { "close".to_owned() };
         steps.into_iter().map(|step| (step.record, text(step.action))).collect()
@@ -69,18 +75,25 @@ mod tests {
 
     #[test]
     fn a_connection_gets_its_events_in_the_order_of_the_records() {
-        let steps = planned(&[(0, emission("x", false)), (2, emission("y", false))]);
+        let steps = planned(&[(0, emission("x", None)), (2, emission("y", None))]);
         assert_eq!(steps, [(0, "x".into()), (2, "y".into())]);
     }
 
     #[test]
     fn a_kick_is_the_event_then_41_then_the_close_and_nothing_after() {
-        let steps = planned(&[(0, emission("banned", true)), (1, emission("later", false))]);
+        let steps = planned(&[(0, emission("banned", Some(2))), (1, emission("later", None))]);
         assert_eq!(steps, [(0, "banned".into()), (0, "41/users,".into()), (0, "close".into())]);
     }
 
     #[test]
+    fn a_kick_is_for_who_joined_before_it_however_late_it_comes() {
+        let ban = [(0, emission("banned", Some(2))), (1, emission("later", None))];
+        assert_eq!(planned_for(Some(1), &ban).first(), Some(&(0, "banned".into())));
+        assert_eq!(planned_for(Some(2), &ban), [(1, "later".into())]);
+    }
+
+    #[test]
     fn an_empty_room_means_nothing_to_do() {
-        assert_eq!(per_connection(&[(0, emission("x", false))], &HashMap::new()), BTreeMap::new());
+        assert_eq!(per_connection(&[(0, emission("x", None))], &HashMap::new()), BTreeMap::new());
     }
 }

@@ -14,6 +14,9 @@ use crate::{
     error::Error,
 };
 
+/// [`Member::generation`], as it is stored.
+const GENERATION: &str = "sessionGeneration";
+
 /// What became of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joined {
@@ -25,12 +28,29 @@ pub enum Joined {
     NoConnection,
 }
 
+/// A connection in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub connection_id: String,
+    /// The session generation of the user it joined for; `None` for sockets that are no user's.
+    pub generation: Option<u32>,
+}
+
 impl ConnectionStore {
     /// Joins a namespace and its rooms, all or nothing: rows of rooms cannot outlive the connection they belong to.
     ///
+    /// `generation` is that of the user's sessions, if it is a user's socket ([`Member::generation`]).
+    ///
     /// # Errors
     /// [`Error::Internal`] only.
-    pub async fn join(&self, connection_id: &str, namespace: &str, socket: &Socket) -> Result<Joined, Error> {
+    pub async fn join(
+        &self,
+        connection_id: &str,
+        namespace: &str,
+        socket: &Socket,
+        generation: Option<u32>,
+    ) -> Result<Joined, Error> {
         let meta = Update::builder()
             .table_name(&self.table)
             .set_key(Some(meta_key(connection_id)))
@@ -44,12 +64,11 @@ impl ConnectionStore {
             .map_err(Error::internal("building a join"))?;
         let mut actions = vec![TransactWriteItem::builder().update(meta).build()];
         for room in &socket.rooms {
-            let member = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(member_key(room, connection_id)))
-                .item("expiresAt", n(expiry()))
-                .build()
-                .map_err(Error::internal("building a join"))?;
+            let mut item = member_key(room, connection_id);
+            item.insert("expiresAt".into(), n(expiry()));
+            item.extend(generation.map(|generation| (GENERATION.to_owned(), n(generation))));
+            let member = Put::builder().table_name(&self.table).set_item(Some(item)).build();
+            let member = member.map_err(Error::internal("building a join"))?;
             actions.push(TransactWriteItem::builder().put(member).build());
         }
         match transact(&self.client, actions).await {
@@ -94,7 +113,7 @@ impl ConnectionStore {
     ///
     /// # Errors
     /// [`Error::Internal`] only; a room nobody is in is empty.
-    pub async fn members(&self, room: &Room) -> Result<Vec<String>, Error> {
+    pub async fn members(&self, room: &Room) -> Result<Vec<Member>, Error> {
         let mut pages = self
             .client
             .query()
@@ -102,7 +121,7 @@ impl ConnectionStore {
             .key_condition_expression("pk = :room")
             // Items past their TTL may be returned for days.
             .filter_expression("expiresAt > :now")
-            .projection_expression("sk")
+            .projection_expression("sk, sessionGeneration")
             .expression_attribute_values(":room", s(room.to_string()))
             .expression_attribute_values(":now", n(Timestamp::now().as_second()))
             .consistent_read(true)
@@ -112,8 +131,9 @@ impl ConnectionStore {
         let mut members = Vec::new();
         while let Some(item) = pages.next().await {
             let mut item = item.map_err(Error::internal("reading a room"))?;
+            let generation = item.remove(GENERATION).and_then(|n| n.as_n().ok().and_then(|n| n.parse().ok()));
             if let Some(AttributeValue::S(connection_id)) = item.remove("sk") {
-                members.push(connection_id);
+                members.push(Member { connection_id, generation });
             }
         }
         Ok(members)

@@ -9,13 +9,15 @@ use crate::{connections::Room, users::iso_millis};
 pub const MESSAGE: &str = "Your account has been disabled by an administrator.";
 
 pub(super) fn from_change(change: &Change) -> Option<Emission> {
-    let (kind, user, at) = match change {
+    let (kind, user, at, kick_before) = match change {
         Change::Updated { before, after } if after.is_banned && !before.is_banned => {
-            ("banned", after, after.banned_at.clone().unwrap_or_default())
+            ("banned", after, after.banned_at.clone().unwrap_or_default(), after.session_generation)
         }
-        Change::Deleted { user, at } => ("deleted", user, iso_millis(*at)),
+        // Nobody joins after it.
+        Change::Deleted { user, at } => ("deleted", user, iso_millis(*at), u32::MAX),
         _ => return None,
     };
     let payload = json!({ "kind": kind, "message": MESSAGE, "at": at });
-    Some(Emission { kick: true, ..Emission::new(Room::user(user.id), "account.banned", payload) })
+    let emission = Emission::new(Room::user(user.id), "account.banned", payload);
+    Some(Emission { kick_before: Some(kick_before), ..emission })
 }

@@ -11,7 +11,10 @@ pub use change::{Change, PoisonedRecord};
 
 use serde_json::Value;
 
-use crate::{connections::Room, protocol::Packet};
+use crate::{
+    connections::{Member, Room},
+    protocol::Packet,
+};
 
 /// The namespace all events are emitted on.
 pub const NAMESPACE: &str = "/users";
@@ -25,14 +28,23 @@ pub struct Emission {
     pub room: Room,
     /// The event as a WebSocket message, encoded once for all sockets.
     pub frame: String,
-    /// Whether the room's sockets are thrown out after hearing it (design rule 4).
-    pub kick: bool,
+    /// Set if the room's sockets are thrown out after hearing it (design rule 4): those that joined in an earlier
+    /// [session generation](crate::users::User::session_generation) than this. Who joined later, after an unban, neither
+    /// hears it nor goes, however late the event is.
+    pub kick_before: Option<u32>,
 }
 
 impl Emission {
     /// An event with its one argument.
     fn new(room: Room, name: &'static str, payload: Value) -> Self {
-        Self { name, room, frame: Packet::event(NAMESPACE, name, payload).to_frame(), kick: false }
+        Self { name, room, frame: Packet::event(NAMESPACE, name, payload).to_frame(), kick_before: None }
+    }
+
+    /// Whether it is for this member of its room.
+    #[must_use]
+    pub fn is_for(&self, member: &Member) -> bool {
+        let (Some(kick_before), Some(generation)) = (self.kick_before, member.generation) else { return true };
+        generation < kick_before
     }
 }
 

@@ -36,17 +36,18 @@ fn banned() -> User {
         is_banned: true,
         banned_at: Some("2025-02-10T08:00:00.000Z".into()),
         ban_reason: Some("fraud".into()),
+        session_generation: 1,
         ..user()
     }
 }
 
-/// Room, event name, argument, kick.
-fn emitted(change: &Change) -> Vec<(Room, String, Value, bool)> {
+/// Room, event name, argument, who is kicked.
+fn emitted(change: &Change) -> Vec<(Room, String, Value, Option<u32>)> {
     let read = |emission: Emission| {
         let packet = Packet::decode(emission.frame.strip_prefix('4').unwrap()).unwrap();
         let PacketData::Event { id: None, args } = packet.data else { panic!("not an event") };
         let [name, argument] = args.as_slice() else { panic!("not exactly one argument") };
-        (emission.room, name.as_str().unwrap().to_owned(), argument.clone(), emission.kick)
+        (emission.room, name.as_str().unwrap().to_owned(), argument.clone(), emission.kick_before)
     };
     from_change(change).map(read).collect()
 }
@@ -59,7 +60,7 @@ fn a_registration_is_told_to_the_feed_with_exactly_the_public_keys() {
         "phone": "+989121234567", "isBanned": false, "bannedAt": null, "phoneVerified": false, "email": "sara@example.com",
         "emailVerified": false, "photoUrl": null, "createdAt": "2025-02-09T18:23:27.396Z",
     });
-    assert_eq!(events, [(Room::feed(), "users.created".into(), payload, false)]);
+    assert_eq!(events, [(Room::feed(), "users.created".into(), payload, None)]);
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn a_ban_is_told_to_the_feed_and_kicks_the_user() {
     let events = emitted(&Change::Updated { before: user(), after: banned() });
     assert_eq!(events.iter().map(|e| &e.1[..]).collect::<Vec<_>>(), ["users.updated", "account.banned"]);
     let payload = json!({"kind": "banned", "message": MESSAGE_TEXT, "at": "2025-02-10T08:00:00.000Z"});
-    assert_eq!(events[1], (Room::user(user().id), "account.banned".into(), payload, true));
+    assert_eq!(events[1], (Room::user(user().id), "account.banned".into(), payload, Some(1)));
 }
 
 const MESSAGE_TEXT: &str = "Your account has been disabled by an administrator.";
@@ -103,9 +104,9 @@ fn lifting_a_ban_kicks_nobody() {
 fn a_delete_is_told_to_the_feed_and_kicks_the_user() {
     let at = Timestamp::from_second(1_739_125_431).unwrap();
     let events = emitted(&Change::Deleted { user: user(), at });
-    assert_eq!(events[0], (Room::feed(), "users.deleted".into(), json!({"id": user().id}), false));
+    assert_eq!(events[0], (Room::feed(), "users.deleted".into(), json!({"id": user().id}), None));
     let payload = json!({"kind": "deleted", "message": MESSAGE_TEXT, "at": "2025-02-09T18:23:51.000Z"});
-    assert_eq!(events[1], (Room::user(user().id), "account.banned".into(), payload, true));
+    assert_eq!(events[1], (Room::user(user().id), "account.banned".into(), payload, Some(u32::MAX)));
 }
 
 #[test]

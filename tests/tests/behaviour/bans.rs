@@ -1,5 +1,7 @@
 //! Bans and deletes: told, thrown out, kept out. And never a way around them.
 
+use std::time::Duration;
+
 use futures::future::join;
 use local_dev::Fault;
 use serde_json::{Value, json};
@@ -40,13 +42,9 @@ async fn a_banned_user_is_kept_out_until_the_ban_is_lifted() {
         let admin = cloud.admin().await;
         let user = cloud.rest().register().await;
         let rest = cloud.rest().login(&user).await;
-        let auth = || Some(json!({"token": rest.token()}));
-        let mut feed = Socket::connected(&cloud, edge, Some(admin.token())).await;
         admin.post(&path(&user, "/ban"), json!({"reason": "fraud"})).await.expect(200);
-        // Or the socket may hear of the ban instead of being refused for it.
-        while feed.event().await.0 != "users.updated" {}
 
-        let mut refused = Socket::connecting(&cloud, edge, auth()).await;
+        let mut refused = Socket::connecting(&cloud, edge, Some(json!({"token": rest.token()}))).await;
         assert_eq!(refused.frame().await.as_deref(), Some(r#"44/users,{"message":"ACCOUNT_BANNED"}"#), "{edge:?}");
         let credentials = json!({"email": user["email"], "password": "correct horse"});
         cloud.rest().post("/auth/user/login", credentials).await.is_refused(403, "ACCOUNT_BANNED");
@@ -100,7 +98,56 @@ async fn a_deleted_user_is_told_so_and_is_nobody_afterwards() {
     }
 }
 
-/// Design rule 3. A banned socket survives a race if CONNECT read the status before the ban and joined after the kick.
+/// The ban is still on its way to the sockets. One that is thrown out before its CONNECT is answered is never told why.
+#[tokio::test]
+async fn a_connect_right_behind_a_ban_is_refused_in_words_and_never_thrown_out() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        let user = cloud.rest().register().await;
+        let token = cloud.rest().login(&user).await;
+        for round in 0..if cloud.has_shared_database() { 20 } else { 100 } {
+            let mut sockets = Vec::new();
+            for _ in 0..3 {
+                sockets.push(Socket::open(&cloud, edge, None).await.unwrap());
+            }
+            admin.post(&path(&user, "/ban"), json!({"reason": "race"})).await.expect(200);
+            for socket in &mut sockets {
+                socket.send_connect(Some(json!({"token": token.token()}))).await;
+            }
+            for socket in &mut sockets {
+                let answer = socket.frame().await;
+                assert_eq!(answer.as_deref(), Some(r#"44/users,{"message":"ACCOUNT_BANNED"}"#), "{edge:?} {round}");
+            }
+            admin.post(&path(&user, "/unban"), json!({})).await.expect(200);
+        }
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_ban_that_is_told_late_spares_who_came_after_the_unban() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let admin = cloud.admin().await;
+        let user = cloud.rest().register().await;
+        let token = cloud.rest().login(&user).await;
+        let mut before = Socket::connected(&cloud, edge, Some(token.token())).await;
+
+        cloud.running().faults().set([Fault::Slow("broadcast".to_owned(), Duration::from_secs(1))]);
+        let first = admin.post(&path(&user, "/ban"), json!({"reason": "a slip"})).await.expect(200);
+        admin.post(&path(&user, "/unban"), json!({})).await.expect(200);
+        let mut after = Socket::connected(&cloud, edge, Some(token.token())).await;
+        cloud.running().faults().set([]);
+
+        assert_eq!(before.event().await.1["at"], first["user"]["bannedAt"], "{edge:?}");
+        let second = admin.post(&path(&user, "/ban"), json!({"reason": "meant it"})).await.expect(200);
+        assert_eq!(after.event().await.1["at"], second["user"]["bannedAt"], "{edge:?}: the first thing it hears");
+        cloud.stop().await;
+    }
+}
+
+/// Design rule 3. A banned socket survives a race if it joins after the kick and nobody looks at its user again.
 #[tokio::test]
 async fn no_banned_socket_survives_a_race_of_ban_and_connect() {
     for edge in Edge::ALL {
@@ -123,20 +170,14 @@ async fn no_banned_socket_survives_a_race_of_ban_and_connect() {
                 admin.post(&ban_path, json!({"reason": "race"})).await.expect(200)
             };
             join(connect, ban).await;
-            // Whatever happened first, this ends with a refusal or with the end of the connection.
-            loop {
-                match socket.frame().await {
-                    Some(frame) if frame.contains("ACCOUNT_BANNED") => {
-                        refused += 1;
-                        break;
-                    }
-                    Some(frame) if frame.starts_with("44") => panic!("{edge:?}: {frame}"),
-                    Some(_) => {}
-                    None => {
-                        kicked += 1;
-                        break;
-                    }
-                }
+            // Whatever happened first: it is refused in words, or it is told and thrown out.
+            let first = socket.frame().await;
+            if first.as_deref() == Some(r#"44/users,{"message":"ACCOUNT_BANNED"}"#) {
+                refused += 1;
+            } else {
+                let frames = [first.into_iter().collect(), socket.drain().await].concat();
+                assert!(frames.iter().any(|frame| frame.contains("account.banned")), "{edge:?}: {frames:?}");
+                kicked += 1;
             }
             admin.post(&path(&user, "/unban"), json!({})).await.expect(200);
         }

@@ -16,8 +16,10 @@ use uuid::Uuid;
 
 use crate::{Message, Reaction};
 
-/// How often, and how long apart, a CONNECT looks whether the socket before it has left.
-const OVERTAKEN_ATTEMPTS: u32 = 6;
+/// How often a CONNECT tries to join.
+const ATTEMPTS: u32 = 6;
+
+/// How long it waits for the socket before it to leave.
 const OVERTAKEN_PAUSE: Duration = Duration::from_millis(60);
 
 /// Answers every CONNECT for a connection that still exists (design rule 2).
@@ -39,8 +41,11 @@ pub(super) async fn react(
     }
 }
 
-/// Joins first, then reads the user's status, then answers (design rule 3): a ban that is committed before the join is
+/// Joins first, then reads the user's standing, then answers (design rule 3): a ban that is committed before the join is
 /// read here, one that is committed after it finds the socket in its room. There is no third case.
+///
+/// The standing is read before the join as well. Whoever is banned already is then refused without ever having been in
+/// the room, where the ban, which may still be on its way, would find the socket and throw it out before it has its answer.
 async fn join(
     app: &Message,
     connection_id: &str,
@@ -61,35 +66,28 @@ async fn join(
         token_expires_at: claims.as_ref().map(|claims| claims.exp),
         rooms: vec![room.to_string()],
     };
-    if !enter(app, connection_id, namespace, &socket).await? {
-        return Ok(None);
-    }
-    if let Some(id) = user
-        && let Err(refusal) = standing(app, id).await
-    {
-        return match app.connections.leave(connection_id, namespace).await {
-            Ok(_) => Err(refusal),
-            Err(error) => {
-                // Refused but still in the room: nothing less than closing is safe.
-                error.log();
-                Ok(None)
+    for _ in 0..ATTEMPTS {
+        let before = standing(app, user).await?;
+        match app.connections.join(connection_id, namespace, &socket, before).await? {
+            Joined::Yes => {
+                let after = standing(app, user).await;
+                if after.as_ref().is_ok_and(|after| *after == before) {
+                    return Ok(Some(socket.sid));
+                }
+                if let Err(error) = app.connections.leave(connection_id, namespace).await {
+                    // Refused but still in the room: nothing less than closing is safe.
+                    error.log();
+                    return Ok(None);
+                }
+                after?;
             }
-        };
-    }
-    Ok(Some(socket.sid))
-}
-
-/// A namespace that is joined already may be about to be left: a gateway may hand over a client's `41` after the `40`
-/// that followed it. So that one gets a moment; after it the client really joined twice.
-async fn enter(app: &Message, connection_id: &str, namespace: &str, socket: &Socket) -> Result<bool, Error> {
-    for _ in 0..OVERTAKEN_ATTEMPTS {
-        match app.connections.join(connection_id, namespace, socket).await? {
-            Joined::Yes => return Ok(true),
-            Joined::NoConnection => return Ok(false),
+            Joined::NoConnection => return Ok(None),
+            // It may be about to be left: a gateway may hand over a client's `41` after the `40` that followed it. So
+            // that one gets a moment; after it the client really joined twice.
             Joined::Already => tokio::time::sleep(OVERTAKEN_PAUSE).await,
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// The bearer of the token, or nobody where nobody is welcome.
@@ -101,11 +99,12 @@ fn identify(app: &Message, auth: Option<Map<String, Value>>) -> Result<Option<Cl
     }
 }
 
-/// Whether the account may be connected at this moment.
-async fn standing(app: &Message, id: Uuid) -> Result<(), Error> {
+/// The session generation of an account that may be connected at this moment; `None` for sockets that are no user's.
+async fn standing(app: &Message, user: Option<Uuid>) -> Result<Option<u32>, Error> {
+    let Some(id) = user else { return Ok(None) };
     match app.users.get(id).await? {
         Some(user) if user.is_banned => Err(Error::AccountBanned),
-        Some(_) => Ok(()),
+        Some(user) => Ok(Some(user.session_generation)),
         None => Err(Error::Unauthenticated),
     }
 }
