@@ -16,11 +16,15 @@ use aws_sdk_dynamodb::{
 /// An item, or the key of one.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// A transaction that met another one on the same item is tried again this often.
-const CONFLICT_ATTEMPTS: u32 = 8;
+/// How often a transaction is tried that met another one on the same item, or a partition that has too much to do.
+const ATTEMPTS: u32 = 8;
 
-/// First pause after a conflict; it doubles, up to 16 times.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(10);
+/// First pause between attempts; it doubles, up to 16 times.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Reasons of a cancellation that may be gone a moment later. The SDK sees only that the transaction was cancelled, and
+/// does not try again.
+const PASSING: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 /// Tells the SDK to try a plain update again that met a transaction on the same item; by itself it does not.
 #[derive(Debug)]
@@ -73,7 +77,7 @@ pub(crate) fn failed_conditions(error: &SdkError<TransactWriteItemsError>) -> Op
     outcomes.iter().any(Option::is_some).then_some(outcomes)
 }
 
-/// Writes all or nothing. Conflicts with other transactions are retried here, because the SDK does not.
+/// Writes all or nothing.
 pub(crate) async fn transact(
     client: &Client,
     actions: Vec<TransactWriteItem>,
@@ -85,20 +89,21 @@ pub(crate) async fn transact(
             Err(error) => error,
         };
         attempt += 1;
-        if attempt == CONFLICT_ATTEMPTS || !is_conflict(&error) {
+        if attempt == ATTEMPTS || !is_passing(&error) {
             return Err(error);
         }
-        tokio::time::sleep(CONFLICT_PAUSE * (1 << attempt.min(4))).await;
+        tokio::time::sleep(PAUSE * (1 << attempt.min(4))).await;
     }
 }
 
 /// Only if no condition failed: that answer would not change.
-fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
+fn is_passing(error: &SdkError<TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
         return false;
     };
-    let has = |wanted| cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(wanted));
-    has("TransactionConflict") && !has("ConditionalCheckFailed")
+    let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    let mut passing = codes.clone().filter(|code| PASSING.contains(code));
+    passing.next().is_some() && codes.all(|code| code != "ConditionalCheckFailed")
 }
 
 #[cfg(test)]

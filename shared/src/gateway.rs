@@ -10,7 +10,10 @@ use aws_sdk_apigatewaymanagement::{
     operation::post_to_connection::PostToConnectionError, primitives::Blob,
 };
 
-use crate::config::{ConfigError, Environment};
+use crate::{
+    config::{ConfigError, Environment},
+    error::Chain,
+};
 
 /// What became of a call about one connection. That a socket is gone is an outcome, not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub enum Outcome {
 
 /// The gateway could not do it, after the client's own retries: throttled, unreachable, or not permitted.
 #[derive(Debug, thiserror::Error)]
-#[error("management API: {0}")]
+#[error("management API: {}", Chain(&*self.0))]
 pub struct GatewayError(Box<dyn std::error::Error + Send + Sync>);
 
 /// API Gateway bills a message per this many bytes, or part of them.

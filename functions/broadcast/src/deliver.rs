@@ -2,11 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use aws_lambda_events::event::dynamodb::EventRecord;
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    stream::{self, FuturesUnordered},
+};
 use shared::{
     gateway::{GatewayError, Outcome},
     request,
@@ -25,6 +28,13 @@ pub const CONCURRENCY: usize = 128;
 /// everybody, and that is no fault of a socket.
 const ROUNDS: u32 = 3;
 
+/// Pause before the second round; the third comes after twice as long.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// So many sockets that take nothing are slow by themselves, and so are a tenth of all; if more take nothing, it is the
+/// gateway.
+const FEW: usize = 8;
+
 /// A connection and what it is still due.
 type Remaining<'a> = (&'a str, &'a [Step]);
 
@@ -40,7 +50,10 @@ impl Broadcast {
         let plan = self.without_what_is_done(records, plan);
         let mut remaining: Vec<Remaining<'_>> =
             plan.iter().map(|(id, steps)| (id.as_str(), steps.as_slice())).collect();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            if round > 0 {
+                tokio::time::sleep(PAUSE * round).await;
+            }
             remaining = self.round(records, remaining, until).await;
             if remaining.is_empty() || SystemTime::now() > until {
                 break;
@@ -54,12 +67,11 @@ impl Broadcast {
                 "out of time, going on in a retry"
             );
         }
-        let undelivered = if late || remaining.len() * 2 > plan.len() {
-            // Nobody's fault, or the gateway's if it refuses most. The event source tries again.
-            remaining.iter().filter_map(|(_, steps)| Some(steps.first()?.record)).min()
-        } else {
-            self.drop_slow(records, &remaining).await
-        };
+        if !late && remaining.len() <= FEW.max(plan.len() / 10) {
+            remaining = self.drop_slow(records, remaining, until).await;
+        }
+        // Nobody's fault, or the gateway's. The event source tries again.
+        let undelivered = remaining.iter().filter_map(|(_, steps)| Some(steps.first()?.record)).min();
         self.settle(records, &plan, undelivered, &remaining);
         undelivered
     }
@@ -85,23 +97,33 @@ impl Broadcast {
 
     /// A few sockets that do not take what all others take are slow or broken. Retrying for them would hold up the
     /// rest (rule 6), skipping events would leave them wrong without their knowing. So they are closed: the client
-    /// reconnects by itself and loads the current state.
-    async fn drop_slow(&self, records: &[EventRecord], stuck: &[Remaining<'_>]) -> Option<usize> {
-        let mut undelivered = None;
-        for (connection, steps) in stuck {
+    /// reconnects by itself and loads the current state. Returns those that could not be closed.
+    async fn drop_slow<'a>(
+        &self,
+        records: &[EventRecord],
+        slow: Vec<Remaining<'a>>,
+        until: SystemTime,
+    ) -> Vec<Remaining<'a>> {
+        let close = async |remaining: Remaining<'a>| {
+            let (connection, steps) = remaining;
+            if SystemTime::now() > until {
+                return Some(remaining);
+            }
             let request_id = steps.first().and_then(|step| request::of_record(records.get(step.record)?));
             match self.gateway.close(connection).await {
                 Ok(_) => {
                     tracing::warn!(request_id, connection, "closed a socket that takes no frames");
                     self.forget(connection).await;
+                    None
                 }
                 Err(error) => {
                     tracing::warn!(request_id, connection, %error, "could not close a socket that takes no frames");
-                    undelivered = undelivered.into_iter().chain(steps.first().map(|step| step.record)).min();
+                    Some(remaining)
                 }
             }
-        }
-        undelivered
+        };
+        let closing: Vec<_> = slow.into_iter().map(|remaining| close(remaining).boxed()).collect();
+        stream::iter(closing).buffer_unordered(CONCURRENCY).filter_map(async |left| left).collect().await
     }
 
     /// Takes the steps of one connection, in order; returns what is left if the gateway refuses one in spite of retries,
@@ -206,12 +228,16 @@ fn sequence_number(records: &[EventRecord], record: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{Arc, Mutex},
-        time::Duration,
-    };
+    use std::sync::{Arc, Mutex};
 
-    use axum::{Router, extract::Path, routing::post};
+    use aws_lambda_events::event::dynamodb::Event;
+    use axum::{
+        Router,
+        extract::Path,
+        http::StatusCode,
+        routing::{delete, post},
+    };
+    use lambda_runtime::{Context, LambdaEvent};
     use shared::config::Environment;
 
     use super::*;
@@ -219,48 +245,101 @@ mod tests {
     /// More than the gateway below takes in the time there is.
     const SOCKETS: usize = 4000;
 
+    /// The connection ids a stand-in was called with.
+    type Called = Arc<Mutex<Vec<String>>>;
+
+    /// Serves a stand-in of the gateway; it answers everything else, and so the database, with 404.
+    async fn serve(router: Router) -> Broadcast {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let gateway = format!("{endpoint}/dev");
+        let variables = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+            ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", &gateway),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
+            ("CONNECTIONS_TABLE", "none"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Broadcast::from_env(&Environment::from_iter(variables)).unwrap()
+    }
+
     /// A gateway that takes its time, and what was posted to it.
-    async fn gateway() -> (String, Arc<Mutex<Vec<String>>>) {
-        let posted = Arc::<Mutex<Vec<String>>>::default();
+    async fn with_a_leisurely_gateway() -> (Broadcast, Called) {
+        let posted = Called::default();
         let note = Arc::clone(&posted);
         let take = async move |Path(id): Path<String>| {
             tokio::time::sleep(Duration::from_millis(50)).await;
             note.lock().unwrap().push(id);
         };
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/dev/@connections/{id}", post(take));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (format!("http://{address}/dev"), posted)
+        (serve(Router::new().route("/dev/@connections/{id}", post(take))).await, posted)
+    }
+
+    /// A gateway that refuses every post and closes what it is told to; and what it closed.
+    async fn with_a_gateway_that_takes_nothing() -> (Broadcast, Called) {
+        let closed = Called::default();
+        let note = Arc::clone(&closed);
+        let refuse = async || StatusCode::TOO_MANY_REQUESTS;
+        let close = async move |Path(id): Path<String>| {
+            note.lock().unwrap().push(id);
+            StatusCode::NO_CONTENT
+        };
+        let router = Router::new().route("/dev/@connections/{id}", post(refuse).merge(delete(close)));
+        (serve(router).await, closed)
+    }
+
+    fn records() -> [EventRecord; 1] {
+        let mut record = EventRecord::default();
+        record.change.sequence_number = Some("1".to_owned());
+        [record]
+    }
+
+    fn plan(sockets: usize) -> BTreeMap<String, Vec<Step>> {
+        let step = Step { record: 0, action: Action::Post("42/users,[]".into()) };
+        (0..sockets).map(|id| (format!("{id:015}="), vec![step.clone()])).collect()
+    }
+
+    fn in_a_minute() -> SystemTime {
+        SystemTime::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test]
+    async fn a_few_sockets_that_take_nothing_are_closed_and_hold_up_nobody() {
+        let (broadcast, closed) = with_a_gateway_that_takes_nothing().await;
+        assert_eq!(broadcast.deliver(&records(), plan(1), in_a_minute()).await, None);
+        assert_eq!(closed.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_takes_nothing_is_tried_again_and_closes_nobody() {
+        let (broadcast, closed) = with_a_gateway_that_takes_nothing().await;
+        assert_eq!(broadcast.deliver(&records(), plan(FEW + 1), in_a_minute()).await, Some(0));
+        assert_eq!(*closed.lock().unwrap(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_room_that_cannot_be_read_is_a_record_to_retry_and_not_a_failed_batch() {
+        let broadcast = serve(Router::new()).await;
+        let event: Event = serde_json::from_str(include_str!("../../../tests/fixtures/events/broadcast.json")).unwrap();
+        let first = event.records[0].change.sequence_number.clone();
+        let Ok(answer) = broadcast.handle(LambdaEvent::new(event, Context::default())).await;
+        let failed: Vec<_> = answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+        assert_eq!(failed, [first]);
     }
 
     #[tokio::test]
     async fn a_room_larger_than_the_time_is_told_in_several_attempts_and_nobody_twice() {
-        let (endpoint, posted) = gateway().await;
-        let broadcast = Broadcast::from_env(&Environment::from_iter(
-            [
-                ("AWS_REGION", "eu-central-1"),
-                ("AWS_ACCESS_KEY_ID", "a"),
-                ("AWS_SECRET_ACCESS_KEY", "b"),
-                ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", &endpoint),
-                ("CONNECTIONS_TABLE", "never asked"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        ))
-        .unwrap();
-        let mut record = EventRecord::default();
-        record.change.sequence_number = Some("1".to_owned());
-        let records = [record];
-        let step = Step { record: 0, action: Action::Post("42/users,[]".into()) };
-        let plan: BTreeMap<_, _> = (0..SOCKETS).map(|id| (format!("{id:015}="), vec![step.clone()])).collect();
+        let (broadcast, posted) = with_a_leisurely_gateway().await;
+        let (records, plan) = (records(), plan(SOCKETS));
 
         let until = SystemTime::now() + Duration::from_secs(1);
         assert_eq!(broadcast.deliver(&records, plan.clone(), until).await, Some(0));
         let told = posted.lock().unwrap().len();
         assert!((1..SOCKETS).contains(&told), "{told} were told in time");
 
-        let until = SystemTime::now() + Duration::from_secs(60);
-        assert_eq!(broadcast.deliver(&records, plan.clone(), until).await, None);
+        assert_eq!(broadcast.deliver(&records, plan.clone(), in_a_minute()).await, None);
         let mut posted = posted.lock().unwrap().clone();
         posted.sort();
         assert_eq!(posted, plan.into_keys().collect::<Vec<_>>());

@@ -64,17 +64,17 @@ impl Broadcast {
     }
 
     /// Delivers the events of a batch of stream records, a few records at a time; what does not fit into the function's
-    /// time is handed back instead of being cut off in the middle and told twice.
+    /// time, or cannot be told now, is handed back from the first such record on.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the rooms cannot be read: the whole batch is retried.
-    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
+    /// Never: that would have the event source repeat the whole batch, also what was told.
+    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, std::convert::Infallible> {
         let (until, last_calls) =
             (stop_at(event.context.deadline, RESERVE), stop_at(event.context.deadline, LAST_CALLS));
         let mut answer = DynamoDbEventResponse::default();
         let mut latencies = Vec::new();
         for records in event.payload.records.chunks(AT_ONCE) {
-            let undelivered = if SystemTime::now() > until { Some(0) } else { self.tell(records, last_calls).await? };
+            let undelivered = if SystemTime::now() > until { Some(0) } else { self.tell(records, last_calls).await };
             latencies.extend(latencies_of(&records[..undelivered.unwrap_or(records.len())]));
             if let Some(record) = undelivered {
                 let mut failure = DynamoDbBatchItemFailure::default();
@@ -98,9 +98,15 @@ impl Broadcast {
     }
 
     /// Delivers the events of some records, and returns the first that must be retried.
-    async fn tell(&self, records: &[EventRecord], until: SystemTime) -> Result<Option<usize>, Error> {
+    async fn tell(&self, records: &[EventRecord], until: SystemTime) -> Option<usize> {
         let (emissions, poisoned) = read(records);
-        let members = self.members(&emissions).await?;
+        let members = match self.members(&emissions).await {
+            Ok(members) => members,
+            Err(error) => {
+                error.log();
+                return Some(0);
+            }
+        };
         for (record, emission) in &emissions {
             let sockets = members.get(&emission.room).map_or(0, Vec::len);
             let request_id = request::of_record(&records[*record]);
@@ -108,7 +114,7 @@ impl Broadcast {
         }
         let plan = plan::per_connection(&emissions, &members);
         let undelivered = self.deliver(records, plan, until).await;
-        Ok([undelivered, poisoned].into_iter().flatten().min())
+        [undelivered, poisoned].into_iter().flatten().min()
     }
 
     /// Everyone in the rooms of these records, each room read once. That is late enough for rule 3: every record was

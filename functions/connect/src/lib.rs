@@ -1,4 +1,4 @@
-//! `$connect`: judges the origin and remembers the connection. Nothing can be sent yet: the WebSocket opens after the answer.
+//! `$connect`: judges origin and protocol version, and remembers the connection. Nothing can be sent yet: the WebSocket opens after the answer.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use aws_lambda_events::event::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
@@ -23,7 +23,8 @@ impl Connect {
         Ok(Self { connections: ConnectionStore::from_env(env)?, origins: Origins::from_env(env)? })
     }
 
-    /// Answers 200 to let the handshake go on, 403 to refuse a foreign origin.
+    /// Answers 200 to let the handshake go on, 403 to refuse a foreign origin, 400 to refuse a client of another Engine.IO
+    /// than 4, which would not understand what follows; the Node server does the same (facts: Engine.IO 1.6).
     ///
     /// Tokens are not judged here: a refused handshake makes clients retry for ever (design 2.1).
     ///
@@ -38,11 +39,15 @@ impl Connect {
             tracing::info!(origin = ?origin, "refused a foreign origin");
             return Ok(answer(StatusCode::FORBIDDEN));
         }
+        if event.payload.query_string_parameters.first("EIO") != Some("4") {
+            tracing::info!("refused a client that does not speak Engine.IO 4");
+            return Ok(answer(StatusCode::BAD_REQUEST));
+        }
         let context = event.payload.request_context;
         let id = context.connection_id.ok_or("the event has no connectionId");
         let id = id.map_err(Error::internal("reading a $connect event"))?;
         let origin = origin.map(HeaderValue::as_bytes).map(|origin| String::from_utf8_lossy(origin).into_owned());
-        self.connections.remember(&id, context.connected_at, origin, context.identity.source_ip).await?;
+        self.connections.remember(&id, context.connected_at, origin).await?;
         Ok(answer(StatusCode::OK))
     }
 }

@@ -9,7 +9,8 @@ use shared::{
 
 use crate::state::Pinged;
 
-/// A connection this young may not have been greeted yet; it is pinged in the next round, well before clients expect it.
+/// A connection this young may not have been greeted yet; it is pinged in the next round, well before clients expect it,
+/// and until then owes no pong.
 const YOUNG: i64 = 30;
 
 /// What to do about a connection.
@@ -31,6 +32,7 @@ pub(crate) fn due(connection: &Connection, slots: &BTreeSet<u8>, pinged: &BTreeM
         return Due::Close("it never sent CONNECT");
     }
     if let Some(Pinged { started, ended }) = pinged.get(&connection.slot.to_string())
+        && connection.connected_at / 1000 + YOUNG <= *started
         && connection.last_seen / 1000 < *started
         && now - ended >= PONG_TIMEOUT
     {
@@ -53,7 +55,6 @@ mod tests {
             connection_id: "QQFxqeZfIAMCKRA=".into(),
             connected_at: (NOW - 1000) * 1000,
             origin: None,
-            source_ip: None,
             slot: 3,
             last_seen: (NOW - 100) * 1000,
             joined: true,
@@ -103,6 +104,16 @@ mod tests {
         assert_eq!(of(&silent, Some((-120, -115))), Due::Close("it did not answer a ping"));
         let answered = Connection { last_seen: (NOW - 119) * 1000, ..silent };
         assert_eq!(of(&answered, Some((-120, -115))), Due::Ping);
+    }
+
+    #[test]
+    fn who_was_too_young_to_be_pinged_owes_no_pong() {
+        let opened = |before_the_pass| {
+            let at = (NOW - 120 - before_the_pass) * 1000;
+            Connection { connected_at: at, last_seen: at, ..connection() }
+        };
+        assert_eq!(of(&opened(29), Some((-120, -115))), Due::Ping);
+        assert_eq!(of(&opened(30), Some((-120, -115))), Due::Close("it did not answer a ping"));
     }
 
     #[test]

@@ -17,7 +17,6 @@ use shared::{
     config::{ConfigError, Environment},
     connections::{Connection, ConnectionStore},
     gateway::{Gateway, Outcome},
-    heartbeat::slot_at,
     metrics::{Metrics, Unit},
     protocol::Frame,
 };
@@ -52,7 +51,8 @@ impl Heartbeat {
         })
     }
 
-    /// One minute's work. What does not fit into the function's time is taken up by the next minute.
+    /// One minute's work, and that of minutes in which this failed or never ran. What does not fit into the function's
+    /// time is taken up by the next minute.
     ///
     /// # Errors
     /// [`Error::Internal`] if the connections cannot be read.
@@ -60,7 +60,7 @@ impl Heartbeat {
         let time = event.payload.time.map_or_else(|| Timestamp::now().as_second(), |time| time.timestamp());
         let until = stop_at(event.context.deadline);
         let mut state: State = self.connections.heartbeat_state().await?;
-        for pass in state.begin(slot_at(time)) {
+        for pass in state.begin(time.div_euclid(60)) {
             let stopped = self.run(pass, &mut state, time, until).await?;
             if stopped {
                 break;

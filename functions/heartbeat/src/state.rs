@@ -3,11 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use shared::connections::PageKey;
+use shared::{
+    connections::PageKey,
+    heartbeat::{SLOTS, slot_at},
+};
 
 /// Stored in the connections table.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
+    /// The last minute that came to an end, counted from the epoch. Whatever fails saves nothing, so it is owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    minute: Option<i64>,
     /// A pass that ran out of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     interrupted: Option<Pass>,
@@ -43,10 +49,14 @@ pub(crate) struct Pinged {
 }
 
 impl State {
-    /// The passes of a minute: the rest of an interrupted one, then that of the slot whose turn it is.
-    pub(crate) fn begin(&mut self, slot: u8) -> Vec<Pass> {
+    /// The passes of a minute: the rest of an interrupted one, then that of the slots whose turn it is or was since the
+    /// last minute.
+    pub(crate) fn begin(&mut self, minute: i64) -> Vec<Pass> {
+        // An invocation may come twice, or late.
+        let before = self.minute.filter(|last| *last < minute).unwrap_or(minute - 1);
+        self.minute = self.minute.max(Some(minute));
         let mut slots = std::mem::take(&mut self.owed);
-        slots.insert(slot);
+        slots.extend((before + 1..=minute).rev().take(SLOTS.into()).map(slot_at));
         // Until a pass is finished or interrupted, its slots are owed.
         self.owed.clone_from(&slots);
         let rest = self.interrupted.take();
@@ -88,6 +98,20 @@ mod tests {
         state.finished(&passes[0], 100, 101);
         assert_eq!(state.pinged["3"], Pinged { started: 100, ended: 101 });
         assert_eq!(state.begin(4).len(), 1, "nothing is left over");
+    }
+
+    #[test]
+    fn a_minute_that_failed_or_never_came_is_made_up_for_by_the_next() {
+        let slots = |passes: Vec<Pass>| passes.into_iter().map(|pass| pass.slots).collect::<Vec<_>>();
+        let mut state = State::default();
+        let first = state.begin(80).remove(0);
+        state.finished(&first, 4800, 4801);
+        assert_eq!(slots(state.begin(83)), [BTreeSet::from([1, 2, 3])]);
+        let mut again = State { minute: Some(83), ..State::default() };
+        assert_eq!(slots(again.begin(83)), [BTreeSet::from([3])], "a minute that comes twice");
+        assert_eq!(slots(again.begin(82)), [BTreeSet::from([2, 3])], "the slot of an unfinished minute stays owed");
+        let mut late = State { minute: Some(83), ..State::default() };
+        assert_eq!(slots(late.begin(10_000)), [(0..SLOTS).collect()], "each slot once, however long it was");
     }
 
     #[test]

@@ -24,8 +24,11 @@ use shared::{
 
 use flood::Flood;
 
-/// Below the function's timeout in the template, with room to answer and to close.
-const TIME_LIMIT: Duration = Duration::from_secs(8);
+/// With [`CLOSE_LIMIT`] below the function's timeout in the template.
+const TIME_LIMIT: Duration = Duration::from_secs(7);
+
+/// For closing the connection.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The function and what it needs.
 pub struct Message {
@@ -95,13 +98,16 @@ impl Message {
             Err(elapsed) => Error::internal("handling a message")(elapsed),
         };
         error.log();
-        packets::when_it_failed(text, &error)
+        let last_resort = AssertUnwindSafe(|| packets::when_it_failed(text, &error));
+        std::panic::catch_unwind(last_resort).unwrap_or(Reaction::Close)
     }
 
+    /// A connection that cannot be closed now stays; the next frame that deserves it tries again.
     async fn close(&self, connection_id: &str) {
-        // A connection that cannot be closed is closed by the heartbeat.
-        if let Err(error) = self.gateway.close(connection_id).await {
-            tracing::warn!(%error, connection_id, "could not close a connection");
+        match tokio::time::timeout(CLOSE_LIMIT, self.gateway.close(connection_id)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, connection_id, "could not close a connection"),
+            Err(elapsed) => tracing::warn!(error = %elapsed, connection_id, "could not close a connection"),
         }
     }
 }

@@ -15,9 +15,6 @@ pub struct Connection {
     /// The browser origin. Later events do not carry it, so it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// Address of the client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_ip: Option<String>,
     /// Which of the minutes of a ping interval it is pinged in.
     pub slot: u8,
     /// When the client gave its last proof of life, epoch milliseconds.

@@ -65,7 +65,8 @@ impl ConnectionStore {
         let mut actions = vec![TransactWriteItem::builder().update(meta).build()];
         for room in &socket.rooms {
             let mut item = member_key(room, connection_id);
-            item.insert("expiresAt".into(), n(expiry()));
+            // With its token a socket stops hearing its rooms at once, also if the heartbeat is late to close it.
+            item.insert("expiresAt".into(), n(socket.token_expires_at.map_or(expiry(), |end| end.min(expiry()))));
             item.extend(generation.map(|generation| (GENERATION.to_owned(), n(generation))));
             let member = Put::builder().table_name(&self.table).set_item(Some(item)).build();
             let member = member.map_err(Error::internal("building a join"))?;

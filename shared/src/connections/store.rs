@@ -55,18 +55,11 @@ impl ConnectionStore {
     ///
     /// # Errors
     /// [`Error::Internal`] only.
-    pub async fn remember(
-        &self,
-        connection_id: &str,
-        connected_at: i64,
-        origin: Option<String>,
-        source_ip: Option<String>,
-    ) -> Result<(), Error> {
+    pub async fn remember(&self, connection_id: &str, connected_at: i64, origin: Option<String>) -> Result<(), Error> {
         let connection = Connection {
             connection_id: connection_id.to_owned(),
             connected_at,
             origin,
-            source_ip,
             slot: heartbeat::slot_of(connection_id),
             last_seen: connected_at,
             joined: false,
@@ -174,7 +167,8 @@ impl ConnectionStore {
         Ok(0)
     }
 
-    /// One page of all connections, in no particular order, and where the next one starts.
+    /// One page of all connections, in no particular order, and where the next one starts. Rows that are none are logged
+    /// and left out.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
@@ -191,8 +185,12 @@ impl ConnectionStore {
         let output = scan.send().await.map_err(Error::internal("reading the connections"))?;
         let next = output.last_evaluated_key.map(from_item).transpose();
         let next = next.map_err(Error::internal("reading the key of a page"))?;
-        let connections = output.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>();
-        Ok((connections.map_err(Error::internal("reading a connection item"))?, next))
+        let connections = output.items.unwrap_or_default().into_iter().filter_map(|item| {
+            // One row of another version must not keep the others from their pings.
+            let read = from_item(item).map_err(Error::internal("reading a connection item"));
+            read.inspect_err(Error::log).ok()
+        });
+        Ok((connections.collect(), next))
     }
 
     /// What the heartbeat remembers from one minute to the next.

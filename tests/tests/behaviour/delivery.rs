@@ -78,19 +78,28 @@ async fn a_throttling_gateway_delays_but_loses_nothing() {
 async fn a_gateway_that_takes_nothing_for_a_while_is_tried_again_without_doubling() {
     let cloud = Cloud::start().await;
     let admin = cloud.admin().await;
-    let mut socket = Socket::connected(&cloud, Edge::Gateway, None).await;
+    let mut sockets = Vec::new();
+    for _ in 0..10 {
+        sockets.push(Socket::connected(&cloud, Edge::Gateway, None).await);
+    }
     let user = cloud.rest().register().await;
-    assert_eq!(socket.event().await.0, "users.created");
-    // More refusals than one invocation has attempts, so the event source has to come again.
-    cloud.running().faults().set([Fault::Throttle(Often::Next(6))]);
+    for socket in &mut sockets {
+        assert_eq!(socket.event().await.0, "users.created");
+    }
+    // One invocation has three rounds of four attempts for each socket, so the event source has to come again.
+    cloud.running().faults().set([Fault::Throttle(Often::Next(10 * 3 * 4 + 10))]);
     for n in 0..3 {
         admin.patch(&path(&user), json!({"fullName": format!("Sara Ahmadi {n}")})).await.expect(200);
     }
-    for n in 0..3 {
-        assert_eq!(socket.event().await.1["fullName"], format!("Sara Ahmadi {n}"));
+    for socket in &mut sockets {
+        for n in 0..3 {
+            assert_eq!(socket.event().await.1["fullName"], format!("Sara Ahmadi {n}"));
+        }
     }
     let marker = admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
-    assert_eq!(socket.event().await.1, marker["user"]);
+    for socket in &mut sockets {
+        assert_eq!(socket.event().await.1, marker["user"]);
+    }
     cloud.stop().await;
 }
 
@@ -104,15 +113,19 @@ async fn duplicated_and_overtaking_batches_end_with_the_last_state() {
     for n in 0..20 {
         admin.patch(&path(&user), json!({"fullName": format!("Sara Ahmadi {n}")})).await.expect(200);
     }
-    // At least once: every state is heard, and a repeated one is one that was heard already.
-    let mut newest = -1;
-    while newest < 19 {
-        let (_, payload) = socket.event().await;
-        let name = payload["fullName"].as_str().unwrap();
+    cloud.running().faults().set([]);
+    let last = admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi 20"})).await.expect(200);
+    // At least once: every state is heard, and a repeated one is one that was heard already. The last one comes last.
+    let (mut newest, mut heard) = (-1, Value::Null);
+    while heard != last["user"] {
+        (_, heard) = socket.event().await;
+        let name = heard["fullName"].as_str().unwrap();
         let n: i32 = name.rsplit(' ').next().unwrap().parse().unwrap_or(-1);
         assert!(n <= newest + 1, "{n} came before {}", newest + 1);
         newest = newest.max(n);
     }
+    let marker = cloud.rest().register().await;
+    assert_eq!(socket.event().await.1, marker, "nothing stale comes after it");
     cloud.stop().await;
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tests::{Cloud, Edge, Socket};
+use tokio_tungstenite::{connect_async, tungstenite::Error};
 
 const LISTED: [&str; 4] =
     ["http://localhost:4200", "http://127.0.0.1:4200", "http://localhost:5173", "http://127.0.0.1:5173"];
@@ -38,6 +39,18 @@ async fn preflights_are_answered_for_listed_origins_only() {
         assert_eq!(allowed(origin).await.as_deref(), Some(origin));
     }
     assert_eq!(allowed("https://evil.example").await, None);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_of_another_engine_io_is_refused_at_the_door() {
+    let cloud = Cloud::start().await;
+    for query in ["", "?transport=websocket", "?EIO=3&transport=websocket", "?EIO=&transport=websocket"] {
+        let url = format!("{}/dev{query}", cloud.url().replacen("http", "ws", 1));
+        let Err(Error::Http(response)) = connect_async(url).await else { panic!("{query}: not refused") };
+        assert_eq!(response.status().as_u16(), 400, "{query}");
+    }
+    assert_eq!(cloud.connection_ids().await, Vec::<String>::new());
     cloud.stop().await;
 }
 

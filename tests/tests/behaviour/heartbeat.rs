@@ -2,7 +2,12 @@
 
 use jiff::{Timestamp, ToSpan as _};
 use local_dev::{Fault, Often};
-use tests::{Cloud, Edge, Socket};
+use shared::{
+    auth::{Role, Tokens},
+    config::Environment,
+    heartbeat::{slot_at, slot_of},
+};
+use tests::{Cloud, Edge, Socket, TOKEN_SECRET, until};
 
 /// Eight minutes: every slot's turn comes once. Pongs are noted at the real time, so made-up minutes must not make them
 /// look late; backwards, none comes after a ping.
@@ -43,6 +48,22 @@ async fn who_does_not_answer_a_ping_is_closed() {
 }
 
 #[tokio::test]
+async fn who_was_too_young_for_a_ping_is_not_missed_after_it() {
+    let cloud = Cloud::start().await;
+    let soon = Timestamp::now() + 15.seconds();
+    let has_its_turn = |id: &String| slot_of(id) == slot_at(soon.as_second() / 60);
+    let mut sockets = Vec::new();
+    while !cloud.connection_ids().await.iter().any(has_its_turn) {
+        sockets.push(Socket::connected(&cloud, Edge::Gateway, None).await);
+    }
+    let before = cloud.connection_ids().await.len();
+    cloud.running().tick(soon).await.unwrap();
+    cloud.running().tick(soon + 3.minutes()).await.unwrap();
+    assert_eq!(cloud.connection_ids().await.len(), before, "nobody was closed");
+    cloud.stop().await;
+}
+
+#[tokio::test]
 async fn who_never_sends_connect_is_closed_after_45_seconds() {
     let cloud = Cloud::start().await;
     let mut mute = Socket::open(&cloud, Edge::Gateway, None).await.unwrap();
@@ -73,6 +94,24 @@ async fn a_socket_whose_token_expired_is_closed_without_41() {
 }
 
 #[tokio::test]
+async fn a_socket_hears_nothing_after_its_token_though_the_heartbeat_is_late() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
+        let issued = Timestamp::now() - 15.minutes() + 3.seconds();
+        let token = Tokens::from_env(&env).unwrap().issue_at("admin", Role::Admin, issued).unwrap();
+        let mut short = Socket::connected(&cloud, edge, Some(&token)).await;
+        let mut feed = Socket::connected(&cloud, edge, None).await;
+        until(async || Timestamp::now() > issued + 15.minutes() + 1.second()).await;
+        let user = cloud.rest().register().await;
+        assert_eq!(feed.event().await.1, user, "{edge:?}");
+        cloud.running().tick(Timestamp::now()).await.unwrap();
+        assert_eq!(short.frame().await, None, "{edge:?}: the end is the next thing");
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn rows_of_the_dead_are_gone_after_a_round_though_disconnect_was_dropped() {
     for edge in Edge::ALL {
         let cloud = Cloud::start().await;
@@ -95,9 +134,15 @@ async fn rows_of_the_dead_are_gone_after_a_round_though_disconnect_was_dropped()
 async fn a_heartbeat_that_fails_is_made_up_for_by_the_next() {
     let cloud = Cloud::start().await;
     let mut socket = Socket::connected(&cloud, Edge::Gateway, None).await;
+    let slot = slot_of(&cloud.connection_ids().await[0]);
+    let mut at = Timestamp::now() + 100.seconds();
+    while slot_at(at.as_second() / 60) != slot {
+        at += 1.minute();
+    }
+    cloud.running().tick(at - 1.minute()).await.unwrap();
     cloud.running().faults().set([Fault::Fail("heartbeat".into(), Often::Next(1))]);
-    assert!(cloud.running().tick(Timestamp::now() + 40.seconds()).await.is_err());
-    a_round(&cloud, Timestamp::now() + 100.seconds()).await;
+    assert!(cloud.running().tick(at).await.is_err());
+    cloud.running().tick(at + 1.minute()).await.unwrap();
     assert_eq!(socket.raw_frame().await.as_deref(), Ok("2"));
     cloud.stop().await;
 }
