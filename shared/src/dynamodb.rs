@@ -113,6 +113,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
+    use aws_sdk_dynamodb::types::Put;
     use axum::{Json, Router, http::StatusCode, routing::post};
     use serde_json::{Value, json};
 
@@ -120,15 +121,17 @@ mod tests {
     use crate::config::Environment;
 
     /// A database that answers the first request with this error and the others with success; and how many it got.
-    async fn database(first: &'static str) -> (Client, Arc<AtomicUsize>) {
+    async fn database(first: &str) -> (Client, Arc<AtomicUsize>) {
+        refusing(json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{first}") })).await
+    }
+
+    /// The same, with the error's whole body.
+    async fn refusing(first: Value) -> (Client, Arc<AtomicUsize>) {
         let requests = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&requests);
         let answer = async move || match count.fetch_add(1, Ordering::Relaxed) {
-            0 => (
-                StatusCode::BAD_REQUEST,
-                Json(json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{first}") })),
-            ),
-            _ => (StatusCode::OK, Json::<Value>(json!({}))),
+            0 => (StatusCode::BAD_REQUEST, Json(first)),
+            _ => (StatusCode::OK, Json(json!({}))),
         };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -158,5 +161,24 @@ mod tests {
         let error = client.update_item().table_name("users").key("pk", s("USER#1")).send().await.unwrap_err();
         assert_eq!(condition_failed(&error), Some(None));
         assert_eq!(requests.load(Ordering::Relaxed), 1);
+    }
+    /// Of a transaction with one action that was cancelled for this reason: how often it was sent.
+    async fn attempts_after(reason: &str) -> usize {
+        let (client, requests) = refusing(json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "CancellationReasons": [{ "Code": "None" }, { "Code": reason }],
+        }))
+        .await;
+        let put = Put::builder().table_name("users").item("pk", s("USER#1")).build().unwrap();
+        let _ = transact(&client, vec![TransactWriteItem::builder().put(put).build()]).await;
+        requests.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_transaction_is_tried_again_unless_a_condition_failed() {
+        for reason in PASSING {
+            assert_eq!(attempts_after(reason).await, 2, "{reason}");
+        }
+        assert_eq!(attempts_after("ConditionalCheckFailed").await, 1);
     }
 }
