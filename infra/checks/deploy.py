@@ -161,6 +161,24 @@ class Deployed(unittest.TestCase):
             for function in functions:
                 self.assertIn(function, json.dumps(whole[name]), f"{function} is missing in {name}")
 
+    def test_browsers_are_told_whole_what_other_origins_may_do(self):
+        """In the body SAM writes: it takes an intrinsic function for the origins alone to be the whole configuration."""
+        template = transformed(PARAMETERS)
+        condition, cors, otherwise = template["Resources"]["HttpApi"]["Properties"]["Body"]["x-amazon-apigateway-cors"]["Fn::If"]
+        self.assertIn(condition, template["Conditions"])
+        self.assertEqual(otherwise, {"Ref": "AWS::NoValue"})
+        separator, origins = cors.pop("allowOrigins")["Fn::Split"]
+        self.assertEqual((separator, origins.split(",")[0]), (",", "http://localhost:4200"))
+        self.assertEqual(
+            cors,
+            {
+                "allowMethods": ["GET", "POST", "PATCH", "DELETE"],
+                "allowHeaders": ["authorization", "content-type"],
+                "exposeHeaders": ["link", "retry-after", "x-request-id"],
+                "maxAge": 600,
+            },
+        )
+
     def test_the_dashboard_is_json(self):
         body = self.template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
         self.assertGreater(len(json.loads(body)["widgets"]), 4)
