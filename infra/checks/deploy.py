@@ -161,6 +161,32 @@ class Deployed(unittest.TestCase):
             for function in functions:
                 self.assertIn(function, json.dumps(whole[name]), f"{function} is missing in {name}")
 
+    def test_every_reader_of_a_stream_has_an_alarm_for_being_late(self):
+        resources = transformed(PARAMETERS)["Resources"].values()
+        alarms = [each["Properties"] for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"]
+        late = [json.dumps(alarm["Dimensions"]) for alarm in alarms if alarm.get("MetricName") == "IteratorAge"]
+        for source in self.declared("AWS::Lambda::EventSourceMapping").values():
+            reader = source["FunctionName"]["Ref"]
+            self.assertTrue(any(f'"{reader}"' in dimensions for dimensions in late), f"no alarm for {reader}")
+
+    def test_browsers_are_told_whole_what_other_origins_may_do(self):
+        """In the body SAM writes: it takes an intrinsic function for the origins alone to be the whole configuration."""
+        template = transformed(PARAMETERS)
+        condition, cors, otherwise = template["Resources"]["HttpApi"]["Properties"]["Body"]["x-amazon-apigateway-cors"]["Fn::If"]
+        self.assertIn(condition, template["Conditions"])
+        self.assertEqual(otherwise, {"Ref": "AWS::NoValue"})
+        separator, origins = cors.pop("allowOrigins")["Fn::Split"]
+        self.assertEqual((separator, origins.split(",")[0]), (",", "http://localhost:4200"))
+        self.assertEqual(
+            cors,
+            {
+                "allowMethods": ["GET", "POST", "PATCH", "DELETE"],
+                "allowHeaders": ["authorization", "content-type"],
+                "exposeHeaders": ["link", "retry-after", "x-request-id"],
+                "maxAge": 600,
+            },
+        )
+
     def test_the_dashboard_is_json(self):
         body = self.template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
         self.assertGreater(len(json.loads(body)["widgets"]), 4)

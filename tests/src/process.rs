@@ -14,6 +14,9 @@ use tokio::{
 
 use crate::Rest;
 
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A started program; it ends with this value at the latest.
 pub struct Process {
     child: Child,
@@ -51,7 +54,9 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut banner = String::new();
         while !banner.contains("Ctrl-C stops.") {
-            banner += &lines.next_line().await.unwrap().unwrap_or_else(|| panic!("it ended after: {banner}"));
+            let line = timeout(PATIENCE, lines.next_line()).await;
+            let line = line.unwrap_or_else(|_| panic!("it was not ready in time, after: {banner}"));
+            banner += &line.unwrap().unwrap_or_else(|| panic!("it ended after: {banner}"));
             banner.push('\n');
         }
         let rest = banner.split("http://").nth(1).expect("a URL");
@@ -69,14 +74,14 @@ impl Process {
                 self.seen.push(self.log.recv().await.expect("a log that goes on"));
             }
         };
-        let found = timeout(Duration::from_secs(20), line).await.is_ok();
-        assert!(found, "no line with {parts:?} in {:#?}", self.seen);
+        let found = timeout(PATIENCE, line).await.is_ok();
+        assert!(found, "no line with {parts:?} in time, in {:#?}", self.seen);
     }
 
     /// Ends it and returns everything it printed and logged since it had started.
     pub async fn into_log(mut self) -> String {
         self.signal_interrupt().await;
-        while let Some(line) = self.log.recv().await {
+        while let Some(line) = timeout(PATIENCE, self.log.recv()).await.expect("it ends in time") {
             self.seen.push(line);
         }
         self.seen.join("\n")
@@ -100,12 +105,13 @@ impl Process {
     /// Ctrl-C.
     pub async fn interrupt(mut self) -> ExitStatus {
         self.signal_interrupt().await;
-        self.child.wait().await.unwrap()
+        timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap()
     }
 
     async fn signal_interrupt(&self) {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+        // The shell's own: the program `kill` is not on every machine.
+        let kill = format!("kill -INT {}", self.child.id().unwrap());
+        assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 
     /// `kill -9`.

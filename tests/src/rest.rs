@@ -1,8 +1,11 @@
 //! A REST client that keeps every answer whole.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use reqwest::{Client, Method, header::HeaderMap};
@@ -79,7 +82,13 @@ impl Rest {
     /// The same client as another machine: it comes from another loopback address and says so to nobody.
     #[must_use]
     pub fn from_elsewhere(&self) -> Self {
-        Self { base: self.base.replace("127.0.0.1", "[::1]"), ..self.clone() }
+        if cfg!(target_os = "linux") {
+            // All of 127.0.0.0/8 is this machine there, while `::1` may be missing.
+            let client = Client::builder().local_address(IpAddr::from([127, 0, 0, 2])).build().expect("a client");
+            Self { client, ..self.clone() }
+        } else {
+            Self { base: self.base.replace("127.0.0.1", "[::1]"), ..self.clone() }
+        }
     }
 
     /// The same client with a token.

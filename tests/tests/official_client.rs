@@ -16,17 +16,24 @@ const SUITES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e");
 /// The first version with a test runner that has all the suites use.
 const OLDEST_NODE: (u32, u32) = (18, 19);
 
+/// The first version that ends a test that never does, and after how long: the longest, on a slow database and a busy
+/// machine, takes a good part of that.
+const TIMEOUT: ((u32, u32), &str) = ((20, 11), "--test-timeout=2400000");
+
 /// What npm says when there is no way to its registry.
 const NO_NETWORK: [&str; 7] =
     ["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH"];
 
 #[test]
 fn the_official_client_is_served_as_promised() {
-    if let Err(reason) = find_node().and_then(|()| install()) {
-        return skip(&reason);
-    }
+    let node = match find_node().and_then(|node| install().map(|()| node)) {
+        Ok(node) => node,
+        Err(reason) => return skip(&reason),
+    };
+    let (since, timeout) = TIMEOUT;
     let output = Command::new("node")
         .args(["--test", "--test-reporter=spec"])
+        .args((node >= since).then_some(timeout))
         .current_dir(SUITES)
         .env("CLOUD_BIN", env!("CARGO_BIN_EXE_cloud"))
         .output()
@@ -44,13 +51,13 @@ fn skip(reason: &str) {
     io::stderr().write_all(notice.as_bytes()).unwrap();
 }
 
-fn find_node() -> Result<(), String> {
+fn find_node() -> Result<(u32, u32), String> {
     let output = Command::new("node").arg("--version").output().map_err(|error| format!("no node: {error}"))?;
     let version = text(&output).trim().to_owned();
     let mut numbers = version.trim_start_matches('v').split('.').map_while(|number| number.parse().ok());
-    let found = numbers.next().zip(numbers.next());
     let (major, minor) = OLDEST_NODE;
-    if found >= Some(OLDEST_NODE) { Ok(()) } else { Err(format!("node {version}, but {major}.{minor} is needed")) }
+    let found = numbers.next().zip(numbers.next()).filter(|found| *found >= OLDEST_NODE);
+    found.ok_or_else(|| format!("node {version}, but {major}.{minor} is needed"))
 }
 
 /// Installs the packages of the lock file, unless that has been done since the file last changed.

@@ -1,12 +1,18 @@
 // The stack is infra/template.yaml, included as it is. Nothing is declared here, so there is nothing to drift.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type App, type CfnElement, type CfnResource, Stack, type StackProps } from "aws-cdk-lib";
+import { type App, type CfnResource, Stack, type StackProps } from "aws-cdk-lib";
 import { Asset } from "aws-cdk-lib/aws-s3-assets";
 import { CfnInclude } from "aws-cdk-lib/cloudformation-include";
+import { parse } from "yaml";
 
 /** Resources that refer to what only exists once SAM's transform has run; they are passed on unread. */
-const afterTransform = ["DefaultRouteResponse", "RestMapping", "SocketMapping"];
+const afterTransform = ["DefaultRouteResponse", "RestMapping", "SocketMapping", "HeartbeatMissingAlarm"];
+
+/** Every resource of a template as it is written there, for what of it is plain text: short tags are not expanded. */
+export function written(template: string): Record<string, Record<string, unknown>> {
+  return parse(readFileSync(template, "utf8"), { logLevel: "silent" }).Resources;
+}
 
 export interface MoienRealtimeProps extends StackProps {
   /** infra/template.yaml. */
@@ -29,12 +35,19 @@ export class MoienRealtime extends Stack {
       allowCyclicalReferences: true,
       dehydratedResources: afterTransform,
     });
-    // What is passed on unread loses its name otherwise.
-    for (const name of afterTransform) (this.template.node.findChild(name) as CfnElement).overrideLogicalId(name);
+    const resources = written(props.template);
+    for (const name of afterTransform) this.complete(name, resources[name]);
     for (const child of this.template.node.findAll()) {
       const resource = child as CfnResource;
       if (resource.cfnResourceType === "AWS::Serverless::Function") this.upload(resource, props.functions);
     }
+  }
+
+  /** What is passed on unread keeps only its type and its properties by itself, not even its name. */
+  private complete(name: string, { Type, Properties, ...attributes }: Record<string, unknown>) {
+    const resource = this.template.node.findChild(name) as CfnResource;
+    resource.overrideLogicalId(name);
+    for (const [attribute, value] of Object.entries(attributes)) resource.addOverride(attribute, value);
   }
 
   /** Puts a built function where CloudFormation finds it. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { App } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
-import { MoienRealtime } from "../lib/stack.ts";
+import { MoienRealtime, written } from "../lib/stack.ts";
 
 const here = (path: string) => new URL(path, import.meta.url).pathname;
 const file = here("../../template.yaml");
@@ -31,6 +31,35 @@ test("every resource of the template is in the stack", () => {
   assert.ok(all.length > 30);
   const { Resources } = template.toJSON();
   for (const [, id, type] of all) assert.equal(Resources[id]?.Type, type, id);
+});
+
+test("every resource is made on the template's condition, in the template's order, and kept as it says", () => {
+  const { Resources } = template.toJSON();
+  const expected = Object.entries(written(file));
+  assert.ok(expected.some(([, { Condition, DependsOn }]) => Condition && DependsOn));
+  for (const [id, resource] of expected) {
+    for (const attribute of ["Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy"]) {
+      assert.deepEqual([Resources[id][attribute] ?? []].flat(), [resource[attribute] ?? []].flat(), `${attribute} of ${id}`);
+    }
+  }
+});
+
+test("browsers on other origins are told what they may do", () => {
+  template.hasResourceProperties("AWS::Serverless::HttpApi", {
+    CorsConfiguration: {
+      "Fn::If": [
+        "HasOrigins",
+        {
+          AllowOrigins: { "Fn::Split": [",", { Ref: "Origins" }] },
+          AllowMethods: ["GET", "POST", "PATCH", "DELETE"],
+          AllowHeaders: ["authorization", "content-type"],
+          ExposeHeaders: ["link", "retry-after", "x-request-id"],
+          MaxAge: 600,
+        },
+        { Ref: "AWS::NoValue" },
+      ],
+    },
+  });
 });
 
 test("every function comes from its own asset", () => {

@@ -114,20 +114,22 @@ pub(crate) async fn of_management(
     }
 }
 
-/// The same for Amazon SES and SNS: an e-mail from an identity, a text message to a number, which has no ARN.
+/// The same for Amazon SES and SNS: an e-mail from an identity, a text message to a number, which has no ARN. The identity
+/// has a default configuration set, as many have: SES then asks for a permission on both.
 pub(crate) async fn of_outbox(State(permissions): State<Arc<Permissions>>, request: Request, next: Next) -> Response {
-    let (action, resource) = match (request.method(), request.uri().path()) {
-        (&Method::POST, "/") => ("sns:Publish", "*".to_owned()),
-        (&Method::POST, _) => {
-            ("ses:SendEmail", format!("arn:aws:ses:{}:{}:identity/sender", crate::REGION, crate::event::ACCOUNT))
-        }
+    let of_ses = |resource: &str| format!("arn:aws:ses:{}:{}:{resource}", crate::REGION, crate::event::ACCOUNT);
+    let (action, resources) = match (request.method(), request.uri().path()) {
+        (&Method::POST, "/") => ("sns:Publish", vec!["*".to_owned()]),
+        (&Method::POST, _) => ("ses:SendEmail", vec![of_ses("identity/sender"), of_ses("configuration-set/default")]),
         // The page for developers.
         _ => return next.run(request).await,
     };
-    match permissions.judge(caller(request.headers()), action.to_owned(), resource) {
-        Ok(()) => next.run(request).await,
-        Err(denied) => refused(StatusCode::FORBIDDEN, &denied),
+    for resource in resources {
+        if let Err(denied) = permissions.judge(caller(request.headers()), action.to_owned(), resource) {
+            return refused(StatusCode::FORBIDDEN, &denied);
+        }
     }
+    next.run(request).await
 }
 
 /// The access key id of a signed request: `AWS4-HMAC-SHA256 Credential=<id>/…`.

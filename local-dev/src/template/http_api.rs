@@ -43,6 +43,12 @@ struct Properties {
 impl HttpApi {
     pub(super) fn read(resource: &Resource<'_>) -> Result<Self, TemplateError> {
         let properties: Properties = resource.properties()?;
+        let origins = properties.cors_configuration.as_ref().and_then(|cors| cors.get("AllowOrigins"));
+        if origins.is_some_and(Value::is_object) {
+            let problem = "is an intrinsic function, and SAM would drop the rest of the configuration; \
+                           write the whole CorsConfiguration as one, such as !If";
+            return Err(resource.error("CorsConfiguration.AllowOrigins", problem));
+        }
         Ok(Self { logical_id: resource.logical_id.to_owned(), cors: properties.cors_configuration })
     }
 
@@ -50,7 +56,7 @@ impl HttpApi {
     pub(crate) fn cors(&self, scope: &Scope) -> Result<Option<Cors>, TemplateError> {
         let Some(cors) = &self.cors else { return Ok(None) };
         let value = match resolve(cors, scope)? {
-            Value::Bool(false) => return Ok(None),
+            Value::Bool(false) | Value::Null => return Ok(None),
             // SAM's shorthand for everything.
             Value::Bool(true) => json!({ "AllowOrigins": ["*"] }),
             Value::String(origin) => json!({ "AllowOrigins": [origin] }),
@@ -87,5 +93,24 @@ mod tests {
         assert_eq!(cors.allow_methods, ["GET", "POST", "PATCH", "DELETE"]);
         assert_eq!(cors.expose_headers, ["link", "retry-after", "x-request-id"]);
         assert_eq!(cors.max_age, Some(600));
+    }
+
+    #[test]
+    fn without_origins_there_is_no_cors() {
+        let template = super::super::tests::infra();
+        let scope = template.scope(&BTreeMap::from([("Origins".to_owned(), String::new())])).unwrap();
+        assert_eq!(template.http_api().unwrap().cors(&scope).unwrap(), None);
+    }
+
+    #[test]
+    fn origins_that_sam_would_make_the_whole_configuration_are_refused() {
+        let text = "
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties: { CorsConfiguration: { AllowOrigins: !Split [',', 'a,b'], MaxAge: 600 } }
+";
+        let message = super::super::Template::parse(text).unwrap_err().to_string();
+        assert!(message.contains("`Api`") && message.contains("CorsConfiguration.AllowOrigins"), "{message}");
     }
 }

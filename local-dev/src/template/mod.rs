@@ -38,6 +38,7 @@ use self::resolve::Parameter;
 #[derive(Debug)]
 pub(crate) struct Template {
     parameters: BTreeMap<String, Parameter>,
+    conditions: BTreeMap<String, Value>,
     tables: Vec<Table>,
     functions: Vec<Function>,
     web_socket_api: Option<WebSocketApi>,
@@ -54,6 +55,7 @@ impl Template {
         let globals = root.pointer("/Globals/Function").unwrap_or(&Value::Null);
         let template = Self {
             parameters: resolve::parameters(&root)?,
+            conditions: resolve::conditions(&root)?,
             tables: resource::of_type(&resources, table::TYPE, Table::read)?,
             functions: resource::of_type(&resources, function::TYPE, |resource| Function::read(resource, globals))?,
             web_socket_api: single(
@@ -112,7 +114,7 @@ impl Template {
 
     /// The names known before anything runs: the parameters' defaults, overridden by `given`.
     pub(crate) fn scope(&self, given: &BTreeMap<String, String>) -> Result<Scope, TemplateError> {
-        Scope::of(&self.parameters, given)
+        Scope::of(&self.parameters, &self.conditions, given)
     }
 
     /// What only shows once all resources are read: references from one to another.

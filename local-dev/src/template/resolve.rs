@@ -1,4 +1,5 @@
-//! Intrinsic functions: `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, `Fn::Select` and `Fn::Split`.
+//! Intrinsic functions: `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, `Fn::Select`, `Fn::Split` and `Fn::If`, the last with
+//! the functions that conditions are made of: `Fn::Equals`, `Fn::Not`, `Fn::And`, `Fn::Or` and `Condition`.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +24,20 @@ pub(super) fn parameters(root: &Value) -> Result<BTreeMap<String, Parameter>, Te
     })
 }
 
+/// The section `Conditions`, which may be absent. They are worked out when somebody asks: what they refer to is only
+/// known by then.
+pub(super) fn conditions(root: &Value) -> Result<BTreeMap<String, Value>, TemplateError> {
+    match root.get("Conditions") {
+        None => Ok(BTreeMap::new()),
+        Some(Value::Object(section)) => Ok(section.clone().into_iter().collect()),
+        Some(_) => Err(TemplateError::property("Conditions", ".", "is not a map of names to conditions")),
+    }
+}
+
 /// The names a value may refer to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
+    conditions: BTreeMap<String, Value>,
     names: BTreeMap<String, Value>,
     attributes: BTreeMap<(String, String), Value>,
     secrets: BTreeMap<String, String>,
@@ -34,13 +46,14 @@ pub(crate) struct Scope {
 impl Scope {
     pub(super) fn of(
         parameters: &BTreeMap<String, Parameter>,
+        conditions: &BTreeMap<String, Value>,
         given: &BTreeMap<String, String>,
     ) -> Result<Self, TemplateError> {
         if let Some(name) = given.keys().find(|name| !parameters.contains_key(*name)) {
             let known = parameters.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(TemplateError::UnknownParameter(name.clone(), known));
         }
-        let mut scope = Self::default();
+        let mut scope = Self { conditions: conditions.clone(), ..Self::default() };
         for (name, parameter) in parameters {
             let value = given.get(name).cloned().map(Value::String).or_else(|| parameter.default.clone());
             match value {
@@ -80,6 +93,16 @@ impl Scope {
         self.names.get(name).ok_or_else(|| TemplateError::UnknownName(name.to_owned()))
     }
 
+    /// Whether the declared condition holds.
+    fn condition(&self, name: &str) -> Result<bool, TemplateError> {
+        let unknown = || TemplateError::UnknownName(name.to_owned());
+        let declared = self.conditions.get(name).ok_or_else(unknown)?;
+        // A condition does not know itself, so one that goes round in a circle is an unknown name and not an endless loop.
+        let mut others = self.clone();
+        others.conditions.remove(name);
+        holds(declared, &others)
+    }
+
     fn attribute(&self, resource: &str, attribute: &str) -> Result<&Value, TemplateError> {
         self.attributes
             .get(&(resource.to_owned(), attribute.to_owned()))
@@ -87,18 +110,70 @@ impl Scope {
     }
 }
 
-/// The value with every intrinsic function in it worked out.
+/// What `!Ref` to it is stands for nothing: the property or the item is left out.
+const NO_VALUE: &str = "AWS::NoValue";
+
+/// The value with every intrinsic function in it worked out; null, if it is `AWS::NoValue`.
 pub(crate) fn resolve(value: &Value, scope: &Scope) -> Result<Value, TemplateError> {
+    Ok(worked_out(value, scope)?.unwrap_or_default())
+}
+
+/// The same; nothing, if it is `AWS::NoValue`.
+fn worked_out(value: &Value, scope: &Scope) -> Result<Option<Value>, TemplateError> {
     match value {
-        Value::Array(items) => items.iter().map(|item| resolve(item, scope)).collect(),
+        Value::Array(items) => {
+            let items = items.iter().filter_map(|item| worked_out(item, scope).transpose());
+            items.collect::<Result<_, _>>().map(Some)
+        }
         Value::Object(object) => match single(object) {
-            Some((name, argument)) if name == "Ref" || name.starts_with("Fn::") => call(name, argument, scope),
+            Some((name, Value::String(target))) if name == "Ref" && target == NO_VALUE => Ok(None),
+            Some((name, argument)) if name == "Fn::If" => worked_out(choice(argument, scope)?, scope),
+            Some((name, argument)) if name == "Ref" || name.starts_with("Fn::") => {
+                call(name, argument, scope).map(Some)
+            }
             _ => {
-                let entries = object.iter().map(|(key, value)| Ok((key.clone(), resolve(value, scope)?)));
-                Ok(Value::Object(entries.collect::<Result<_, TemplateError>>()?))
+                let entry = |(key, value): (&String, _)| {
+                    Some(worked_out(value, scope).transpose()?.map(|value| (key.clone(), value)))
+                };
+                let entries = object.iter().filter_map(entry).collect::<Result<_, TemplateError>>()?;
+                Ok(Some(Value::Object(entries)))
             }
         },
-        plain => Ok(plain.clone()),
+        plain => Ok(Some(plain.clone())),
+    }
+}
+
+/// The branch of `Fn::If` that counts; the other one is not looked at, it may refer to what does not exist.
+fn choice<'a>(argument: &'a Value, scope: &Scope) -> Result<&'a Value, TemplateError> {
+    match argument.as_array().map(Vec::as_slice) {
+        Some([Value::String(condition), then, otherwise]) => {
+            Ok(if scope.condition(condition)? { then } else { otherwise })
+        }
+        _ => Err(TemplateError::intrinsic("Fn::If", format!("takes a condition and two values, found {argument}"))),
+    }
+}
+
+/// Whether a condition holds.
+fn holds(condition: &Value, scope: &Scope) -> Result<bool, TemplateError> {
+    let wrong = || TemplateError::intrinsic("Conditions", format!("{condition} is no condition that local-dev knows"));
+    let (name, argument) = condition.as_object().and_then(single).ok_or_else(wrong)?;
+    match (name.as_str(), argument) {
+        ("Condition", Value::String(name)) => scope.condition(name),
+        ("Fn::Equals", Value::Array(sides)) => match sides.as_slice() {
+            [one, other] => Ok(resolve_string(one, scope)? == resolve_string(other, scope)?),
+            _ => Err(wrong()),
+        },
+        ("Fn::Not", Value::Array(conditions)) => match conditions.as_slice() {
+            [one] => Ok(!holds(one, scope)?),
+            _ => Err(wrong()),
+        },
+        ("Fn::And", Value::Array(conditions)) => {
+            conditions.iter().try_fold(true, |all, each| Ok(holds(each, scope)? && all))
+        }
+        ("Fn::Or", Value::Array(conditions)) => {
+            conditions.iter().try_fold(false, |any, each| Ok(holds(each, scope)? || any))
+        }
+        _ => Err(wrong()),
     }
 }
 
@@ -242,6 +317,62 @@ mod tests {
         ] {
             assert_eq!(resolve(&value, &scope()).unwrap(), expected, "{value}");
         }
+    }
+
+    /// A scope of parameters and conditions as they stand in a template.
+    fn conditional(given: &str) -> Scope {
+        let root = json!({
+            "Parameters": { "Origins": { "Type": "String", "Default": "" } },
+            "Conditions": {
+                "Some": { "Fn::Not": [{ "Fn::Equals": [{ "Ref": "Origins" }, ""] }] },
+                "None": { "Fn::Not": [{ "Condition": "Some" }] },
+                "Both": { "Fn::And": [{ "Condition": "Some" }, { "Condition": "None" }] },
+                "Either": { "Fn::Or": [{ "Condition": "Some" }, { "Condition": "None" }] },
+                "Circle": { "Fn::Not": [{ "Condition": "Circle" }] },
+                "Odd": { "Fn::ImportValue": "x" },
+            },
+        });
+        let given = BTreeMap::from([("Origins".to_owned(), given.to_owned())]);
+        Scope::of(&parameters(&root).unwrap(), &conditions(&root).unwrap(), &given).unwrap()
+    }
+
+    #[test]
+    fn a_condition_chooses_and_no_value_leaves_out() {
+        let value = |condition: &str| {
+            json!({
+                "cors": { "Fn::If": [condition, { "origins": { "Fn::Split": [",", { "Ref": "Origins" }] } }, { "Ref": "AWS::NoValue" }] },
+                "list": [1, { "Fn::If": [condition, 2, { "Ref": "AWS::NoValue" }] }],
+            })
+        };
+        let chosen = json!({ "cors": { "origins": ["a", "b"] }, "list": [1, 2] });
+        for (given, condition, expected) in [
+            ("a,b", "Some", &chosen),
+            ("", "Some", &json!({ "list": [1] })),
+            ("a,b", "None", &json!({ "list": [1] })),
+            ("a,b", "Both", &json!({ "list": [1] })),
+            ("a,b", "Either", &chosen),
+        ] {
+            let resolved = resolve(&value(condition), &conditional(given)).unwrap();
+            assert_eq!(resolved, *expected, "{condition} with `{given}`");
+        }
+        assert_eq!(resolve(&value("Some")["cors"], &conditional("")).unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn the_branch_that_does_not_count_may_name_what_is_not_there() {
+        let value = json!({ "Fn::If": ["Some", "x", { "Ref": "Nobody" }] });
+        assert_eq!(resolve(&value, &conditional("a")).unwrap(), "x");
+        assert!(resolve(&value, &conditional("")).is_err());
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_worked_out_is_named() {
+        for (condition, part) in [("Nowhere", "`Nowhere`"), ("Circle", "`Circle`"), ("Odd", "Fn::ImportValue")] {
+            let value = json!({ "Fn::If": [condition, 1, 2] });
+            let message = resolve(&value, &conditional("a")).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(resolve(&json!({ "Fn::If": ["Some", 1] }), &conditional("a")).is_err());
     }
 
     #[test]

@@ -73,11 +73,13 @@ async fn users_and_tokens_survive_a_restart_with_a_data_dir() {
     second.interrupt().await;
 }
 
-/// Kills the program while events are on their way, and expects each of them to be heard, before or after.
+/// Kills the program while events are on their way, and expects each of them to be heard, before or after. The first one
+/// is slow, so that some are left for the second.
 #[tokio::test]
 async fn what_was_committed_before_kill_9_is_delivered_by_the_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let slow = [arguments(folder.path()), vec!["--fault", "slow=broadcast:60s"]].concat();
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &slow).await;
     let mut before = Socket::connected(&first, Edge::SocketIo, None).await;
     let rest = first.rest();
     let answers = join_all((0..40).map(|_| rest.post("/users/register", Rest::registration()))).await;
@@ -85,6 +87,7 @@ async fn what_was_committed_before_kill_9_is_delivered_by_the_restart() {
     let committed = answers.into_iter().map(|answer| answer.expect(201)["user"]["id"].as_str().unwrap().to_owned());
     let heard = before.drain().await;
     let mut missing: HashSet<_> = committed.filter(|id| !heard.iter().any(|frame| frame.contains(id))).collect();
+    assert!(!missing.is_empty(), "there is something left for the restart");
 
     let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
     let mut after = Socket::connected(&second, Edge::SocketIo, None).await;
