@@ -79,7 +79,14 @@ macro_rules! other_errors {
         }
     )*};
 }
-other_errors!(TemplateError, DatabaseError, EventSourceError, functions::StartError, shared::Error);
+other_errors!(
+    TemplateError,
+    DatabaseError,
+    EventSourceError,
+    functions::StartError,
+    http_api::CorsError,
+    shared::Error
+);
 
 /// A running cloud. [`Running::stop`] ends it cleanly; dropping it ends it like a crash.
 pub struct Running {
@@ -134,9 +141,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let endpoint = options.lambda_endpoint.as_deref();
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?;
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
-    let mut limits = options.limits;
+    let (mut limits, mut waits) = (options.limits, http_api::INTEGRATION);
     if options.lambda_endpoint.is_some() {
-        limits.integration = functions::COMPILES_WITHIN;
+        (limits.integration, waits) = (functions::COMPILES_WITHIN, functions::COMPILES_WITHIN);
     }
     let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits);
     let (release, released) = watch::channel(false);
@@ -153,13 +160,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tokio::spawn(release_backlog(release, gateway.opened()));
 
     let cors = template.http_api().map(|api| api.cors(&scope)).transpose()?.flatten();
+    cors.as_ref().map(http_api::check_cors).transpose()?;
     let (edge, sockets) = SocketIoEdge::new(gateway.clone(), cors.as_ref().map(http_api::cors_layer));
     let router = Router::new()
         .route("/", get(landing))
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
         .merge(services(&gateway, permissions.as_ref()))
-        .merge(http_api::router(functions, template.functions(), cors.as_ref()));
+        .merge(http_api::router(functions, template.functions(), cors.as_ref(), waits));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
