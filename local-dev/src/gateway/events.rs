@@ -78,6 +78,11 @@ impl Close {
     /// By the management API. The reason is that of a normal close; AWS documents none.
     pub(super) const BY_SERVER: Self = Self { code: 1000, reason: String::new() };
 
+    /// By a limit of time, or because everything ends.
+    pub(crate) fn going_away() -> Self {
+        Self { code: 1001, reason: "Going away".to_owned() }
+    }
+
     /// The client went away without a word, or its words are not known.
     pub(crate) fn without_status() -> Self {
         Self { code: 1005, reason: "Client-side close frame status not set".to_owned() }

@@ -10,7 +10,10 @@ pub(crate) mod websocket;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -105,7 +108,7 @@ struct Inner {
     /// How much there is that [`Gateway::stop`] waits for.
     unfinished: watch::Sender<usize>,
     /// Set once, when it ends.
-    stopping: watch::Sender<bool>,
+    stopping: AtomicBool,
 }
 
 /// Something that the end waits for: a connection, or saying goodbye to one.
@@ -127,7 +130,7 @@ impl Drop for Unfinished {
 impl Gateway {
     pub(crate) fn new(api: WebSocketApi, functions: Functions, faults: Arc<Faults>, limits: Limits) -> Self {
         let (connections, opened, unfinished) = (RwLock::default(), watch::Sender::new(0), watch::Sender::new(0));
-        let stopping = watch::Sender::new(false);
+        let stopping = AtomicBool::new(false);
         Self(Arc::new(Inner { api, functions, faults, limits, connections, opened, unfinished, stopping }))
     }
 
@@ -141,20 +144,24 @@ impl Gateway {
         self.0.opened.subscribe()
     }
 
-    /// Has every edge end its connections, and waits so long for that and for their `$disconnect`.
+    /// Ends every connection, and waits so long for that and for their `$disconnect`.
     pub(crate) async fn stop(&self, within: Duration) {
         let until = Instant::now() + within;
-        self.0.stopping.send_replace(true);
+        self.0.stopping.store(true, Ordering::SeqCst);
+        let all: Vec<_> = self.connections_mut().keys().cloned().collect();
+        for id in all {
+            // One that ended meanwhile is what is wanted.
+            let _ = self.end(&id, Close::going_away());
+        }
         let mut unfinished = self.0.unfinished.subscribe();
         if timeout_at(until, unfinished.wait_for(|count| *count == 0)).await.is_err() {
             tracing::warn!("not every connection could be ended in time; the heartbeat forgets what is left of them");
         }
     }
 
-    /// Ready when [`Gateway::stop`] was called.
-    pub(crate) async fn stopping(&self) {
-        // The sender is as old as the gateway.
-        let _ = self.0.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    /// Whether [`Gateway::stop`] was called.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::SeqCst)
     }
 
     /// Has [`Gateway::stop`] wait for what holds this.
@@ -171,7 +178,7 @@ impl Gateway {
     }
 
     async fn ask_connect(&self, handshake: Handshake) -> Result<Accepted, StatusCode> {
-        if *self.0.stopping.borrow() {
+        if self.is_stopping() {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let (id, connected_at) = (request_id(), Timestamp::now());
@@ -195,7 +202,11 @@ impl Gateway {
         let Some(New { id, connected_at, handshake, unfinished }) = accepted.new.take() else { return };
         let last_active_at = RwLock::new(connected_at);
         let connection = Connection { handshake, connected_at, last_active_at, wire, _unfinished: unfinished };
-        self.connections_mut().insert(id, connection.into());
+        self.connections_mut().insert(id.clone(), connection.into());
+        if self.is_stopping() {
+            // It came while all were being closed.
+            let _ = self.end(&id, Close::going_away());
+        }
         self.0.opened.send_modify(|count| *count += 1);
     }
 
@@ -235,9 +246,13 @@ impl Gateway {
     /// Closes a connection from this side; `$disconnect` follows, and nobody waits for it.
     pub(crate) fn delete(&self, id: &str) -> Result<(), NotSent> {
         self.reachable(id)?;
+        self.end(id, Close::BY_SERVER)
+    }
+
+    fn end(&self, id: &str, close: Close) -> Result<(), NotSent> {
         let connection = self.connections_mut().remove(id).ok_or(NotSent::Gone)?;
         connection.wire.close();
-        self.disconnected(id, connection, Close::BY_SERVER);
+        self.disconnected(id, connection, close);
         Ok(())
     }
 

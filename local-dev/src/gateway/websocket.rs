@@ -184,8 +184,9 @@ impl Session<'_> {
     /// When it is this side that ends it; says with which code.
     async fn ends(&self, at: Instant) -> u16 {
         tokio::select! {
-            () = self.channel.close.notified() => close_code::NORMAL,
-            () = self.edge.gateway.stopping() => close_code::AWAY,
+            () = self.channel.close.notified() => {
+                if self.edge.gateway.is_stopping() { close_code::AWAY } else { close_code::NORMAL }
+            }
             () = sleep_until(at) => close_code::AWAY,
         }
     }

@@ -144,7 +144,7 @@ async fn a_data_dir_that_is_in_use_is_refused_and_free_after_the_end() {
 async fn a_function_that_fails_behind_rest_is_in_the_log_once() {
     let faults = ["--port", "0", "--fault", "fail=api:1"];
     let program = Process::logging(env!("CARGO_BIN_EXE_cloud"), &faults, "error").await;
-    program.rest().get("/health").await.expect(500);
+    assert_eq!(reqwest::get(format!("{}/api/v1/health", program.url())).await.unwrap().status(), 500);
     let log = program.into_log().await;
     assert_eq!(log.matches("ApiFunction failed: failed on purpose (--fault)").count(), 1, "{log}");
 }
