@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
     };
     let Some(instead) = instead else { return runtime.block_on(serve(&options)) };
     let answer = match instead {
-        Instead::Cost(load) => Ok(load.bill().to_string()),
+        Instead::Cost(load) => load.bill().map(|bill| bill.to_string()).map_err(|error| error.to_string()),
         Instead::Capacity(crowd) => {
             crowd.simulate().map(|report| report.to_string()).map_err(|error| error.to_string())
         }
@@ -133,7 +133,7 @@ fn banner(options: &Options, running: &Running) -> String {
 Moien Realtime is running.
 
   REST       {url}/api/v1   (described at {url}/api/docs)
-  Socket.IO  {url}/users   (path /socket.io/, or /dev with addTrailingSlash: false, as on AWS)
+  Socket.IO  {url}/users   (path /socket.io/, or /{stage} with addTrailingSlash: false, as on AWS)
   DynamoDB   {dynamodb}   ({kept})
   Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
   Admin      {email} / {password}
@@ -152,6 +152,7 @@ Make something happen:
 
 Ctrl-C stops.
 "#,
+        stage = running.stage(),
         dynamodb = running.dynamodb_endpoint(),
         email = options.admin_email,
         password = options.admin_password,

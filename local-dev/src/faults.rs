@@ -103,6 +103,15 @@ impl Faults {
         *self.faults() = faults.into_iter().collect();
     }
 
+    /// The functions they name.
+    pub(crate) fn functions(&self) -> Vec<String> {
+        let name = |fault: &Fault| match fault {
+            Fault::Slow(name, _) | Fault::Fail(name, _) => Some(name.clone()),
+            _ => None,
+        };
+        self.faults().iter().filter_map(name).collect()
+    }
+
     pub(crate) fn drops_disconnect(&self) -> bool {
         self.faults().contains(&Fault::DropDisconnect)
     }

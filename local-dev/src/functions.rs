@@ -53,6 +53,14 @@ pub(crate) enum StartError {
         /// Folder under `functions/`.
         folder: String,
     },
+    /// A fault names a function that is not there.
+    #[error("--fault: there is no function `{name}`; its functions are: {known}")]
+    UnknownInFault {
+        /// As given.
+        name: String,
+        /// Folders under `functions/`.
+        known: String,
+    },
     /// The function refused its configuration.
     #[error("function `{function}` does not start: {source}")]
     Refused {
@@ -142,11 +150,7 @@ where
     Future: std::future::Future<Output = Result<Answer, Failure>>,
 {
     let event = serde_json::from_value(event).map_err(|error| format!("the event is not what it expects: {error}"))?;
-    let answer = handle(LambdaEvent::new(event, context)).await.map_err(|failure| {
-        let chain = Chain(&failure).to_string();
-        tracing::error!(error = chain, "the invocation failed");
-        chain
-    })?;
+    let answer = handle(LambdaEvent::new(event, context)).await.map_err(|failure| Chain(&failure).to_string())?;
     serde_json::to_value(answer).map_err(|error| format!("the answer is not JSON: {error}"))
 }
 
@@ -176,6 +180,10 @@ impl Functions {
         poke: Poke,
         faults: Arc<Faults>,
     ) -> Result<Self, StartError> {
+        let folders: Vec<_> = functions.iter().map(|function| function.folder.as_str()).collect();
+        if let Some(name) = faults.functions().into_iter().find(|name| !folders.contains(&name.as_str())) {
+            return Err(StartError::UnknownInFault { name, known: folders.join(", ") });
+        }
         let client = reqwest::Client::new();
         let mut deployed = HashMap::new();
         for Function { logical_id, folder, timeout, memory_size, .. } in functions {
@@ -209,39 +217,56 @@ impl Functions {
     pub(crate) async fn invoke<T: DeserializeOwned>(&self, function: &str, event: Value) -> Result<T, FunctionError> {
         let answer = self.run(function, event).await;
         self.poke.poke();
-        let failed = |error: serde_json::Error| FunctionError::Failed {
-            function: function.to_owned(),
-            message: format!("its answer is not what the API expects: {error}"),
-        };
-        serde_json::from_value(answer?).map_err(failed)
+        serde_json::from_value(answer?).map_err(|error| {
+            let message = format!("its answer is not what the API expects: {error}");
+            logged(FunctionError::Failed { function: function.to_owned(), message })
+        })
     }
 
-    /// Invokes a function for an event source.
+    /// Invokes a function. That it failed is logged here, and nowhere else.
     pub(crate) async fn run(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
-        let failed = |message| FunctionError::Failed { function: function.to_owned(), message };
-        let Some(Deployed { code, folder, timeout, config }) = self.deployed.get(function) else {
-            return Err(failed("no such function".to_owned()));
+        let Some(deployed) = self.deployed.get(function) else {
+            let message = "no such function".to_owned();
+            return Err(logged(FunctionError::Failed { function: function.to_owned(), message }));
         };
-        let (code, context) = (code.clone(), context(config, *timeout));
-        // A task of its own, so that a panic ends the invocation and nothing else.
-        let (slow, fails) = (self.faults.slows(folder), self.faults.fails(folder));
+        let context = context(&deployed.config, deployed.timeout);
         // As the Lambda runtime does it; of level `error`, so that it is around lines of every level.
-        let span = tracing::error_span!("invocation", function = folder, id = context.request_id);
+        let span = tracing::error_span!("invocation", function = deployed.folder, id = context.request_id);
+        let answer = self.attempt(deployed, event, context, span.clone()).await;
+        answer.map_err(|error| span.in_scope(|| logged(error)))
+    }
+
+    async fn attempt(
+        &self,
+        deployed: &Deployed,
+        event: Value,
+        context: Context,
+        span: tracing::Span,
+    ) -> Result<Value, FunctionError> {
+        let Deployed { code, folder, timeout, config } = deployed;
+        let (code, function) = (code.clone(), config.function_name.clone());
+        let (slow, fails) = (self.faults.slows(folder), self.faults.fails(folder));
         let invocation = async move {
             tokio::time::sleep(slow.unwrap_or_default()).await;
             if fails { Err("failed on purpose (--fault)".to_owned()) } else { code.call(event, context).await }
         };
+        // A task of its own, so that a panic ends the invocation and nothing else.
         let mut task = tokio::spawn(invocation.instrument(span));
         match tokio::time::timeout(*timeout, &mut task).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(message))) => Err(failed(message)),
-            Ok(Err(panic)) => Err(failed(panic.to_string())),
+            Ok(Ok(Err(message))) => Err(FunctionError::Failed { function, message }),
+            Ok(Err(panic)) => Err(FunctionError::Failed { function, message: panic.to_string() }),
             Err(_elapsed) => {
                 task.abort();
-                Err(FunctionError::TimedOut { function: function.to_owned(), limit: *timeout })
+                Err(FunctionError::TimedOut { function, limit: *timeout })
             }
         }
     }
+}
+
+fn logged(error: FunctionError) -> FunctionError {
+    tracing::error!(%error, "the invocation failed");
+    error
 }
 
 fn context(config: &Arc<lambda_runtime::Config>, timeout: Duration) -> Context {
@@ -254,4 +279,20 @@ fn context(config: &Arc<lambda_runtime::Config>, timeout: Duration) -> Context {
         format!("arn:aws:lambda:{}:{}:function:{}", crate::REGION, crate::event::ACCOUNT, config.function_name);
     context.env_config = Arc::clone(config);
     context
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{faults::Fault, template::Template};
+
+    #[test]
+    fn a_fault_of_a_function_that_is_not_there_is_refused_with_those_that_are() {
+        let template = Template::parse(crate::cloud::TEMPLATE).unwrap();
+        let faults = Arc::new(Faults::default());
+        faults.set(["fail=boadcast:2".parse::<Fault>().unwrap()]);
+        let started = Functions::start(template.functions(), &HashMap::new(), None, Poke::default(), faults);
+        let message = started.err().unwrap().to_string();
+        assert!(message.contains("`boadcast`") && message.contains("broadcast, "), "{message}");
+    }
 }

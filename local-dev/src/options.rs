@@ -30,7 +30,7 @@ pub struct Options {
     pub stack_name: String,
 
     /// Browser origins that may connect, separated by commas [default: those of the template].
-    #[arg(long, env = "LOCAL_DEV_ORIGINS", value_name = "LIST")]
+    #[arg(long, env = "LOCAL_DEV_ORIGINS", value_name = "LIST", value_parser = origins)]
     pub origins: Option<String>,
 
     /// Whether sockets without a token hear the feed.
@@ -79,6 +79,13 @@ pub struct Options {
     /// When the gateway ends something.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+fn origins(list: &str) -> Result<String, &'static str> {
+    if list.split(',').any(|origin| origin.trim() == "*") {
+        return Err("sockets compare origins exactly, so `*` would allow none of them; list the origins");
+    }
+    Ok(list.to_owned())
 }
 
 /// Whether sockets without a token hear the feed.
@@ -139,5 +146,15 @@ mod tests {
     fn the_defaults_of_the_struct_are_those_of_the_flags() {
         let parsed = Command::parse_from(["local-dev"]).options;
         assert_eq!(format!("{parsed:?}"), format!("{:?}", Options::default()));
+    }
+
+    #[test]
+    fn a_star_is_no_origin() {
+        let parse =
+            |list: &str| Command::try_parse_from(["local-dev", "--origins", list]).map(|command| command.options);
+        for list in ["*", "http://localhost:4200, *"] {
+            assert!(parse(list).unwrap_err().to_string().contains("list the origins"), "{list}");
+        }
+        assert_eq!(parse("http://a.test").unwrap().origins.as_deref(), Some("http://a.test"));
     }
 }

@@ -35,9 +35,7 @@ impl Schedules {
                 loop {
                     clock.tick().await;
                     // The next period comes anyway; Lambda would retry twice, which is no help to a heartbeat.
-                    if let Err(error) = functions.run(&schedule.function, scheduled(Timestamp::now())).await {
-                        tracing::error!(%error, "a scheduled function failed");
-                    }
+                    let _ = functions.run(&schedule.function, event_of(&schedule, Timestamp::now())).await;
                 }
             });
         }
@@ -47,10 +45,15 @@ impl Schedules {
     /// Runs everything once, as if it were that time.
     pub(crate) async fn tick(&self, at: Timestamp) -> Result<(), FunctionError> {
         for schedule in &self.declared {
-            self.functions.run(&schedule.function, scheduled(at)).await?;
+            self.functions.run(&schedule.function, event_of(schedule, at)).await?;
         }
         Ok(())
     }
+}
+
+/// What the template gives a schedule as its input, or the event of the clock.
+fn event_of(schedule: &Schedule, at: Timestamp) -> Value {
+    schedule.input.clone().unwrap_or_else(|| scheduled(at))
 }
 
 /// The event of a schedule. Its time is that of the minute it is for.
@@ -73,6 +76,14 @@ mod tests {
     use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 
     use super::*;
+
+    #[test]
+    fn an_input_takes_the_place_of_the_event() {
+        let mut schedule = Schedule { function: "F".into(), seconds: 60, enabled: true, input: None };
+        assert_eq!(event_of(&schedule, Timestamp::now())["source"], "aws.events");
+        schedule.input = Some(json!({"n": 1}));
+        assert_eq!(event_of(&schedule, Timestamp::now()), json!({"n": 1}));
+    }
 
     #[test]
     fn a_scheduled_event_is_what_functions_expect() {

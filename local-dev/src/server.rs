@@ -64,13 +64,21 @@ impl Port {
     pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let main = TcpListener::bind(address).await?;
         let port = main.local_addr()?.port();
-        let other_loopback = if address.ip() == Ipv4Addr::LOCALHOST {
-            TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok()
-        } else {
-            None
-        };
+        let other_loopback = if address.ip() == Ipv4Addr::LOCALHOST { other_loopback(port).await } else { None };
         Ok(Self { main, other_loopback })
     }
+}
+
+/// That a machine has no IPv6 is nothing to speak of, but that somebody else is there is.
+async fn other_loopback(port: u16) -> Option<TcpListener> {
+    let bound = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await;
+    if bound.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
+        tracing::warn!(
+            "another program has port {port} at [::1]; a client that takes `localhost` for that reaches it instead, \
+             so write 127.0.0.1"
+        );
+    }
+    bound.ok()
 }
 
 /// An accepted connection that can be cut.

@@ -28,9 +28,6 @@ const CPU_PER_CALL: f64 = 0.000_16;
 /// Calls of all kinds that an account may make, a second.
 const REQUESTS: f64 = 10_000.0;
 
-/// What the template's throttles leave of them for posts.
-const POSTS: f64 = REQUESTS - 1_000.0 - 2_000.0;
-
 /// Bytes of a connection's row.
 const ROW: f64 = 500.0;
 
@@ -49,16 +46,21 @@ pub(crate) struct Crowd {
     listeners: Option<u32>,
 
     /// Memory of the functions, in MB, which is also their share of a CPU [default: as in the template].
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(128..=10_240))]
     memory: Option<u32>,
 
     /// How long API Gateway takes for a call, in milliseconds.
-    #[arg(long, default_value_t = 8.0)]
+    #[arg(long, default_value_t = 8.0, value_parser = above_zero)]
     call_ms: f64,
 
     /// Connections that may be opened a second: a quota of the account.
-    #[arg(long, default_value_t = 500.0)]
+    #[arg(long, default_value_t = 500.0, value_parser = above_zero)]
     new_per_second: f64,
+}
+
+fn above_zero(text: &str) -> Result<f64, &'static str> {
+    let number: f64 = text.parse().map_err(|_| "is not a number")?;
+    if number.is_finite() && number > 0.0 { Ok(number) } else { Err("has to be above zero") }
 }
 
 /// What came of it.
@@ -71,6 +73,7 @@ pub(crate) struct Report {
     heartbeat: Function,
     round: Progress,
     reading: f64,
+    posts: f64,
 }
 
 /// A function as the template declares it.
@@ -94,12 +97,14 @@ impl Crowd {
     pub(crate) fn simulate(self) -> Result<Report, TemplateError> {
         let template = Template::parse(crate::cloud::TEMPLATE)?;
         let listeners = self.listeners.unwrap_or(self.connections);
-        let broadcast = self.function(&template, "BroadcastFunction");
-        let retries = template.event_sources().find(|source| source.function == "BroadcastFunction");
-        let retries = retries.and_then(|source| source.maximum_retry_attempts).unwrap_or_default();
-        let telling = self.telling(&broadcast, listeners, 1 + retries);
-        let heartbeat = self.function(&template, "HeartbeatFunction");
-        let round = self.calls(&heartbeat, heartbeat::CONCURRENCY);
+        // What the template's throttles leave for posts.
+        let posts = REQUESTS - template.throttled_rate();
+        let broadcast = self.function(&template, "broadcast");
+        let source = template.function("broadcast").and_then(|function| function.event_sources.first());
+        let retries = source.and_then(|source| source.maximum_retry_attempts).unwrap_or_default();
+        let telling = self.telling(&broadcast, listeners, 1 + retries, posts);
+        let heartbeat = self.function(&template, "heartbeat");
+        let round = self.calls(&heartbeat, heartbeat::CONCURRENCY, posts);
         let due = self.connections.div_ceil(u32::from(SLOTS));
         let reading = (f64::from(self.connections) * ROW / PAGE.0).ceil() * PAGE.1;
         let left = heartbeat.timeout - heartbeat::RESERVE.as_secs_f64() - reading;
@@ -112,24 +117,25 @@ impl Crowd {
             round: round.make(due, left.max(0.0)),
             heartbeat,
             reading,
+            posts,
         })
     }
 
-    fn function(self, template: &Template, logical_id: &str) -> Function {
-        let declared = template.functions().iter().find(|function| function.logical_id == logical_id);
+    fn function(self, template: &Template, folder: &str) -> Function {
+        let declared = template.function(folder);
         // What Lambda gives to those that say nothing.
         let (memory, timeout) = declared.map_or((128, 3), |function| (function.memory_size, function.timeout));
         #[allow(clippy::cast_precision_loss, reason = "at most 900 seconds")]
         Function { megabytes: self.memory.unwrap_or(memory), timeout: timeout as f64 }
     }
 
-    fn calls(self, function: &Function, at_once: usize) -> Calls {
+    fn calls(self, function: &Function, at_once: usize, posts: f64) -> Calls {
         let share = (f64::from(function.megabytes) / MEGABYTES_PER_CPU).min(1.0);
-        Calls { at_once, cpu: CPU_PER_CALL / share, way: self.call_ms / 1000.0, rate: POSTS, burst: POSTS / 2.0 }
+        Calls { at_once, cpu: CPU_PER_CALL / share, way: self.call_ms / 1000.0, rate: posts, burst: posts / 2.0 }
     }
 
-    fn telling(self, broadcast: &Function, listeners: u32, allowed: u32) -> Telling {
-        let calls = self.calls(broadcast, broadcast::CONCURRENCY);
+    fn telling(self, broadcast: &Function, listeners: u32, allowed: u32, posts: f64) -> Telling {
+        let calls = self.calls(broadcast, broadcast::CONCURRENCY, posts);
         let time = broadcast.timeout - broadcast::LAST_CALLS.as_secs_f64();
         let mut telling = Telling { attempts: 0, allowed, progress: Progress::default() };
         while telling.attempts < allowed && telling.progress.done < listeners {
@@ -195,7 +201,8 @@ impl fmt::Display for Report {
                 CPU_PER_CALL * 1000.0
             ),
             format!(
-                "{POSTS:.0} posts a second are left of the account's {REQUESTS:.0}; a refused one is tried again as the SDK does"
+                "{:.0} posts a second are left of the account's {REQUESTS:.0}; a refused one is tried again as the SDK does",
+                self.posts
             ),
             "one stream shard and one change at a time".to_owned(),
         ] {
@@ -227,6 +234,14 @@ mod tests {
         let report = report(10_000_000, 10_000_000);
         assert_eq!(report.telling.attempts, report.telling.allowed);
         assert_eq!(report.to_string().matches("TOO MANY").count(), 2, "{report}");
+    }
+
+    #[test]
+    fn a_gateway_that_lets_nobody_in_is_no_scene() {
+        assert_eq!(above_zero("500"), Ok(500.0));
+        for wrong in ["0", "-1", "nan", "inf", "many"] {
+            assert!(above_zero(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

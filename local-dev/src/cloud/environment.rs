@@ -1,7 +1,7 @@
 //! What the functions find around them: the variables their template declares, resolved to what is on this machine.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fs, io,
     net::SocketAddr,
     path::Path,
@@ -140,8 +140,10 @@ pub(super) fn environments(
     own_keys: bool,
 ) -> Result<HashMap<String, Environment>, TemplateError> {
     let of = |function: &Function| {
-        let declared =
-            function.environment.iter().map(|(name, value)| Ok((name.clone(), resolve_string(value, scope)?)));
+        let declared = function.environment.iter().map(|(name, value)| {
+            let value = resolve_string(value, scope).map_err(|error| error.of_variable(&function.logical_id, name))?;
+            Ok((name.clone(), value))
+        });
         // Declared first: where a service is on this machine wins over where it would be on AWS.
         let variables = declared.chain(runtime.iter().cloned().map(Ok)).collect::<Result<Vec<_>, TemplateError>>()?;
         // By its key a function is told from the others.
@@ -152,11 +154,69 @@ pub(super) fn environments(
     template.functions().iter().map(of).collect()
 }
 
-/// All variables of all functions in one file; those they share have the same values.
+/// All variables of all functions in one file, which is why those they share have to have the same values.
 pub(super) fn write_env_file(file: &Path, environments: &HashMap<String, Environment>) -> Result<(), StartError> {
-    let variables = environments.values().flat_map(Environment::iter).filter(|(_, value)| !value.is_empty());
+    let lines = one_environment(environments)?;
     // Quoted, because a PHC string is full of dollar signs.
-    let lines: BTreeSet<_> = variables.map(|(name, value)| format!("{name}='{value}'\n")).collect();
-    let written = fs::write(file, lines.into_iter().collect::<String>());
+    let lines = lines.into_iter().map(|(name, (value, _))| format!("{name}='{value}'\n"));
+    let written = fs::write(file, lines.collect::<String>());
     written.map_err(|source| StartError::DataDir { folder: file.display().to_string(), source })
+}
+
+/// Every variable that has a value, with that and the first function that has it.
+fn one_environment(
+    environments: &HashMap<String, Environment>,
+) -> Result<BTreeMap<String, (String, String)>, StartError> {
+    let mut all = BTreeMap::<String, (String, String)>::new();
+    // In order, so that of several conflicts it is always the same that is named.
+    for (function, environment) in environments.iter().collect::<BTreeMap<_, _>>() {
+        for (name, value) in environment.iter().filter(|(_, value)| !value.is_empty()) {
+            let (known, first) = all.entry(name.to_owned()).or_insert_with(|| (value.to_owned(), function.clone()));
+            if known != value {
+                let functions = (first.clone(), function.clone());
+                return Err(StartError::OneVariable { variable: name.to_owned(), functions });
+            }
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Environment::from_iter(variables.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn one_variable_with_two_values_is_no_environment_for_all() {
+        let with = |value: &str| {
+            one_environment(&HashMap::from([
+                ("AFunction".to_owned(), environment(&[("TABLE", "a"), ("OWN", "x"), ("EMPTY", "")])),
+                ("BFunction".to_owned(), environment(&[("TABLE", value), ("EMPTY", "full")])),
+            ]))
+        };
+        assert_eq!(with("a").unwrap().into_keys().collect::<Vec<_>>(), ["EMPTY", "OWN", "TABLE"]);
+        let message = with("b").unwrap_err().to_string();
+        assert!(["`TABLE`", "AFunction", "BFunction"].iter().all(|part| message.contains(part)), "{message}");
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_resolved_is_named_with_its_function() {
+        let text = "
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: ../functions/f
+      Environment: { Variables: { QUEUE: !Ref Letters } }
+  Letters: { Type: AWS::SQS::Queue }
+";
+        let template = Template::parse(text).unwrap();
+        let scope = template.scope(&BTreeMap::new()).unwrap();
+        let message = environments(&template, &scope, &[], false).err().unwrap().to_string();
+        assert!(["`F`", "`QUEUE`", "`Letters`", "tables"].iter().all(|part| message.contains(part)), "{message}");
+    }
 }

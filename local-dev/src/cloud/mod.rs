@@ -1,6 +1,7 @@
 //! Putting the cloud together, from the template alone, and taking it apart again.
 
 mod environment;
+mod lock;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,7 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use self::environment::{access, environments, runtime_variables, scope, secrets, write_env_file};
+use self::{
+    environment::{access, environments, runtime_variables, scope, secrets, write_env_file},
+    lock::Lock,
+};
 use crate::{
     Options, REGION,
     dynamodb::{Database, DatabaseError, LiveTable},
@@ -43,6 +47,9 @@ const BACKLOG_SETTLES: Duration = Duration::from_millis(1500);
 /// How long a batch is held back by `--fault reorder`: long enough for others to overtake it.
 const HELD_BACK: Duration = Duration::from_millis(100);
 
+/// How long it may take to close all sockets and to handle their `$disconnect`: longer than one that does not read may.
+const SOCKETS_END_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long requests that are being answered may take at the end.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -65,6 +72,23 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// Another process has the folder of `--data-dir`.
+    #[error("{folder} is in use by another local-dev; stop it, or choose another --data-dir")]
+    InUse {
+        /// As given.
+        folder: String,
+    },
+    /// Functions want different values for one variable of `--env-file`.
+    #[error(
+        "the file of --env-file has one value for all functions, but `{variable}` is not the same for {} and {}; \
+         give it a name of its own in one of them", functions.0, functions.1
+    )]
+    OneVariable {
+        /// Its name.
+        variable: String,
+        /// Logical ids of two that differ.
+        functions: (String, String),
+    },
     /// Anything else; the message says what to do.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
@@ -79,7 +103,14 @@ macro_rules! other_errors {
         }
     )*};
 }
-other_errors!(TemplateError, DatabaseError, EventSourceError, functions::StartError, shared::Error);
+other_errors!(
+    TemplateError,
+    DatabaseError,
+    EventSourceError,
+    functions::StartError,
+    http_api::CorsError,
+    shared::Error
+);
 
 /// A running cloud. [`Running::stop`] ends it cleanly; dropping it ends it like a crash.
 pub struct Running {
@@ -90,9 +121,11 @@ pub struct Running {
     sources: EventSources,
     schedules: Schedules,
     faults: Arc<Faults>,
+    gateway: Gateway,
     edge: SocketIoEdge,
     permissions: Option<Arc<Permissions>>,
     _guard: Option<Guard>,
+    lock: Option<Lock>,
     shutdown: oneshot::Sender<()>,
     server: JoinHandle<()>,
 }
@@ -103,10 +136,15 @@ pub struct Running {
 /// [`StartError`], with words for the person who started it.
 pub async fn start(options: Options) -> Result<Running, StartError> {
     let template = Template::parse(TEMPLATE)?;
+    if !template.skipped().is_empty() {
+        let names = template.skipped().iter().map(|(name, kind)| format!("{name} ({kind})"));
+        tracing::warn!("not imitated, and so not here: {}", names.collect::<Vec<_>>().join(", "));
+    }
     let address = SocketAddr::new(options.host, options.port);
     let listen = |source| StartError::Listen { address, source };
     let port = Port::bind(address).await.map_err(listen)?;
     let address = port.local_addr().map_err(listen)?;
+    let lock = options.data_dir.as_deref().map(Lock::take).transpose()?;
     let secrets = secrets(&template, &options)?;
 
     let access = access();
@@ -134,9 +172,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let endpoint = options.lambda_endpoint.as_deref();
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?;
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
-    let mut limits = options.limits;
+    let (mut limits, mut waits) = (options.limits, http_api::INTEGRATION);
     if options.lambda_endpoint.is_some() {
-        limits.integration = functions::COMPILES_WITHIN;
+        (limits.integration, waits) = (functions::COMPILES_WITHIN, functions::COMPILES_WITHIN);
     }
     let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits);
     let (release, released) = watch::channel(false);
@@ -153,13 +191,15 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tokio::spawn(release_backlog(release, gateway.opened()));
 
     let cors = template.http_api().map(|api| api.cors(&scope)).transpose()?.flatten();
+    cors.as_ref().map(http_api::check_cors).transpose()?;
     let (edge, sockets) = SocketIoEdge::new(gateway.clone(), cors.as_ref().map(http_api::cors_layer));
+    let landing = landing(gateway.stage());
     let router = Router::new()
-        .route("/", get(landing))
+        .route("/", get(async move || landing))
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
         .merge(services(&gateway, permissions.as_ref()))
-        .merge(http_api::router(functions, template.functions(), cors.as_ref()));
+        .merge(http_api::router(functions, template.functions(), cors.as_ref(), waits));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
@@ -174,9 +214,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         sources,
         schedules,
         faults,
+        gateway,
         edge,
         permissions,
         _guard: guard,
+        lock,
         shutdown,
         server,
     })
@@ -187,6 +229,12 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// First part of the path of the gateway's URLs.
+    #[must_use]
+    pub fn stage(&self) -> &str {
+        self.gateway.stage()
     }
 
     /// Where other tools reach the tables.
@@ -229,13 +277,14 @@ impl Running {
 
     /// Ends sockets, then requests, then event sources, then the database, so that none misses the next.
     pub async fn stop(self) {
-        self.wind_down().await.stop().await;
+        let (database, _lock) = self.wind_down().await;
+        database.stop().await;
     }
 
     /// Like [`Running::stop`], and deletes the tables: for tests on a DynamoDB they share.
     pub async fn stop_and_drop_tables(self) {
         let (stack, tables) = (self.stack.clone(), self.template.tables().to_vec());
-        let database = self.wind_down().await;
+        let (database, _lock) = self.wind_down().await;
         let tables: Vec<_> = tables.into_iter().chain([checkpoint_table()]).collect();
         if let Err(error) = database.drop_tables(&stack, &tables).await {
             tracing::warn!(%error, "could not delete the tables");
@@ -243,15 +292,17 @@ impl Running {
         database.stop().await;
     }
 
-    async fn wind_down(self) -> Database {
-        self.edge.stop().await;
+    /// Ends all but the database, whose folder is ours until that has ended, too.
+    async fn wind_down(self) -> (Database, Option<Lock>) {
+        // Side by side: each waits for the clients of the other as well.
+        tokio::join!(self.edge.stop(), self.gateway.stop(SOCKETS_END_WITHIN));
         let _ = self.shutdown.send(());
         let server = self.server.abort_handle();
         if timeout(STOP_WITHIN, self.server).await.is_err() {
             server.abort();
         }
         self.sources.stop().await;
-        self.database
+        (self.database, self.lock)
     }
 }
 
@@ -272,13 +323,15 @@ fn no(kind: &str) -> StartError {
     StartError::Other(format!("infra/template.yaml has no {kind}").into())
 }
 
-async fn landing() -> &'static str {
-    "Moien Realtime (local-dev)
+fn landing(stage: &str) -> String {
+    format!(
+        "Moien Realtime (local-dev)
 
 REST       /api/v1, described at /api/docs
-Socket.IO  namespace /users; path /socket.io/, or /dev as on AWS
+Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS
 Outbox     /_dev/outbox
 "
+    )
 }
 
 fn wirings(

@@ -8,6 +8,8 @@ use std::fmt;
 
 use shared::heartbeat::PING_INTERVAL;
 
+use crate::template::{Template, TemplateError};
+
 /// Minutes of a month of 730 hours.
 const MINUTES: f64 = 43_800.0;
 
@@ -51,7 +53,25 @@ struct Item {
 /// The bill of a month.
 pub(crate) struct Bill {
     load: Load,
+    memory: Memory,
     items: Vec<Item>,
+}
+
+/// Megabytes of the functions, as the template declares them.
+#[derive(Clone, Copy)]
+struct Memory {
+    /// Of the one for a client's frames; those around it have the same.
+    message: f64,
+    api: f64,
+    broadcast: f64,
+    heartbeat: f64,
+}
+
+impl Memory {
+    fn of(template: &Template) -> Self {
+        let of = |folder: &str| template.function(folder).map_or(0.0, |function| f64::from(function.memory_size));
+        Self { message: of("message"), api: of("api"), broadcast: of("broadcast"), heartbeat: of("heartbeat") }
+    }
 }
 
 /// Memory of a function in GB and how long it runs, in seconds.
@@ -65,7 +85,11 @@ impl Load {
     }
 
     /// What it comes to.
-    pub(crate) fn bill(self) -> Bill {
+    ///
+    /// # Errors
+    /// [`TemplateError`] if the template is none.
+    pub(crate) fn bill(self) -> Result<Bill, TemplateError> {
+        let memory = Memory::of(&Template::parse(crate::cloud::TEMPLATE)?);
         let Self { connections, mutations, reads, .. } = self;
         let listeners = self.listeners();
         let connects = connections * CONNECTS;
@@ -78,10 +102,10 @@ impl Load {
         // connect, handshake, message, disconnect; message for a pong; api and broadcast; heartbeat.
         let requests = connects * 4.0 + pings + mutations * 2.0 + reads + MINUTES;
         let heartbeat_ms = (200.0 + connections * 0.1).min(55_000.0);
-        let duration = gb_seconds(connects * 4.0 + pings, 256.0, 8.0)
-            + gb_seconds(mutations + reads, 1024.0, 15.0)
-            + gb_seconds(mutations, 1769.0, 15.0 + listeners * 0.16)
-            + gb_seconds(MINUTES, 512.0, heartbeat_ms);
+        let duration = gb_seconds(connects * 4.0 + pings, memory.message, 8.0)
+            + gb_seconds(mutations + reads, memory.api, 15.0)
+            + gb_seconds(mutations, memory.broadcast, 15.0 + listeners * 0.16)
+            + gb_seconds(MINUTES, memory.heartbeat, heartbeat_ms);
         // remember 1, join 2 rows and forget 2 rows in transactions; a pong 1; a profile with its index 3.
         let writes = connects * (1.0 + 4.0 + 4.0) + pings + mutations * 3.0;
         // Join and leave read the connection and the user; a change reads the room; the heartbeat reads every row.
@@ -109,7 +133,7 @@ impl Load {
                 usd: (gigabytes - prices::TRANSFER_FREE_GB).max(0.0) * prices::TRANSFER_GB,
             },
         ];
-        Bill { load: self, items }
+        Ok(Bill { load: self, memory, items })
     }
 }
 
@@ -142,6 +166,7 @@ impl fmt::Display for Bill {
         writeln!(f, "  {:<20} {:>18} {:<12} {total:>12.2}\n", "together", "", "")?;
         writeln!(f, "Assumed:")?;
         let minutes = PING_INTERVAL / 60;
+        let Memory { message, api, broadcast, .. } = self.memory;
         for line in [
             format!("{} sockets open at any time, {} changes and {} other REST requests a month",
                 grouped(connections), grouped(mutations), grouped(reads)),
@@ -149,9 +174,9 @@ impl fmt::Display for Bill {
             "every socket reconnects every two hours: 3 messages, 4 invocations, 9 write and 4 read units".to_owned(),
             format!("a ping and a pong every {minutes} minutes: 2 messages, 1 invocation, 1 write unit"),
             "the heartbeat reads 500 bytes of every connection every minute, half a read unit per 4 KB".to_owned(),
-            "8 ms for a frame at 256 MB, 15 ms for a REST request at 1024 MB; a login takes longer, few do it".to_owned(),
-            "15 ms and 0.16 ms for each who hears it for a change at 1769 MB".to_owned(),
-            "no free tiers; without logs, alarms (10), the dashboard, the secret and backups: about 10 USD and 0.50 per GB of logs"
+            format!("8 ms for a frame at {message} MB, 15 ms for a REST request at {api} MB; a login takes longer, few do it"),
+            format!("15 ms and 0.16 ms for each who hears it for a change at {broadcast} MB"),
+            "no free tiers; without logs, the alarms, the dashboard, the secret and backups: about 10 USD and 0.50 per GB of logs"
                 .to_owned(),
         ] {
             writeln!(f, "  - {line}")?;
@@ -168,7 +193,7 @@ mod tests {
     use super::*;
 
     fn bill(connections: f64, mutations: f64, listeners: f64) -> Bill {
-        Load { connections, mutations, listeners: Some(listeners), reads: 0.0 }.bill()
+        Load { connections, mutations, listeners: Some(listeners), reads: 0.0 }.bill().unwrap()
     }
 
     fn usd(bill: &Bill, what: &str) -> f64 {
@@ -206,7 +231,7 @@ mod tests {
     #[test]
     fn what_is_printed_says_what_it_assumes() {
         let text = bill(1000.0, 100_000.0, 10.0).to_string();
-        for part in ["43,800,000", "together", "Assumed:", prices::AS_OF, "aws.amazon.com", "8 minutes"] {
+        for part in ["43,800,000", "together", "Assumed:", prices::AS_OF, "aws.amazon.com", "8 minutes", "at 1769 MB"] {
             assert!(text.contains(part), "{part}\n{text}");
         }
     }

@@ -23,7 +23,7 @@ use super::{
     stopped,
 };
 
-/// What an asynchronous invocation may carry.
+/// What a synchronous invocation may carry, and Lambda invokes the function of a stream synchronously.
 const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -128,8 +128,9 @@ impl Lane {
             let result = self.invoke(batch.event()).await;
             function_failed = result.is_err();
             let outcome = Outcome::of(&result, &batch.records, delivery.policy.report);
-            if let Err(error) = &result {
-                tracing::warn!(function = delivery.function, %error, records = batch.records.len(), "delivery failed");
+            // Why, is in the line of the invocation.
+            if result.is_err() {
+                tracing::warn!(function = delivery.function, records = batch.records.len(), "delivery failed");
             }
             let (delivered, next) = batch.after(outcome, &delivery.policy);
             self.progress.closed(delivered.iter().map(|record| &record.sequence_number));

@@ -8,6 +8,7 @@ use aws_lambda_events::event::apigw::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Connection, New};
 use crate::{event, server::Peer, template::WebSocketApi};
@@ -26,8 +27,16 @@ impl Handshake {
         // Not among the headers Lambda sees.
         headers.remove(header::CONNECTION);
         headers.remove(header::UPGRADE);
-        let forwarded = [("x-forwarded-for", peer.address.ip().to_string()), ("x-forwarded-proto", "http".to_owned())];
-        for (name, value) in forwarded {
+        let port =
+            parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.rsplit_once(':'));
+        let port = port.map_or("80", |(_, port)| port).to_owned();
+        let added = [
+            ("x-amzn-trace-id", trace_id()),
+            ("x-forwarded-for", peer.address.ip().to_string()),
+            ("x-forwarded-port", port),
+            ("x-forwarded-proto", "http".to_owned()),
+        ];
+        for (name, value) in added {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(HeaderName::from_static(name), value);
             }
@@ -50,6 +59,12 @@ impl Handshake {
     }
 }
 
+/// `Root=1-65a1b2c3-0123456789abcdef01234567`: the seconds of now, and something random.
+fn trace_id() -> String {
+    let random = Uuid::new_v4().simple().to_string();
+    format!("Root=1-{:08x}-{}", Timestamp::now().as_second(), &random[..24])
+}
+
 /// How a connection ended, as `$disconnect` is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Close {
@@ -63,6 +78,11 @@ impl Close {
     /// By the management API. The reason is that of a normal close; AWS documents none.
     pub(super) const BY_SERVER: Self = Self { code: 1000, reason: String::new() };
 
+    /// By a limit of time, or because everything ends.
+    pub(crate) fn going_away() -> Self {
+        Self { code: 1001, reason: "Going away".to_owned() }
+    }
+
     /// The client went away without a word, or its words are not known.
     pub(crate) fn without_status() -> Self {
         Self { code: 1005, reason: "Client-side close frame status not set".to_owned() }
@@ -71,7 +91,7 @@ impl Close {
 
 /// `$connect`.
 pub(super) fn connect(api: &WebSocketApi, new: &New) -> Value {
-    let New { id, connected_at, handshake } = new;
+    let New { id, connected_at, handshake, .. } = new;
     let mut event = ApiGatewayWebsocketProxyRequest::default();
     event.headers = last_values(&handshake.headers);
     event.multi_value_headers = handshake.headers.clone();
@@ -82,12 +102,12 @@ pub(super) fn connect(api: &WebSocketApi, new: &New) -> Value {
     json
 }
 
-/// A message on `$default`. It carries neither headers nor query: whatever is needed later is kept at `$connect`.
-pub(super) fn message(api: &WebSocketApi, id: &str, connection: &Connection, body: String) -> Value {
+/// A message on a route. It carries neither headers nor query: whatever is needed later is kept at `$connect`.
+pub(super) fn message(api: &WebSocketApi, route: &str, id: &str, connection: &Connection, body: &str) -> Value {
     let mut event = ApiGatewayWebsocketProxyRequest::default();
-    event.request_context = context(api, "$default", "MESSAGE", id, &connection.handshake, connection.connected_at);
+    event.request_context = context(api, route, "MESSAGE", id, &connection.handshake, connection.connected_at);
     event.request_context.message_id = Some(event::request_id());
-    event.body = Some(body);
+    event.body = Some(body.to_owned());
     finish(&event)
 }
 
@@ -162,8 +182,26 @@ fn finish(event: &ApiGatewayWebsocketProxyRequest) -> Value {
         map.remove("httpMethod");
         map.remove("path");
         map.remove("resource");
+        for headers in ["headers", "multiValueHeaders"] {
+            if let Some(Value::Object(headers)) = map.get_mut(headers) {
+                *headers = std::mem::take(headers).into_iter().map(|(name, value)| (cased(&name), value)).collect();
+            }
+        }
     }
     json
+}
+
+/// A header's name as API Gateway passes it on: in the letters it came with. HTTP here knows lower case only, so that is
+/// guessed as `Sec-WebSocket-Key`, which is how browsers and `ws` write names; two of AWS's own are always small.
+fn cased(name: &str) -> String {
+    if ["x-api-key", "x-restapi"].contains(&name) {
+        return name.to_owned();
+    }
+    let word = |word: &str| match word {
+        "websocket" => "WebSocket".to_owned(),
+        word => word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect(),
+    };
+    name.split('-').map(word).collect::<Vec<String>>().join("-")
 }
 
 #[cfg(test)]
@@ -179,6 +217,7 @@ mod tests {
         WebSocketApi {
             logical_id: "WebSocketApi".into(),
             stage: "dev".into(),
+            selection: crate::template::RouteSelection::Default,
             routes: BTreeMap::new(),
             answering: BTreeSet::new(),
         }
@@ -190,12 +229,15 @@ mod tests {
             .header("origin", "https://app.example.com")
             .header("connection", "Upgrade")
             .header("upgrade", "websocket")
+            .header("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")
+            .header("sec-websocket-key", "x3JJHMbDL1EzLkh9GBhXDw==")
             .header("sec-websocket-version", "13")
             .header("user-agent", "Mozilla/5.0");
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let peer = Peer { address: ([203, 0, 113, 7], 4711).into(), scissors: crate::server::Scissors::default() };
         let connected_at = Timestamp::from_millisecond(1_739_125_407_396).unwrap();
-        New { id: "QQFxqeZfIAMCKRA=".into(), connected_at, handshake: Handshake::new(&parts, &peer).into() }
+        let unfinished = super::super::Unfinished::new(&tokio::sync::watch::Sender::new(0));
+        New { id: "QQFxqeZfIAMCKRA=".into(), connected_at, handshake: Handshake::new(&parts, &peer).into(), unfinished }
     }
 
     /// The keys of a captured event, which may differ in values and in nothing else.
@@ -205,10 +247,27 @@ mod tests {
         assert_eq!(keys(event), keys(captured), "{at}");
         for (key, value) in captured.as_object().into_iter().flatten() {
             assert_eq!(event[key].is_string(), value.is_string(), "{at}.{key}: {}", event[key]);
-            if key == "requestContext" || key == "identity" {
+            if ["requestContext", "identity", "headers", "multiValueHeaders"].contains(&key.as_str()) {
                 has_the_fields_of(&event[key], value, key);
             }
         }
+    }
+
+    /// Those of a captured `$connect`.
+    fn headers(value: impl Fn(&str) -> Value) -> Value {
+        let names = [
+            "Host",
+            "Origin",
+            "Sec-WebSocket-Extensions",
+            "Sec-WebSocket-Key",
+            "Sec-WebSocket-Version",
+            "User-Agent",
+            "X-Amzn-Trace-Id",
+            "X-Forwarded-For",
+            "X-Forwarded-Port",
+            "X-Forwarded-Proto",
+        ];
+        names.into_iter().map(|name| (name.to_owned(), value(""))).collect::<serde_json::Map<_, _>>().into()
     }
 
     fn captured_context(extra: &[&str]) -> Value {
@@ -229,13 +288,14 @@ mod tests {
         let new = new();
         let event = connect(&api(), &new);
         let captured = json!({
-            "headers": {}, "multiValueHeaders": {}, "queryStringParameters": {}, "multiValueQueryStringParameters": {},
-            "requestContext": captured_context(&[]), "isBase64Encoded": false,
+            "headers": headers(|value| json!(value)), "multiValueHeaders": headers(|value| json!([value])),
+            "queryStringParameters": {"EIO": "4", "transport": "websocket", "x": "2"},
+            "multiValueQueryStringParameters": {}, "requestContext": captured_context(&[]), "isBase64Encoded": false,
         });
         has_the_fields_of(&event, &captured, "$connect");
-        assert_eq!(event["headers"]["origin"], "https://app.example.com");
-        assert_eq!(event["multiValueHeaders"]["origin"], json!(["https://app.example.com"]));
-        assert_eq!((&event["headers"]["upgrade"], &event["headers"]["connection"]), (&Value::Null, &Value::Null));
+        assert_eq!(event["headers"]["Origin"], "https://app.example.com");
+        assert_eq!(event["headers"]["X-Forwarded-Port"], "3000");
+        assert_eq!(event["multiValueHeaders"]["Origin"], json!(["https://app.example.com"]));
         assert_eq!(event["queryStringParameters"], json!({"EIO": "4", "transport": "websocket", "x": "2"}));
         assert_eq!(event["multiValueQueryStringParameters"]["x"], json!(["1", "2"]));
         assert_eq!(event["requestContext"]["connectedAt"], 1_739_125_407_396_i64);
@@ -248,8 +308,10 @@ mod tests {
         let close = Close::without_status();
         let disconnect = disconnect(&api(), &new.id, &new.handshake, new.connected_at, &close);
         let context = captured_context(&["disconnectStatusCode", "disconnectReason"]);
+        let headers = json!({"Host": "", "x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""});
+        let many = json!({"Host": [""], "x-api-key": [""], "X-Forwarded-For": [""], "x-restapi": [""]});
         let captured =
-            json!({"headers": {}, "multiValueHeaders": {}, "requestContext": context, "isBase64Encoded": false});
+            json!({"headers": headers, "multiValueHeaders": many, "requestContext": context, "isBase64Encoded": false});
         has_the_fields_of(&disconnect, &captured, "$disconnect");
     }
 
@@ -266,7 +328,8 @@ mod tests {
             connected_at: new.connected_at,
             last_active_at: new.connected_at.into(),
             wire: std::sync::Arc::new(Nowhere),
+            _unfinished: super::super::Unfinished::new(&tokio::sync::watch::Sender::new(0)),
         };
-        message(&api(), &new.id, &connection, body.to_owned())
+        message(&api(), "$default", &new.id, &connection, body)
     }
 }

@@ -63,7 +63,7 @@ async fn send(State(gateway): State<Gateway>, Path(id): Path<String>, frame: Byt
 
 async fn look(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<Response, Refused> {
     well_formed(&id)?;
-    let connection = gateway.connection(&id).ok_or(NotSent::Gone)?;
+    let connection = gateway.reachable(&id)?;
     let mut identity = json!({ "sourceIp": connection.handshake.source_ip() });
     if let Some(agent) = connection.handshake.user_agent() {
         identity["userAgent"] = agent.into();
@@ -78,7 +78,7 @@ async fn look(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<
 
 async fn close(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<StatusCode, Refused> {
     well_formed(&id)?;
-    gateway.delete(&id).await?;
+    gateway.delete(&id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,14 +10,20 @@ pub(crate) mod websocket;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use aws_lambda_events::event::apigw::ApiGatewayProxyResponse;
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
 
 pub(crate) use self::{
     events::{Close, Handshake},
@@ -74,6 +80,8 @@ pub(crate) struct Connection {
     connected_at: Timestamp,
     last_active_at: RwLock<Timestamp>,
     wire: Arc<dyn Wire>,
+    /// Until `$disconnect` was answered.
+    _unfinished: Unfinished,
 }
 
 /// Why a frame did not reach a connection.
@@ -97,12 +105,33 @@ struct Inner {
     connections: RwLock<HashMap<String, Arc<Connection>>>,
     /// How many connections have been opened so far.
     opened: watch::Sender<usize>,
+    /// How much there is that [`Gateway::stop`] waits for.
+    unfinished: watch::Sender<usize>,
+    /// Set once, when it ends.
+    stopping: AtomicBool,
+}
+
+/// Something that the end waits for: a connection, or saying goodbye to one.
+pub(crate) struct Unfinished(watch::Sender<usize>);
+
+impl Unfinished {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Gateway {
     pub(crate) fn new(api: WebSocketApi, functions: Functions, faults: Arc<Faults>, limits: Limits) -> Self {
-        let (connections, opened) = (RwLock::default(), watch::Sender::new(0));
-        Self(Arc::new(Inner { api, functions, faults, limits, connections, opened }))
+        let (connections, opened, unfinished) = (RwLock::default(), watch::Sender::new(0), watch::Sender::new(0));
+        let stopping = AtomicBool::new(false);
+        Self(Arc::new(Inner { api, functions, faults, limits, connections, opened, unfinished, stopping }))
     }
 
     /// First part of the path of its URLs.
@@ -115,6 +144,31 @@ impl Gateway {
         self.0.opened.subscribe()
     }
 
+    /// Ends every connection, and waits so long for that and for their `$disconnect`.
+    pub(crate) async fn stop(&self, within: Duration) {
+        let until = Instant::now() + within;
+        self.0.stopping.store(true, Ordering::SeqCst);
+        let all: Vec<_> = self.connections_mut().keys().cloned().collect();
+        for id in all {
+            // One that ended meanwhile is what is wanted.
+            let _ = self.end(&id, Close::going_away());
+        }
+        let mut unfinished = self.0.unfinished.subscribe();
+        if timeout_at(until, unfinished.wait_for(|count| *count == 0)).await.is_err() {
+            tracing::warn!("not every connection could be ended in time; the heartbeat forgets what is left of them");
+        }
+    }
+
+    /// Whether [`Gateway::stop`] was called.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Has [`Gateway::stop`] wait for what holds this.
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        Unfinished::new(&self.0.unfinished)
+    }
+
     /// Asks `$connect` whether a handshake may go on. The connection does not exist before [`Gateway::open`].
     pub(crate) async fn connect(&self, handshake: Handshake) -> Result<Accepted, StatusCode> {
         let gateway = self.clone();
@@ -124,8 +178,11 @@ impl Gateway {
     }
 
     async fn ask_connect(&self, handshake: Handshake) -> Result<Accepted, StatusCode> {
+        if self.is_stopping() {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
         let (id, connected_at) = (request_id(), Timestamp::now());
-        let new = New { id, connected_at, handshake: handshake.into() };
+        let new = New { id, connected_at, handshake: handshake.into(), unfinished: self.unfinished() };
         let accept = |new| Ok(Accepted { gateway: self.clone(), new: Some(new) });
         let Some(function) = self.0.api.routes.get("$connect") else { return accept(new) };
         let event = events::connect(&self.0.api, &new);
@@ -142,42 +199,42 @@ impl Gateway {
 
     /// From here on the connection can be posted to.
     pub(crate) fn open(&self, mut accepted: Accepted, wire: Arc<dyn Wire>) {
-        let Some(New { id, connected_at, handshake }) = accepted.new.take() else { return };
-        let connection = Connection { handshake, connected_at, last_active_at: RwLock::new(connected_at), wire };
-        self.connections_mut().insert(id, connection.into());
+        let Some(New { id, connected_at, handshake, unfinished }) = accepted.new.take() else { return };
+        let last_active_at = RwLock::new(connected_at);
+        let connection = Connection { handshake, connected_at, last_active_at, wire, _unfinished: unfinished };
+        self.connections_mut().insert(id.clone(), connection.into());
+        if self.is_stopping() {
+            // It came while all were being closed.
+            let _ = self.end(&id, Close::going_away());
+        }
         self.0.opened.send_modify(|count| *count += 1);
     }
 
-    /// Hands a text message to `$default`, and returns the frame to answer with, if there is one.
+    /// Hands a text message to its route, and returns the frame to answer with, if there is one.
     pub(crate) async fn message(&self, id: &str, body: String) -> Result<Option<String>, NotSent> {
         let connection = self.connection(id).ok_or(NotSent::Gone)?;
         connection.touch();
-        let Some(function) = self.0.api.routes.get("$default") else {
+        let api = &self.0.api;
+        let Some((route, function)) = api.route(&body) else {
             return Ok(Some(events::error_frame("Forbidden", id)));
         };
-        let event = events::message(&self.0.api, id, &connection, body);
+        let event = events::message(api, route, id, &connection, &body);
         let answer = self.0.functions.invoke::<ApiGatewayProxyResponse>(function, event);
         match timeout(self.0.limits.integration, answer).await {
             Ok(Ok(answer)) => {
                 let body = answer.body.map(|body| String::from_utf8_lossy(body.as_ref()).into_owned());
-                let answers = self.0.api.answering.contains("$default");
+                let answers = api.answering.contains(route);
                 Ok(body.filter(|body| answers && !body.is_empty()))
             }
             // AWS tells the client, and a Socket.IO client drops its connection on it.
-            Ok(Err(error)) => {
-                tracing::error!(%error, connection_id = id, "$default failed");
-                Ok(Some(events::error_frame("Internal server error", id)))
-            }
+            Ok(Err(_)) => Ok(Some(events::error_frame("Internal server error", id))),
             Err(_elapsed) => Ok(Some(events::error_frame("Endpoint request timed out", id))),
         }
     }
 
     /// Posts one frame.
     pub(crate) fn post(&self, id: &str, frame: &str) -> Result<(), NotSent> {
-        let connection = self.connection(id).ok_or(NotSent::Gone)?;
-        if self.0.faults.gone_for().is_some_and(|time| connection.is_younger_than(time)) {
-            return Err(NotSent::Gone);
-        }
+        let connection = self.reachable(id)?;
         if self.0.faults.throttles() {
             return Err(NotSent::Full);
         }
@@ -186,20 +243,32 @@ impl Gateway {
         Ok(())
     }
 
-    /// Closes a connection from this side; `$disconnect` follows.
-    pub(crate) async fn delete(&self, id: &str) -> Result<(), NotSent> {
+    /// Closes a connection from this side; `$disconnect` follows, and nobody waits for it.
+    pub(crate) fn delete(&self, id: &str) -> Result<(), NotSent> {
+        self.reachable(id)?;
+        self.end(id, Close::BY_SERVER)
+    }
+
+    fn end(&self, id: &str, close: Close) -> Result<(), NotSent> {
         let connection = self.connections_mut().remove(id).ok_or(NotSent::Gone)?;
         connection.wire.close();
-        self.notify_disconnect(id, &connection.handshake, connection.connected_at, &Close::BY_SERVER).await;
+        self.disconnected(id, connection, close);
         Ok(())
     }
 
-    /// A connection ended; the first call for it invokes `$disconnect`.
-    pub(crate) async fn disconnect(&self, id: &str, close: Close) {
+    /// A connection ended; the first call for it has `$disconnect` follow.
+    pub(crate) fn disconnect(&self, id: &str, close: Close) {
         let removed = self.connections_mut().remove(id);
         if let Some(connection) = removed {
-            self.notify_disconnect(id, &connection.handshake, connection.connected_at, &close).await;
+            self.disconnected(id, connection, close);
         }
+    }
+
+    fn disconnected(&self, id: &str, connection: Arc<Connection>, close: Close) {
+        let (gateway, id) = (self.clone(), id.to_owned());
+        tokio::spawn(async move {
+            gateway.notify_disconnect(&id, &connection.handshake, connection.connected_at, &close).await;
+        });
     }
 
     async fn notify_disconnect(&self, id: &str, handshake: &Handshake, connected_at: Timestamp, close: &Close) {
@@ -208,14 +277,19 @@ impl Gateway {
             return;
         }
         let event = events::disconnect(&self.0.api, id, handshake, connected_at, close);
-        // Nobody is left to be told.
-        if let Err(error) = self.0.functions.invoke::<serde_json::Value>(function, event).await {
-            tracing::error!(%error, connection_id = id, "$disconnect failed");
-        }
+        // Nobody is left to be told how it went.
+        let _ = self.0.functions.invoke::<serde_json::Value>(function, event).await;
+    }
+
+    /// A connection as the management API sees it.
+    pub(crate) fn reachable(&self, id: &str) -> Result<Arc<Connection>, NotSent> {
+        let connection = self.connection(id).ok_or(NotSent::Gone)?;
+        let hidden = self.0.faults.gone_for().is_some_and(|time| connection.is_younger_than(time));
+        if hidden { Err(NotSent::Gone) } else { Ok(connection) }
     }
 
     /// A connection that is open.
-    pub(crate) fn connection(&self, id: &str) -> Option<Arc<Connection>> {
+    fn connection(&self, id: &str) -> Option<Arc<Connection>> {
         self.0.connections.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
@@ -243,6 +317,7 @@ struct New {
     id: String,
     connected_at: Timestamp,
     handshake: Arc<Handshake>,
+    unfinished: Unfinished,
 }
 
 /// A handshake that `$connect` let through. One that is dropped instead of opened is disconnected.
@@ -268,3 +343,6 @@ impl Drop for Accepted {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

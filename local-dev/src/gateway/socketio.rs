@@ -129,8 +129,8 @@ impl Drop for Session {
             edge.sessions().remove(&sid.to_string());
         }
         // Without a runtime the process is ending, and the functions with it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { edge.gateway.disconnect(&id, Close::without_status()).await });
+        if tokio::runtime::Handle::try_current().is_ok() {
+            edge.gateway.disconnect(&id, Close::without_status());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The WebSocket edge at `/<stage>`: API Gateway as it is, frame for frame. Here the functions speak Engine.IO themselves.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use axum::{
     Router,
@@ -30,6 +30,9 @@ const BUFFER: usize = 128;
 
 /// Small messages, many sockets.
 const IO_BUFFER: usize = 4096;
+
+/// How long a client that does not read may take to begin with it before the close frame.
+const READ_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -71,8 +74,7 @@ async fn upgrade(
         let channel = Arc::new(Channel { frames, close: Notify::new() });
         let id = accepted.id().to_owned();
         edge.gateway.open(accepted, channel.clone());
-        let close = Session { edge: &edge, id: &id, channel: &channel }.run(socket, outgoing).await;
-        edge.gateway.disconnect(&id, close).await;
+        Session { edge: &edge, id: &id, channel: &channel }.run(socket, outgoing).await;
     })
 }
 
@@ -124,41 +126,69 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Until either side ends it; says how it ended.
-    async fn run(&self, socket: WebSocket, mut outgoing: mpsc::Receiver<Utf8Bytes>) -> Close {
+    /// Until either side ends it.
+    async fn run(&self, socket: WebSocket, mut outgoing: mpsc::Receiver<Utf8Bytes>) {
+        // The end waits until the close frame is on its way.
+        let unfinished = self.edge.gateway.unfinished();
         let (mut sink, mut stream) = socket.split();
-        let end_of_life = Instant::now() + self.edge.limits.lifetime;
-        let mut idle_at = Instant::now() + self.edge.limits.idle;
+        let limits = self.edge.limits;
+        let end_of_life = Instant::now() + limits.lifetime;
+        let mut idle_at = Instant::now() + limits.idle;
         let code = loop {
+            let mut ends = pin!(self.ends(idle_at.min(end_of_life)));
             let step = tokio::select! {
                 // What was posted before a close still goes out.
                 biased;
                 Some(frame) = outgoing.recv() => {
+                    let mut writing = pin!(write(&mut sink, frame, &mut outgoing));
                     tokio::select! {
                         biased;
-                        step = write(&mut sink, frame, &mut outgoing) => step,
-                        () = self.channel.close.notified() => Step::Close(close_code::NORMAL),
+                        step = &mut writing => step,
+                        // What was posted before still goes out, if the client reads it.
+                        code = &mut ends => {
+                            self.is_gone(code);
+                            let _ = timeout(READ_WITHIN, writing).await;
+                            Step::Close(code)
+                        }
                     }
                 }
-                () = self.channel.close.notified() => Step::Close(close_code::NORMAL),
+                code = &mut ends => Step::Close(code),
                 message = stream.next() => self.read(message),
-                () = sleep_until(idle_at.min(end_of_life)) => Step::Close(close_code::AWAY),
             };
             match step {
-                Step::GoOn => idle_at = Instant::now() + self.edge.limits.idle,
-                Step::Ended(close) => return close,
+                Step::GoOn => idle_at = Instant::now() + limits.idle,
+                Step::Ended(close) => return self.edge.gateway.disconnect(self.id, close),
                 Step::Close(code) => break code,
             }
         };
-        let reason = if code == close_code::AWAY { "Going away" } else { "" };
-        let frame = CloseFrame { code, reason: reason.into() };
+        let frame = self.is_gone(code);
         // The client may be past hearing it.
         let goodbye = async {
+            if let Ok(frame) = outgoing.try_recv() {
+                write(&mut sink, frame, &mut outgoing).await;
+            }
             let _ = sink.send(Message::Close(Some(frame))).await;
+            drop(unfinished);
             while let Some(Ok(_)) = stream.next().await {}
         };
         let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
-        Close { code, reason: reason.to_owned() }
+    }
+
+    /// From here on it is gone for whoever posts, however long the goodbye takes; says what the client is told.
+    fn is_gone(&self, code: u16) -> CloseFrame {
+        let reason = if code == close_code::AWAY { "Going away" } else { "" };
+        self.edge.gateway.disconnect(self.id, Close { code, reason: reason.to_owned() });
+        CloseFrame { code, reason: reason.into() }
+    }
+
+    /// When it is this side that ends it; says with which code.
+    async fn ends(&self, at: Instant) -> u16 {
+        tokio::select! {
+            () = self.channel.close.notified() => {
+                if self.edge.gateway.is_stopping() { close_code::AWAY } else { close_code::NORMAL }
+            }
+            () = sleep_until(at) => close_code::AWAY,
+        }
     }
 
     fn read(&self, message: Option<Result<Message, axum::Error>>) -> Step {

@@ -20,8 +20,22 @@ pub(crate) enum TemplateError {
         problem: String,
     },
     /// A reference to something nobody declared or gave.
-    #[error("`{0}` has no value: declare it in the template, or give it when starting")]
+    #[error(
+        "`{0}` has no value on this machine, where there are parameters with a Default, tables (!Ref, Arn, StreamArn), \
+         secrets and the WebSocketApi (!Ref), and AWS::Region, AccountId, Partition, URLSuffix and StackName; refer to one \
+         of these, or give it a value in local-dev/src/cloud/environment.rs"
+    )]
     UnknownName(String),
+    /// A variable of a function that has no value for the reason given.
+    #[error("function `{function}`, variable `{variable}`: {source}")]
+    Variable {
+        /// Logical id.
+        function: String,
+        /// Its name.
+        variable: String,
+        /// Why.
+        source: Box<TemplateError>,
+    },
     /// A value was given for a parameter that the template does not declare.
     #[error("the template has no parameter `{0}`; its parameters are: {1}")]
     UnknownParameter(String, String),
@@ -42,6 +56,11 @@ impl TemplateError {
         problem: impl Into<String>,
     ) -> Self {
         Self::Property { resource: resource.into(), property: property.into(), problem: problem.into() }
+    }
+
+    /// The same, as a reason why a function has no such variable.
+    pub(crate) fn of_variable(self, function: &str, variable: &str) -> Self {
+        Self::Variable { function: function.to_owned(), variable: variable.to_owned(), source: self.into() }
     }
 
     pub(super) fn intrinsic(function: impl Into<String>, problem: impl Into<String>) -> Self {

@@ -71,6 +71,25 @@ struct Properties {
     enabled: Option<bool>,
 }
 
+/// What is read, and two things that have no effect here.
+const KNOWN: [&str; 15] = [
+    "Stream",
+    "StartingPosition",
+    "BatchSize",
+    "MaximumBatchingWindowInSeconds",
+    "ParallelizationFactor",
+    "MaximumRetryAttempts",
+    "MaximumRecordAgeInSeconds",
+    "BisectBatchOnFunctionError",
+    "FunctionResponseTypes",
+    "FilterCriteria",
+    "DestinationConfig",
+    "TumblingWindowInSeconds",
+    "Enabled",
+    "KmsKeyArn",
+    "MetricsConfig",
+];
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct FilterCriteria {
@@ -100,6 +119,7 @@ impl EventSource {
     pub(super) fn read(function: &Resource<'_>, event: &str, properties: &Value) -> Result<Self, TemplateError> {
         let place = format!("Events.{event}.Properties");
         let at = |property: &str| format!("{place}.{property}");
+        function.only(properties, &place, &KNOWN)?;
         let properties: Properties = function.typed(properties, &place)?;
         let table = resource::attribute_of(&properties.stream, "StreamArn")
             .ok_or_else(|| function.error(at("Stream"), "write `!GetAtt <table>.StreamArn`"))?;

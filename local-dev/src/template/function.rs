@@ -37,8 +37,6 @@ pub(crate) struct Function {
     pub(crate) routes: Vec<Route>,
     /// Schedules it runs by.
     pub(crate) schedules: Vec<Schedule>,
-    /// Name and type of events that nothing here imitates.
-    pub(crate) other_events: Vec<(String, String)>,
 }
 
 /// An event of type `HttpApi`.
@@ -95,6 +93,7 @@ struct Event {
 struct HttpApiEvent {
     method: Option<String>,
     path: Option<String>,
+    payload_format_version: Option<String>,
 }
 
 impl Function {
@@ -119,7 +118,6 @@ impl Function {
             event_sources: Vec::new(),
             routes: Vec::new(),
             schedules: Vec::new(),
-            other_events: Vec::new(),
         };
         for (name, event) in properties.events {
             function.add_event(resource, name, event)?;
@@ -132,17 +130,30 @@ impl Function {
             "DynamoDB" => self.event_sources.push(EventSource::read(resource, &name, &event.properties)?),
             "HttpApi" => {
                 let place = format!("Events.{name}.Properties");
+                // Throttles are the one thing that has no effect here.
+                let known = ["ApiId", "Method", "Path", "PayloadFormatVersion", "RouteSettings"];
+                resource.only(&event.properties, &place, &known)?;
                 let route: HttpApiEvent = resource.typed(&event.properties, &place)?;
+                if route.payload_format_version.is_some_and(|version| version != "2.0") {
+                    let place = format!("{place}.PayloadFormatVersion");
+                    return Err(resource.error(place, "local-dev sends events of version 2.0 only; write \"2.0\""));
+                }
                 self.routes.push(Route {
                     method: route.method.map_or_else(|| "ANY".to_owned(), |method| method.to_uppercase()),
                     path: route.path.unwrap_or_else(|| "$default".to_owned()),
                 });
             }
             "Schedule" => {
-                let schedule = Schedule::read(resource.logical_id, &name, &event.properties)?;
+                let schedule = Schedule::read(resource, &name, &event.properties)?;
                 self.schedules.push(schedule);
             }
-            _ => self.other_events.push((name, event.r#type)),
+            other => {
+                let problem = format!(
+                    "`{other}` is not imitated by local-dev, which sends events of the types DynamoDB, HttpApi and Schedule; \
+                     use one of them"
+                );
+                return Err(resource.error(format!("Events.{name}.Type"), problem));
+            }
         }
         Ok(())
     }

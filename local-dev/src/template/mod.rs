@@ -3,6 +3,7 @@
 //! The short tags of CloudFormation are expanded ([`yaml`]), every resource this emulator imitates is read into a typed
 //! struct at once, and values that depend on the deployment stay unresolved until a [`Scope`] is at hand.
 
+mod coverage;
 mod error;
 mod event_source;
 mod function;
@@ -13,6 +14,7 @@ mod resource;
 mod schedule;
 mod secret;
 mod table;
+mod throttle;
 mod web_socket_api;
 mod yaml;
 
@@ -32,6 +34,9 @@ pub(crate) use self::{
     web_socket_api::WebSocketApi,
 };
 
+#[cfg(test)]
+pub(crate) use self::web_socket_api::RouteSelection;
+
 use self::resolve::Parameter;
 
 /// Everything the template declares that a laptop can imitate.
@@ -45,12 +50,15 @@ pub(crate) struct Template {
     http_api: Option<HttpApi>,
     boundaries: Vec<Boundary>,
     secrets: Vec<String>,
+    skipped: Vec<(String, String)>,
+    throttled_rate: f64,
 }
 
 impl Template {
     /// Reads a SAM template. The error names the resource and property that is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
         let root = yaml::load(text)?;
+        let skipped = coverage::check(&root)?;
         let resources = resource::resources(&root)?;
         let globals = root.pointer("/Globals/Function").unwrap_or(&Value::Null);
         let template = Self {
@@ -67,6 +75,8 @@ impl Template {
             http_api: single(resource::of_type(&resources, http_api::TYPE, HttpApi::read)?, |api| &api.logical_id)?,
             boundaries: resource::of_type(&resources, policy::BOUNDARY_TYPE, Boundary::read)?,
             secrets: resource::of_type(&resources, secret::TYPE, secret::read)?,
+            skipped,
+            throttled_rate: throttle::read(&resources)?,
         };
         template.check_references()?;
         Ok(template)
@@ -82,14 +92,29 @@ impl Template {
         &self.functions
     }
 
+    /// The function whose code is in that folder.
+    pub(crate) fn function(&self, folder: &str) -> Option<&Function> {
+        self.functions.iter().find(|function| function.folder == folder)
+    }
+
+    /// What the throttles of all APIs let through in a second.
+    pub(crate) fn throttled_rate(&self) -> f64 {
+        self.throttled_rate
+    }
+
     /// The event source mappings of all functions.
     pub(crate) fn event_sources(&self) -> impl Iterator<Item = &EventSource> {
         self.functions.iter().flat_map(|function| &function.event_sources)
     }
 
-    /// The schedules of all functions.
+    /// The schedules of all functions that are not disabled.
     pub(crate) fn schedules(&self) -> impl Iterator<Item = &Schedule> {
-        self.functions.iter().flat_map(|function| &function.schedules)
+        self.functions.iter().flat_map(|function| &function.schedules).filter(|schedule| schedule.enabled)
+    }
+
+    /// Resources nobody here has heard of: logical id and type.
+    pub(crate) fn skipped(&self) -> &[(String, String)] {
+        &self.skipped
     }
 
     /// The WebSocket API, if there is one.

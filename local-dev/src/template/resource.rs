@@ -12,7 +12,7 @@ pub(super) struct Resource<'a> {
     pub(super) logical_id: &'a str,
     /// E.g. `AWS::DynamoDB::Table`.
     pub(super) type_name: &'a str,
-    properties: &'a Value,
+    pub(super) properties: &'a Value,
 }
 
 impl Resource<'_> {
@@ -37,13 +37,21 @@ impl Resource<'_> {
         })
     }
 
+    /// Refuses what the part has beside these keys: it would do something on AWS and nothing here.
+    pub(super) fn only(&self, value: &Value, place: &str, known: &[&str]) -> Result<(), TemplateError> {
+        let unknown = value.as_object().and_then(|map| map.keys().find(|key| !known.contains(&key.as_str())));
+        let Some(key) = unknown else { return Ok(()) };
+        let property = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
+        Err(self.error(property, format!("is not imitated by local-dev; remove it (known are: {})", known.join(", "))))
+    }
+
     /// An error about one property.
     pub(super) fn error(&self, property: impl Into<String>, problem: impl Into<String>) -> TemplateError {
         TemplateError::property(self.logical_id, property, problem)
     }
 }
 
-/// All resources, in alphabetical order.
+/// All resources, in the order of the template.
 pub(super) fn resources(root: &Value) -> Result<Vec<Resource<'_>>, TemplateError> {
     let section = root.get("Resources").and_then(Value::as_object).ok_or(TemplateError::MissingSection("Resources"))?;
     section

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::TemplateError;
+use super::{TemplateError, resource::Resource};
 
 /// A declared schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,24 +12,51 @@ pub(crate) struct Schedule {
     pub(crate) function: String,
     /// How often.
     pub(crate) seconds: u64,
+    /// Whether it runs at all.
+    pub(crate) enabled: bool,
+    /// What the function is given instead of the event of the clock.
+    pub(crate) input: Option<Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Properties {
     schedule: String,
+    enabled: Option<bool>,
+    state: Option<State>,
+    input: Option<String>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum State {
+    Enabled,
+    Disabled,
+}
+
+/// What is read, and what has no effect here: a schedule is not retried, the next time comes anyway.
+const KNOWN: [&str; 9] =
+    ["Schedule", "Enabled", "State", "Input", "Description", "Name", "RetryPolicy", "DeadLetterConfig", "RoleArn"];
+
 impl Schedule {
-    pub(super) fn read(function: &str, event: &str, properties: &Value) -> Result<Self, TemplateError> {
-        let wrong =
-            |problem: String| TemplateError::property(function, format!("Events.{event}.Properties.Schedule"), problem);
-        let properties: Properties =
-            serde_json::from_value(properties.clone()).map_err(|error| wrong(error.to_string()))?;
-        let seconds = seconds(&properties.schedule).ok_or_else(|| {
-            wrong(format!("`{}` cannot be run here; write a rate such as `rate(1 minute)`", properties.schedule))
+    pub(super) fn read(function: &Resource<'_>, event: &str, properties: &Value) -> Result<Self, TemplateError> {
+        let place = format!("Events.{event}.Properties");
+        function.only(properties, &place, &KNOWN)?;
+        let Properties { schedule, enabled, state, input } = function.typed(properties, &place)?;
+        let seconds = seconds(&schedule).ok_or_else(|| {
+            let problem = format!("`{schedule}` cannot be run here; write a rate such as `rate(1 minute)`");
+            function.error(format!("{place}.Schedule"), problem)
         })?;
-        Ok(Self { function: function.to_owned(), seconds })
+        let input = input.map(|input| {
+            serde_json::from_str(&input)
+                .map_err(|error| function.error(format!("{place}.Input"), format!("is not valid JSON: {error}")))
+        });
+        Ok(Self {
+            function: function.logical_id.to_owned(),
+            seconds,
+            enabled: state.map_or(enabled.unwrap_or(true), |state| state == State::Enabled),
+            input: input.transpose()?,
+        })
     }
 }
 
@@ -62,6 +89,22 @@ mod tests {
     fn the_heartbeat_runs_every_minute() {
         let template = super::super::Template::parse(include_str!("../../../infra/template.yaml")).unwrap();
         let schedules: Vec<_> = template.schedules().cloned().collect();
-        assert_eq!(schedules, [Schedule { function: "HeartbeatFunction".to_owned(), seconds: 60 }]);
+        let function = "HeartbeatFunction".to_owned();
+        assert_eq!(schedules, [Schedule { function, seconds: 60, enabled: true, input: None }]);
+    }
+
+    #[test]
+    fn a_disabled_schedule_does_not_run_and_an_input_is_kept() {
+        let schedules = |properties: &str| {
+            let text = format!(
+                "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: ../functions/f\n      \
+                 Events: {{ E: {{ Type: Schedule, Properties: {{ Schedule: rate(1 minute), {properties} }} }} }}"
+            );
+            super::super::Template::parse(&text).unwrap().schedules().cloned().collect::<Vec<_>>()
+        };
+        for disabled in ["Enabled: false", "State: DISABLED", "Enabled: true, State: DISABLED"] {
+            assert_eq!(schedules(disabled), [], "{disabled}");
+        }
+        assert_eq!(schedules("State: ENABLED, Input: '[1]'")[0].input, Some(serde_json::json!([1])));
     }
 }

@@ -164,24 +164,30 @@ async fn messages_of_one_connection_are_handled_at_the_same_time() {
     cloud.stop().await;
 }
 
+/// The address of the only connection in the management API.
+async fn address_of_the_only_one(cloud: &Cloud) -> String {
+    let id = cloud.connection_ids().await.remove(0);
+    format!("{}/dev/@connections/{}", cloud.url(), id.replace('=', "%3D"))
+}
+
+/// Posts to a socket that does not read until the buffers between here and there are full; returns how many it took.
+async fn posts_until_throttled(url: &str) -> usize {
+    let client = Client::new();
+    for taken in 0..4000 {
+        let status = client.post(url).body(format!("6{}", "x".repeat(60_000))).send().await.unwrap().status();
+        if status == 429 {
+            return taken;
+        }
+        assert_eq!(status, 200);
+    }
+    panic!("never throttled")
+}
+
 #[tokio::test]
 async fn a_socket_that_does_not_read_is_throttled_and_delays_nobody() {
     let cloud = Cloud::start().await;
     let _slow = connected(&cloud).await;
-    let slow_id = cloud.connection_ids().await.remove(0);
-    let url = format!("{}/dev/@connections/{}", cloud.url(), slow_id.replace('=', "%3D"));
-    let client = Client::new();
-    let mut throttled = false;
-    // Until the buffers between here and there are full.
-    for _ in 0..4000 {
-        let status = client.post(&url).body(format!("6{}", "x".repeat(60_000))).send().await.unwrap().status();
-        if status == 429 {
-            throttled = true;
-            break;
-        }
-        assert_eq!(status, 200);
-    }
-    assert!(throttled);
+    posts_until_throttled(&address_of_the_only_one(&cloud).await).await;
     let (mut first, mut second) = (connected(&cloud).await, connected(&cloud).await);
     let user = cloud.rest().register().await;
     for socket in [&mut first, &mut second] {
@@ -258,4 +264,52 @@ async fn a_stage_that_does_not_exist_is_forbidden() {
         (403, &"ForbiddenException".parse().unwrap())
     );
     cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_socket_that_does_not_read_ends_after_its_lifetime_all_the_same() {
+    let cloud = Cloud::with(limits(|limits| limits.lifetime = Duration::from_secs(5))).await;
+    let _slow = connected(&cloud).await;
+    let url = address_of_the_only_one(&cloud).await;
+    posts_until_throttled(&url).await;
+    until(async || Client::new().get(&url).send().await.unwrap().status() == 410).await;
+    until(async || cloud.connection_ids().await.is_empty()).await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_delete_comes_after_everything_that_was_posted_before() {
+    let cloud = Cloud::start().await;
+    let mut slow = connected(&cloud).await;
+    let url = address_of_the_only_one(&cloud).await;
+    let posted = posts_until_throttled(&url).await;
+    assert_eq!(Client::new().delete(&url).send().await.unwrap().status(), 204);
+    for _ in 0..posted {
+        assert!(slow.raw_frame().await.unwrap().starts_with('6'));
+    }
+    assert_eq!(slow.raw_frame().await, Err(1000));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_being_closed_is_gone_at_once() {
+    let cloud = Cloud::start().await;
+    let mut socket = connected(&cloud).await;
+    let url = address_of_the_only_one(&cloud).await;
+    socket.send_raw(Message::binary(vec![1, 2, 3])).await;
+    // The client has not answered the close frame: it has not read it.
+    let mut statuses = Vec::new();
+    while statuses.last() != Some(&StatusCode::GONE) {
+        statuses.push(Client::new().get(&url).send().await.unwrap().status());
+    }
+    assert_eq!(socket.close_code().await, 1003);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_stops_tells_its_sockets_that_it_goes_away() {
+    let cloud = Cloud::start().await;
+    let mut socket = connected(&cloud).await;
+    let ((), code) = tokio::join!(cloud.stop(), socket.close_code());
+    assert_eq!(code, 1001);
 }

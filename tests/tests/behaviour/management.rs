@@ -34,7 +34,8 @@ async fn a_post_is_one_text_frame_and_a_delete_closes() {
             );
             assert_eq!(gone.text().await.unwrap(), "");
         }
-        assert_eq!(cloud.connection_ids().await, Vec::<String>::new(), "{edge:?}: $disconnect removed its rows");
+        // Nobody waits for `$disconnect`, on AWS neither.
+        until(async || cloud.connection_ids().await.is_empty()).await;
         cloud.stop().await;
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, path::Path, process::Stdio};
 
 use futures::future::join_all;
+use shared::config::Environment;
 use tests::{Edge, Process, Rest, Socket};
 use tokio::process::Command;
 
@@ -97,4 +98,68 @@ async fn what_was_committed_before_kill_9_is_delivered_by_the_restart() {
         missing.remove(user["id"].as_str().unwrap());
     }
     second.interrupt().await;
+}
+
+/// How many items the table has, of the program that printed this.
+async fn items(banner: &str, table: &str) -> usize {
+    let endpoint = banner.lines().find_map(|line| line.trim().strip_prefix("DynamoDB")).unwrap();
+    let endpoint = endpoint.split_whitespace().next().unwrap();
+    let variables = [
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
+    ];
+    let env = Environment::from_iter(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let scan = shared::aws::dynamodb(&env).unwrap().scan().table_name(table).send().await.unwrap();
+    scan.items().len()
+}
+
+#[tokio::test]
+async fn sockets_that_were_open_at_the_end_leave_no_rows_behind() {
+    const TABLE: &str = "moien-realtime-ConnectionsTable";
+    let folder = tempfile::tempdir().unwrap();
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let mut sockets = Vec::new();
+    for edge in Edge::ALL {
+        sockets.push(Socket::connected(&first, edge, None).await);
+    }
+    assert!(items(first.banner(), TABLE).await >= 4, "two connections, each in a room");
+    first.interrupt().await;
+    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    assert_eq!(items(second.banner(), TABLE).await, 0);
+    second.interrupt().await;
+}
+
+#[tokio::test]
+async fn a_data_dir_that_is_in_use_is_refused_and_free_after_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let mut second = Command::new(env!("CARGO_BIN_EXE_cloud"));
+    let second = second.args(arguments(folder.path())).stdout(Stdio::null()).output().await.unwrap();
+    let message = String::from_utf8(second.stderr).unwrap();
+    assert!(!second.status.success() && message.contains("in use by another local-dev"), "{message}");
+    first.interrupt().await;
+    Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await.interrupt().await;
+}
+
+#[tokio::test]
+async fn a_function_that_fails_behind_rest_is_in_the_log_once() {
+    let faults = ["--port", "0", "--fault", "fail=api:1"];
+    let program = Process::logging(env!("CARGO_BIN_EXE_cloud"), &faults, "error").await;
+    assert_eq!(reqwest::get(format!("{}/api/v1/health", program.url())).await.unwrap().status(), 500);
+    let log = program.into_log().await;
+    assert_eq!(log.matches("ApiFunction failed: failed on purpose (--fault)").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_given_at_start_is_said_in_a_sentence() {
+    for (arguments, words) in
+        [(["--origins", "*"], "list the origins"), (["--fault", "fail=boadcast:2"], "there is no function `boadcast`")]
+    {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_cloud"));
+        let ended = program.args(["--port", "0"]).args(arguments).output().await.unwrap();
+        let message = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success() && message.contains(words) && !message.contains("panicked"), "{message}");
+    }
 }

@@ -1,0 +1,144 @@
+//! The gateway in front of a Lambda Invoke API that answers every function the same.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use axum::{Json, Router, extract::Request, http::request::Parts};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::{
+    event_source::Poke,
+    server::{Peer, Scissors},
+    template::{RouteSelection, Template},
+};
+
+/// The events it was sent, in order.
+type Sent = Arc<Mutex<Vec<Value>>>;
+
+const FUNCTION: &str = "
+Resources:
+  F: { Type: AWS::Serverless::Function, Properties: { CodeUri: ../functions/f } }
+";
+
+/// A gateway with these routes, all to one function that answers with the body `hello`.
+async fn gateway(routes: &[&str], answering: &[&str], selection: RouteSelection) -> (Gateway, Sent) {
+    let sent = Sent::default();
+    let kept = Arc::clone(&sent);
+    let invoke = async move |Json(event): Json<Value>| {
+        kept.lock().unwrap().push(event);
+        Json(json!({"statusCode": 200, "body": "hello"}))
+    };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let server = Router::new().route("/2015-03-31/functions/f/invocations", axum::routing::post(invoke));
+    tokio::spawn(async move { axum::serve(listener, server).await });
+
+    let (template, faults) = (Template::parse(FUNCTION).unwrap(), Arc::<Faults>::default());
+    let environments = HashMap::new();
+    let functions =
+        Functions::start(template.functions(), &environments, Some(&endpoint), Poke::default(), faults.clone());
+    let api = WebSocketApi {
+        logical_id: "WebSocketApi".to_owned(),
+        stage: "dev".to_owned(),
+        selection,
+        routes: routes.iter().map(|key| ((*key).to_owned(), "F".to_owned())).collect::<BTreeMap<_, _>>(),
+        answering: answering.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>(),
+    };
+    (Gateway::new(api, functions.unwrap(), faults, Limits::default()), sent)
+}
+
+fn handshake() -> Handshake {
+    let (parts, ()): (Parts, ()) = Request::get("/dev").body(()).unwrap().into_parts();
+    Handshake::new(&parts, &Peer { address: ([127, 0, 0, 1], 4711).into(), scissors: Scissors::default() })
+}
+
+/// A wire to nobody.
+struct Nowhere;
+
+impl Wire for Nowhere {
+    fn send(&self, _frame: &str) -> Result<(), BufferFull> {
+        Ok(())
+    }
+
+    fn close(&self) {}
+}
+
+async fn opened(gateway: &Gateway) -> String {
+    let accepted = gateway.connect(handshake()).await.ok().unwrap();
+    let id = accepted.id().to_owned();
+    gateway.open(accepted, Arc::new(Nowhere));
+    id
+}
+
+#[tokio::test]
+async fn until_a_connection_is_open_it_is_gone_for_every_call() {
+    let (gateway, _) = gateway(&["$connect"], &[], RouteSelection::Default).await;
+    let accepted = gateway.connect(handshake()).await.ok().unwrap();
+    let id = accepted.id().to_owned();
+    assert_eq!(gateway.post(&id, "0{}"), Err(NotSent::Gone));
+    assert_eq!(gateway.reachable(&id).err(), Some(NotSent::Gone));
+    assert_eq!(gateway.delete(&id), Err(NotSent::Gone));
+    gateway.open(accepted, Arc::new(Nowhere));
+    assert_eq!(gateway.post(&id, "0{}"), Ok(()));
+}
+
+#[tokio::test]
+async fn the_fault_gone_hides_young_connections_from_every_call() {
+    let (gateway, _) = gateway(&[], &[], RouteSelection::Default).await;
+    let id = opened(&gateway).await;
+    gateway.0.faults.set(["gone=1000s".parse().unwrap()]);
+    assert_eq!(gateway.post(&id, "2"), Err(NotSent::Gone));
+    assert_eq!(gateway.reachable(&id).err(), Some(NotSent::Gone));
+    assert_eq!(gateway.delete(&id), Err(NotSent::Gone));
+    gateway.0.faults.set([]);
+    assert_eq!(gateway.delete(&id), Ok(()));
+}
+
+#[tokio::test]
+async fn the_body_of_an_answer_goes_nowhere_unless_its_route_has_a_response() {
+    for (answering, frame) in [(&["$default"][..], Some("hello")), (&[], None)] {
+        let (gateway, _) = gateway(&["$default"], answering, RouteSelection::Default).await;
+        let id = opened(&gateway).await;
+        assert_eq!(gateway.message(&id, "2".to_owned()).await.unwrap().as_deref(), frame, "{answering:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_goes_to_the_route_it_names_and_is_told_so() {
+    let selection = RouteSelection::Body("/action".to_owned());
+    let (gateway, sent) = gateway(&["$default", "hello"], &["hello"], selection).await;
+    let id = opened(&gateway).await;
+    for (body, route, answer) in [(r#"{"action":"hello"}"#, "hello", Some("hello")), ("2", "$default", None)] {
+        assert_eq!(gateway.message(&id, body.to_owned()).await.unwrap().as_deref(), answer);
+        assert_eq!(sent.lock().unwrap().last().unwrap()["requestContext"]["routeKey"], route);
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_a_route_is_forbidden() {
+    let (gateway, _) = gateway(&[], &[], RouteSelection::Default).await;
+    let id = opened(&gateway).await;
+    let frame = gateway.message(&id, "2".to_owned()).await.unwrap().unwrap();
+    assert!(frame.contains("Forbidden"), "{frame}");
+}
+
+#[tokio::test]
+async fn the_end_waits_until_every_disconnect_was_answered_and_lets_nobody_in() {
+    let (gateway, sent) = gateway(&["$disconnect"], &[], RouteSelection::Default).await;
+    let (one, other) = (opened(&gateway).await, opened(&gateway).await);
+    gateway.delete(&one).unwrap();
+    gateway.disconnect(&other, Close::without_status());
+    gateway.stop(Duration::from_secs(60)).await;
+    let codes = |sent: &Sent| {
+        let code = |event: &Value| event["requestContext"]["disconnectStatusCode"].as_u64().unwrap();
+        let mut codes: Vec<_> = sent.lock().unwrap().iter().map(code).collect();
+        codes.sort_unstable();
+        codes
+    };
+    assert_eq!(codes(&sent), [1000, 1005]);
+    assert_eq!(gateway.connect(handshake()).await.err(), Some(StatusCode::SERVICE_UNAVAILABLE));
+}
