@@ -7,7 +7,7 @@
 mod calls;
 mod comeback;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use shared::heartbeat::SLOTS;
 
@@ -98,7 +98,7 @@ impl Crowd {
         let template = Template::parse(crate::cloud::TEMPLATE)?;
         let listeners = self.listeners.unwrap_or(self.connections);
         // What the template's throttles leave for posts.
-        let posts = REQUESTS - template.throttled_rate();
+        let posts = REQUESTS - template.throttled_rate(&template.scope(&BTreeMap::new())?)?;
         let broadcast = self.function(&template, "broadcast");
         let source = template.function("broadcast").and_then(|function| function.event_sources.first());
         let retries = source.and_then(|source| source.maximum_retry_attempts).unwrap_or_default();

@@ -108,10 +108,10 @@ impl Load {
             + gb_seconds(MINUTES, memory.heartbeat, heartbeat_ms);
         // remember 1, join 2 rows and forget 2 rows in transactions; a pong 1; a profile with its index 3.
         let writes = connects * (1.0 + 4.0 + 4.0) + pings + mutations * 3.0;
-        // Join and leave read the connection and the user; a change reads the room; the heartbeat reads every row.
+        // A join reads the user twice; join and leave read the connection; a change reads the room, the heartbeat all.
         let rooms = (listeners * 100.0 / 4096.0).max(1.0);
         let scans = MINUTES * (connections * 500.0 / 4096.0 / 2.0).max(1.0);
-        let read_units = connects * 4.0 + mutations * (1.0 + rooms) + reads + scans;
+        let read_units = connects * 5.0 + mutations * (1.0 + rooms) + reads + scans;
         let gigabytes = (deliveries * 600.0 + connects * 600.0 + pings * 60.0 + (mutations + reads) * 1000.0) / 1e9;
         let items = vec![
             item("connection minutes", connections * MINUTES, "minutes", prices::CONNECTION_MINUTE),
@@ -171,7 +171,7 @@ impl fmt::Display for Bill {
             format!("{} sockets open at any time, {} changes and {} other REST requests a month",
                 grouped(connections), grouped(mutations), grouped(reads)),
             format!("each change is heard by {listeners} sockets (--listeners), 600 bytes each"),
-            "every socket reconnects every two hours: 3 messages, 4 invocations, 9 write and 4 read units".to_owned(),
+            "every socket reconnects every two hours: 3 messages, 4 invocations, 9 write and 5 read units".to_owned(),
             format!("a ping and a pong every {minutes} minutes: 2 messages, 1 invocation, 1 write unit"),
             "the heartbeat reads 500 bytes of every connection every minute, half a read unit per 4 KB".to_owned(),
             format!("8 ms for a frame at {message} MB, 15 ms for a REST request at {api} MB; a login takes longer, few do it"),

@@ -37,7 +37,7 @@ pub(crate) use self::{
 #[cfg(test)]
 pub(crate) use self::web_socket_api::RouteSelection;
 
-use self::resolve::Parameter;
+use self::{resolve::Parameter, throttle::Throttles};
 
 /// Everything the template declares that a laptop can imitate.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) struct Template {
     boundaries: Vec<Boundary>,
     secrets: Vec<String>,
     skipped: Vec<(String, String)>,
-    throttled_rate: f64,
+    throttles: Throttles,
 }
 
 impl Template {
@@ -76,7 +76,7 @@ impl Template {
             boundaries: resource::of_type(&resources, policy::BOUNDARY_TYPE, Boundary::read)?,
             secrets: resource::of_type(&resources, secret::TYPE, secret::read)?,
             skipped,
-            throttled_rate: throttle::read(&resources)?,
+            throttles: Throttles::read(&resources)?,
         };
         template.check_references()?;
         Ok(template)
@@ -98,8 +98,8 @@ impl Template {
     }
 
     /// What the throttles of all APIs let through in a second.
-    pub(crate) fn throttled_rate(&self) -> f64 {
-        self.throttled_rate
+    pub(crate) fn throttled_rate(&self, scope: &Scope) -> Result<f64, TemplateError> {
+        self.throttles.rate(scope)
     }
 
     /// The event source mappings of all functions.
