@@ -24,8 +24,12 @@ use crate::{
 /// A call that got no answer for this long is tried again; the slowest healthy one takes a tenth of it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Four attempts over about a second: longer is the business of whoever invoked the function.
+/// Most attempts of a call; refused ones are over within a second or so.
 const ATTEMPTS: u32 = 4;
+
+/// Most time of a call with all its attempts. A service that hangs thus ends in an error of ours, with its cause in the
+/// log, and not in the time-out of a function, of which the shortest is ten seconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -73,7 +77,9 @@ fn config(env: &Environment, endpoint: Option<&str>) -> Result<SdkConfig, Config
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client(endpoint))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
+        .timeout_config(
+            TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build(),
+        )
         // For downloads that trickle. Ours are small and end with their attempt; watching each costs.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     config.set_endpoint_url(endpoint.map(str::to_owned));
@@ -86,5 +92,31 @@ fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
         Builder::new().build_http()
     } else {
         Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::error::SdkError;
+    use tokio::{net::TcpListener, time::Instant};
+
+    use super::*;
+    use crate::dynamodb::s;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_hangs_is_an_error_after_eight_seconds() {
+        let hanging = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", hanging.local_addr().unwrap());
+        let env = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
+        ];
+        let client = dynamodb(&env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect());
+        let (client, started) = (client.unwrap(), Instant::now());
+        let outcome = client.get_item().table_name("users").key("pk", s("USER#1")).send().await;
+        assert!(matches!(outcome, Err(SdkError::TimeoutError(_))), "{outcome:?}");
+        assert!(started.elapsed() < Duration::from_millis(8100), "{:?}", started.elapsed());
     }
 }

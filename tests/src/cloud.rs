@@ -129,6 +129,17 @@ impl Cloud {
         put.set_item(Some(item.collect())).send().await.expect("a put");
     }
 
+    /// Sets a number of those items.
+    pub async fn set_user_items(&self, sort_key: &str, attribute: &str, number: i64) {
+        for item in self.user_items(sort_key).await {
+            let update = self.database().update_item().table_name(format!("{}-UsersTable", self.stack));
+            let update = update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
+            let update = update.update_expression("SET #name = :number").expression_attribute_names("#name", attribute);
+            let update = update.expression_attribute_values(":number", AttributeValue::N(number.to_string()));
+            update.send().await.expect("an update");
+        }
+    }
+
     /// Moves a time (epoch seconds) of those items into the past, as if that many seconds had gone by.
     pub async fn age_user_items(&self, sort_key: &str, attribute: &str, seconds: i64) {
         for item in self.user_items(sort_key).await {
@@ -183,15 +194,22 @@ impl Cloud {
         scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("a scan")
     }
 
-    fn database(&self) -> Client {
+    /// The variables of a store of the users table, at this endpoint of its database.
+    pub fn users_at(&self, endpoint: &str) -> Environment {
+        let table = format!("{}-UsersTable", self.stack);
         let variables = [
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("AWS_ENDPOINT_URL_DYNAMODB", self.running.dynamodb_endpoint()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
+            ("USERS_TABLE", &table),
+            ("REGISTRATIONS_PER_HOUR", "1"),
         ];
-        let env = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        shared::aws::dynamodb(&Environment::from_iter(env)).unwrap()
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()
+    }
+
+    fn database(&self) -> Client {
+        shared::aws::dynamodb(&self.users_at(self.running.dynamodb_endpoint())).unwrap()
     }
 }
 

@@ -6,6 +6,7 @@
 mod cloud;
 mod document;
 pub mod fuzz;
+mod lossy;
 mod process;
 mod rest;
 mod runtime_api;
@@ -13,6 +14,7 @@ mod socket;
 
 pub use cloud::{Cloud, Recording, TOKEN_SECRET, until};
 pub use document::Document;
+pub use lossy::lossy;
 pub use process::Process;
 pub use rest::{Answer, PASSWORD, Rest};
 pub use runtime_api::{Deployment, Invocation, logical_id};

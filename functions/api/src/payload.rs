@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::{
-    body::{Bytes, to_bytes},
+    body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
 };
@@ -12,10 +12,7 @@ use serde_json::Value;
 use shared::Error;
 use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::failure::Failure;
-
-/// Largest body, in bytes.
-const LIMIT: usize = 64 * 1024;
+use crate::{contain, failure::Failure};
 
 /// A request body that is read only when the route asks for it, so that "who are you" is settled before "what is wrong
 /// with your JSON".
@@ -49,13 +46,8 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
         let json = is_json(request.headers());
-        let bytes = to_bytes(request.into_body(), LIMIT).await;
-        Ok(Self(match bytes {
-            // The only way reading from memory can fail.
-            Err(_) => Err(Error::BodyTooLarge),
-            Ok(_) if !json => Err(Error::UnsupportedMediaType),
-            Ok(bytes) => Ok(bytes),
-        }))
+        let bytes = contain::bytes(request.into_body()).await;
+        Ok(Self(if json { bytes } else { bytes.and(Err(Error::UnsupportedMediaType)) }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use aws_sdk_sesv2::{
     Client,
+    operation::send_email::SendEmailError,
     types::{Body, Content, Destination, EmailContent, Message},
 };
 use shared::{
@@ -9,7 +10,7 @@ use shared::{
     config::{ConfigError, Environment},
 };
 
-use crate::{cause, texts};
+use crate::{Outcome, cause, texts};
 
 /// Sends from one address, which SES must know as verified.
 pub(crate) struct Mailer {
@@ -23,7 +24,7 @@ impl Mailer {
         Ok(Self { client, sender: env.required("SENDER_EMAIL")?.to_owned() })
     }
 
-    pub(crate) async fn send(&self, to: &str, code: &str) -> Result<(), Error> {
+    pub(crate) async fn send(&self, to: &str, code: &str) -> Result<Outcome, Error> {
         let built = |text: &str| Content::builder().charset("UTF-8").data(text).build();
         let subject = built(texts::SUBJECT).map_err(Error::internal("writing an e-mail"))?;
         let text = built(&texts::email(code)).map_err(Error::internal("writing an e-mail"))?;
@@ -34,6 +35,16 @@ impl Mailer {
             .from_email_address(&self.sender)
             .destination(Destination::builder().to_addresses(to).build())
             .content(EmailContent::builder().simple(message).build());
-        send.send().await.map(drop).map_err(|error| Error::internal("sending an e-mail")(cause(&error)))
+        match send.send().await {
+            Ok(_) => Ok(Outcome::Taken),
+            Err(error) if error.as_service_error().is_some_and(is_final) => Ok(Outcome::Refused(cause(&error))),
+            Err(error) => Err(Error::internal("sending an e-mail")(cause(&error))),
+        }
     }
+}
+
+/// Whether it is the message that is refused, and not our account, our rights or our haste: those change, and are for the
+/// dead-letter queue if they do not.
+fn is_final(error: &SendEmailError) -> bool {
+    matches!(error, SendEmailError::BadRequestException(_) | SendEmailError::MessageRejected(_))
 }

@@ -6,6 +6,8 @@
 mod email;
 mod sent;
 mod sms;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,22 +23,33 @@ use shared::{
     Error,
     config::{ConfigError, Environment},
     error::Chain,
+    request,
     verification::{Channel, CodeKeys, Delivery},
 };
+use tracing::Instrument as _;
 
 use email::Mailer;
 use sent::Sent;
 use sms::Texter;
 
-/// Messages on their way at the same time; a new account at SES may send that many a second.
+/// Messages of a batch on their way at the same time. Who is allowed fewer a second, such as one in SES's sandbox, is told
+/// so by the service and tries again.
 const CONCURRENCY: usize = 10;
+
+/// What a service made of a message.
+pub(crate) enum Outcome {
+    /// It will be delivered.
+    Taken,
+    /// Never: the service does not take this one, whoever asks how often. With its code for that.
+    Refused(String),
+}
 
 /// The function and what it needs.
 pub struct Notify {
     keys: CodeKeys,
     mailer: Mailer,
     texter: Texter,
-    /// What a retried batch does not send twice.
+    /// What a retried batch does not send again.
     sent: Mutex<Sent>,
 }
 
@@ -60,7 +73,7 @@ impl Notify {
     pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
         let records = &event.payload.records;
         // Collected first: a stream of borrowing futures is not accepted where the handler's future must be `Send`.
-        let attempts: Vec<_> = records.iter().map(|record| self.attempt(record)).collect();
+        let attempts: Vec<_> = records.iter().map(|record| self.attempt(record).instrument(span(record))).collect();
         let failed: Vec<Option<&str>> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
         let mut answer = DynamoDbEventResponse::default();
         for sequence_number in failed.into_iter().flatten() {
@@ -81,7 +94,7 @@ impl Notify {
             Ok(Some(delivery)) => delivery,
             Ok(None) => return None,
             Err(error) => {
-                tracing::error!(%error, event_id = record.event_id, "a poisoned record");
+                tracing::error!(%error, "a poisoned record");
                 return Some(sequence_number);
             }
         };
@@ -89,9 +102,15 @@ impl Notify {
             Channel::Email => self.mailer.send(&delivery.to, &delivery.code).await,
             Channel::Phone => self.texter.send(&delivery.to, &delivery.code).await,
         };
-        if let Err(error) = outcome {
-            error.log();
-            return Some(sequence_number);
+        match outcome {
+            Ok(Outcome::Taken) => tracing::info!("sent a code"),
+            // Any user can have an address that no service takes. Trying again would not help, and to park it would
+            // raise an alarm about nothing.
+            Ok(Outcome::Refused(code)) => tracing::warn!(code, "a code cannot be sent, its message is refused"),
+            Err(error) => {
+                error.log();
+                return Some(sequence_number);
+            }
         }
         self.sent().note(sequence_number);
         None
@@ -101,6 +120,11 @@ impl Notify {
     fn sent(&self) -> MutexGuard<'_, Sent> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Around every line about a record. Of level `error`, so that it is there however little is logged.
+fn span(record: &EventRecord) -> tracing::Span {
+    tracing::error_span!("record", event_id = record.event_id, request_id = request::of_record(record))
 }
 
 /// Why a service refused, for the log. Its code and never its words, which repeat the address that is refused.

@@ -1,4 +1,4 @@
-//! What a retry need not repeat: records whose message is out, of a batch that failed for others.
+//! What a retry need not repeat: records whose message is out, or refused for good, of a batch that failed for others.
 //!
 //! Kept in memory, so it helps where the same environment sees the retry, which Lambda usually but not always does. At
 //! worst a user gets a code twice.

@@ -1,12 +1,12 @@
 //! Text messages, through Amazon SNS.
 
-use aws_sdk_sns::{Client, types::MessageAttributeValue};
+use aws_sdk_sns::{Client, operation::publish::PublishError, types::MessageAttributeValue};
 use shared::{
     Error,
     config::{ConfigError, Environment},
 };
 
-use crate::{cause, texts};
+use crate::{Outcome, cause, texts};
 
 /// Sends to phone numbers.
 pub(crate) struct Texter(Client);
@@ -16,12 +16,22 @@ impl Texter {
         Ok(Self(Client::new(&shared::aws::of_service(env, "AWS_ENDPOINT_URL_SNS")?)))
     }
 
-    pub(crate) async fn send(&self, to: &str, code: &str) -> Result<(), Error> {
+    pub(crate) async fn send(&self, to: &str, code: &str) -> Result<Outcome, Error> {
         // Transactional messages go the reliable way; the default is the cheap one, for advertisements.
         let kind = MessageAttributeValue::builder().data_type("String").string_value("Transactional").build();
         let kind = kind.map_err(Error::internal("writing a text message"))?;
         let publish =
             self.0.publish().phone_number(to).message(texts::sms(code)).message_attributes("AWS.SNS.SMS.SMSType", kind);
-        publish.send().await.map(drop).map_err(|error| Error::internal("sending a text message")(cause(&error)))
+        match publish.send().await {
+            Ok(_) => Ok(Outcome::Taken),
+            Err(error) if error.as_service_error().is_some_and(is_final) => Ok(Outcome::Refused(cause(&error))),
+            Err(error) => Err(Error::internal("sending a text message")(cause(&error))),
+        }
     }
+}
+
+/// Whether it is the number that is refused, as in `email.rs`.
+fn is_final(error: &PublishError) -> bool {
+    use PublishError::{InvalidParameterException, InvalidParameterValueException, ValidationException};
+    matches!(error, InvalidParameterException(_) | InvalidParameterValueException(_) | ValidationException(_))
 }

@@ -36,16 +36,18 @@ impl Admin {
     pub const ID: &'static str = "admin";
 
     /// # Errors
-    /// [`ConfigError`] if one of the two variables is missing or the hash is not a PHC string.
+    /// [`ConfigError`] if one of the two variables is missing or the hash is not one of `local-dev admin-hash`.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        let password_hash = env.required("ADMIN_PASSWORD_HASH")?;
-        if !password_hash.starts_with("$argon2id$") {
-            let problem = "must be an argon2id PHC string, $argon2id$…";
-            return Err(ConfigError::Invalid { name: "ADMIN_PASSWORD_HASH", problem });
+        let name = "ADMIN_PASSWORD_HASH";
+        let password_hash = PasswordHash(env.required(name)?.to_owned());
+        if !Passwords::is_usual(&password_hash) {
+            let problem =
+                "must be an argon2id PHC string as `local-dev admin-hash` makes it, $argon2id$v=19$m=19456,t=2,p=1$…";
+            return Err(ConfigError::Invalid { name, problem });
         }
         let email = env.required("ADMIN_EMAIL")?.to_lowercase();
-        let generation = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, password_hash.as_bytes()));
-        Ok(Self { email, password_hash: PasswordHash(password_hash.to_owned()), generation })
+        let generation = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, password_hash.0.as_bytes()));
+        Ok(Self { email, password_hash, generation })
     }
 
     /// Whether these are the administrator's credentials; a wrong address takes as long as a wrong password.
@@ -68,5 +70,22 @@ impl Admin {
     #[must_use]
     pub fn profile(&self) -> AdminProfile {
         AdminProfile { id: Self::ID, email: self.email.clone(), role: Role::Admin }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_that_is_only_the_beginning_of_one_stops_the_start() {
+        let whole = Passwords::default().hash("local-admin".into()).await.unwrap().0;
+        let admin = |hash: &str| {
+            let variables = [("ADMIN_EMAIL", "admin@example.com"), ("ADMIN_PASSWORD_HASH", hash)];
+            Admin::from_env(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect())
+        };
+        assert!(admin(&whole).is_ok());
+        let Err(ConfigError::Invalid { name, .. }) = admin("$argon2id$…") else { panic!("it should not start") };
+        assert_eq!(name, "ADMIN_PASSWORD_HASH");
     }
 }

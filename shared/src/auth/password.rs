@@ -49,6 +49,15 @@ impl Passwords {
         Ok(verified.await?? && known)
     }
 
+    /// Whether a hash is one of ours: a PHC string of the same algorithm and cost as all others. Time would tell any
+    /// other from that of an unknown account.
+    #[must_use]
+    pub fn is_usual(hash: &PasswordHash) -> bool {
+        let (Ok(hash), Ok(usual)) = (Phc::new(&hash.0), Phc::new(DECOY)) else { return false };
+        let cost = |hash: &Phc| (hash.algorithm.to_string(), hash.version, hash.params.to_string());
+        cost(&hash) == cost(&usual) && hash.salt.is_some() && hash.hash.is_some()
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let slot =
             Arc::clone(&self.slots).acquire_owned().await.map_err(Error::internal("waiting for a hashing slot"))?;
@@ -77,6 +86,29 @@ mod tests {
         assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
         assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
         assert!(!passwords.verify("wrong horse".into(), Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn only_a_whole_hash_of_the_usual_cost_is_usual() {
+        let usual = Passwords::default().hash("correct horse".into()).await.unwrap();
+        assert!(Passwords::is_usual(&usual));
+        for (part, other) in [
+            ("$argon2id$", "$argon2i$"),
+            ("$argon2id$", "argon2id$"),
+            ("v=19$", ""),
+            ("v=19", "v=16"),
+            ("m=19456", "m=9216"),
+            ("t=2", "t=3"),
+            ("p=1", "p=2"),
+            ("p=1$", "p=1$!"),
+        ] {
+            let unusual = PasswordHash(usual.0.replacen(part, other, 1));
+            assert!(!Passwords::is_usual(&unusual), "{}", unusual.0);
+        }
+        let (without_hash, _) = usual.0.rsplit_once('$').unwrap();
+        for broken in ["", "x", "$argon2id$", without_hash] {
+            assert!(!Passwords::is_usual(&PasswordHash(broken.to_owned())), "{broken}");
+        }
     }
 
     #[tokio::test]

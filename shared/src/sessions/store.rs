@@ -96,7 +96,8 @@ impl SessionStore {
             .table_name(&self.table)
             .set_key(Some(key(token)))
             .update_expression("SET tokenHash = :next, expiresAt = :expiry")
-            .condition_expression("tokenHash = :this AND expiresAt > :now")
+            // The next one already: the SDK repeats a write whose answer was lost.
+            .condition_expression("(tokenHash = :this OR tokenHash = :next) AND expiresAt > :now")
             .expression_attribute_values(":this", s(token.hash()))
             .expression_attribute_values(":next", s(next.hash()))
             .expression_attribute_values(":expiry", n(expiry()))

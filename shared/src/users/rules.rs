@@ -56,11 +56,18 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// At least three words, at most 180 characters, nothing invisible.
+/// Whether a character shows nothing but changes how others show: marks, overrides and isolates of direction, and what
+/// has no width. Not the joiners U+200C and U+200D, without which Persian names are misspelt.
+fn is_hidden(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+}
+
+/// At least three words, at most 180 characters, no control characters or hidden ones.
 pub fn full_name(name: &str) -> Result<(), &'static str> {
-    let sound =
-        name.split_whitespace().count() >= 3 && length(name) <= FULL_NAME_MAX && !name.chars().any(char::is_control);
-    rule(sound, "must have at least three words and at most 180 characters")
+    let words = name.split_whitespace().count();
+    let sound = words >= 3 && length(name) <= FULL_NAME_MAX && !name.chars().any(|c| c.is_control() || is_hidden(c));
+    rule(sound, "must have at least three words and at most 180 characters, all of them visible")
 }
 
 /// ISO 3166 alpha-2, upper case.
@@ -74,10 +81,11 @@ pub fn country_codes() -> impl Iterator<Item = &'static str> {
     rust_iso3166::ALL.iter().map(|country| country.alpha2)
 }
 
-/// 1 to 100 characters.
+/// 1 to 100 characters, none a control character or hidden.
 pub fn country_name(name: &str) -> Result<(), &'static str> {
-    let sound = !name.trim().is_empty() && length(name) <= COUNTRY_NAME_MAX && !name.chars().any(char::is_control);
-    rule(sound, "must have 1 to 100 characters")
+    let visible = !name.chars().any(|c| c.is_control() || is_hidden(c));
+    let sound = !name.trim().is_empty() && length(name) <= COUNTRY_NAME_MAX && visible;
+    rule(sound, "must have 1 to 100 characters, all of them visible")
 }
 
 /// E.164: a plus sign, a country code that does not begin with 0, 7 to 15 digits in all.
@@ -100,9 +108,10 @@ pub fn password(password: &str) -> Result<(), &'static str> {
     rule((PASSWORD_MIN..=PASSWORD_MAX).contains(&length(password)), "must have 8 to 128 characters")
 }
 
-/// 1 to 500 characters.
+/// 1 to 500 characters, none hidden; it may have lines.
 pub fn ban_reason(reason: &str) -> Result<(), &'static str> {
-    rule(!reason.trim().is_empty() && length(reason) <= BAN_REASON_MAX, "must have 1 to 500 characters")
+    let sound = !reason.trim().is_empty() && length(reason) <= BAN_REASON_MAX && !reason.chars().any(is_hidden);
+    rule(sound, "must have 1 to 500 characters, all of them visible")
 }
 
 /// An https URL of at most 2,048 characters: a host name, a port if need be, and after it only characters that may
@@ -135,6 +144,17 @@ mod tests {
         {
             assert!(full_name(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_hides_or_turns_text_around_is_in_no_name_and_no_reason() {
+        for hidden in ["\u{202e}", "\u{2066}", "\u{2069}", "\u{200b}", "\u{200e}", "\u{2060}", "\u{61c}", "\u{feff}"] {
+            assert!(full_name(&format!("Sara Ahmadi R{hidden}ad")).is_err(), "{}", hidden.escape_unicode());
+            assert!(country_name(&format!("Ir{hidden}an")).is_err(), "{}", hidden.escape_unicode());
+            assert!(ban_reason(&format!("fr{hidden}aud")).is_err(), "{}", hidden.escape_unicode());
+        }
+        assert!(full_name("سید علی‌رضا حسینی").is_ok(), "a name with U+200C");
+        assert!(ban_reason("می‌خواهد\nfraud 👩\u{200d}🍳").is_ok());
     }
 
     #[test]

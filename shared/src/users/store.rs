@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use uuid::Uuid;
 
-use super::{PasswordHash, User, iso_millis};
+use super::{PasswordHash, User, iso_millis, rules};
 use crate::{
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
@@ -140,11 +140,12 @@ impl UserStore {
     }
 
     /// Finds the account of an e-mail address. That takes two reads whether there is one or not, so that its time does
-    /// not tell.
+    /// not tell. What is too long for an address nobody has: DynamoDB would refuse it as a key.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
     pub async fn find_by_email(&self, email: &str) -> Result<Option<User>, Error> {
+        let email = if email.chars().count() <= rules::EMAIL_MAX { email } else { "" };
         let Some(item) = self.read(email_key(email)).await? else { return self.get(Uuid::nil()).await };
         let id = item.get("userId").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
         match id {
@@ -153,7 +154,7 @@ impl UserStore {
         }
     }
 
-    /// Lists users, newest first.
+    /// Lists users, newest first. A row that is no user is left out, and costs nobody the rest of the page.
     ///
     /// # Errors
     /// [`Error::Validation`] for a cursor that did not come from [`Page::next`].
@@ -174,7 +175,7 @@ impl UserStore {
             .await
             .map_err(Error::internal("listing users"))?;
         let next = output.last_evaluated_key().and_then(encode_cursor);
-        let users = output.items.unwrap_or_default().into_iter().map(parse).collect::<Result<_, _>>()?;
+        let users = output.items.unwrap_or_default().into_iter().filter_map(readable).collect();
         Ok(Page { users, next })
     }
 
@@ -357,6 +358,13 @@ fn built<T, E: Into<Box<dyn std::error::Error + Send + Sync>>>(action: Result<T,
 fn parse(item: Item) -> Result<User, Error> {
     // The reason would quote what is in the row, and it would be logged.
     from_item(item).map_err(|_| Error::internal("reading a user item")("it is not a user"))
+}
+
+/// A user, if the item is one; if not, the log has its id and nothing else of it.
+fn readable(item: Item) -> Option<User> {
+    let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
+    let id = pk.and_then(|pk| pk.strip_prefix("USER#")).and_then(|id| id.parse::<Uuid>().ok());
+    parse(item).inspect_err(|_| tracing::error!(?id, "a row in the list of users is no user")).ok()
 }
 
 fn profile_key(id: Uuid) -> Item {

@@ -54,7 +54,8 @@ impl Channel {
     }
 
     /// Where the code goes.
-    pub(super) fn address(self, user: &User) -> &str {
+    #[must_use]
+    pub fn address(self, user: &User) -> &str {
         match self {
             Self::Email => &user.email,
             Self::Phone => &user.phone,

@@ -1,6 +1,6 @@
 //! Codes in the users table: `USER#<id>`/`CODE#email` and `CODE#phone`, at most one of each per user.
 
-use aws_sdk_dynamodb::{Client, error::SdkError, operation::put_item::PutItemError, types::ReturnValue};
+use aws_sdk_dynamodb::{Client, types::ReturnValue};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
@@ -15,16 +15,15 @@ use crate::{
     config::{ConfigError, Environment},
     dynamodb::{condition_failed, n, s},
     error::Error,
+    request,
     users::{User, UserStore},
 };
 
 /// Life of a code.
 pub const CODE_SECONDS: i64 = 10 * 60;
 
-/// Time between two codes for the same address.
-const PAUSE_SECONDS: i64 = 60;
-
-/// Guesses a code survives.
+/// Guesses a code survives. How many codes an address gets, and so how many guesses there are in all, is the business of
+/// [`LimitStore::code`](crate::limits::LimitStore::code).
 const GUESSES: u32 = 5;
 
 /// What a guess is compared with.
@@ -55,14 +54,14 @@ impl CodeStore {
     /// Makes a code in place of any earlier one. Writing it is what sends it.
     ///
     /// # Errors
-    /// [`Error::TooManyAttempts`] within a minute of the last one.
+    /// [`Error::Internal`] only.
     pub async fn send(&self, user: &User, channel: Channel) -> Result<(), Error> {
-        let now = Timestamp::now().as_second();
-        let expires_at = now + CODE_SECONDS;
+        let expires_at = Timestamp::now().as_second() + CODE_SECONDS;
         let (code, context) = (code::random(channel)?, context(&user.id.to_string(), channel, expires_at));
         let letter = Letter { to: channel.address(user).into(), code: code.as_str().into() };
         let letter = serde_json::to_string(&letter).map_err(Error::internal("writing a code"))?;
         let sealed = self.keys.seal(&context, &letter).map_err(Error::internal("sealing a code"))?;
+        // Without a condition, so that the SDK may repeat it if its answer was lost.
         let put = self
             .client
             .put_item()
@@ -70,18 +69,13 @@ impl CodeStore {
             .set_item(Some(channel.code_key(user.id)))
             .item("codeHash", s(self.keys.hash(&context, &code)))
             .item("sealed", s(sealed))
-            .item("sentAt", n(now))
             .item("guesses", n(0))
-            .item("expiresAt", n(expires_at))
-            .condition_expression("attribute_not_exists(pk) OR sentAt <= :pause")
-            .expression_attribute_values(":pause", n(now - PAUSE_SECONDS));
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_too_early(&error) => {
-                Err(Error::TooManyAttempts { retry_after: self.pause_left(user.id, channel, now).await? })
-            }
-            Err(error) => Err(Error::internal("storing a code")(error)),
-        }
+            .item("expiresAt", n(expires_at));
+        let put = match request::current() {
+            Some(request) => put.item("requestId", s(&*request)),
+            None => put,
+        };
+        put.send().await.map(drop).map_err(Error::internal("storing a code"))
     }
 
     /// Checks a guess. Every guess is counted before it is looked at, so that guessing at the same moment gains nothing.
@@ -120,16 +114,4 @@ impl CodeStore {
         let delete = self.client.delete_item().table_name(&self.table).set_key(Some(channel.code_key(id))).send();
         delete.await.map(drop).map_err(Error::internal("removing a code"))
     }
-
-    async fn pause_left(&self, id: Uuid, channel: Channel, now: i64) -> Result<u64, Error> {
-        let get =
-            self.client.get_item().table_name(&self.table).set_key(Some(channel.code_key(id))).consistent_read(true);
-        let item = get.send().await.map_err(Error::internal("reading a code"))?.item.unwrap_or_default();
-        let sent_at = item.get("sentAt").and_then(|at| at.as_n().ok()).and_then(|at| at.parse().ok()).unwrap_or(now);
-        Ok((sent_at + PAUSE_SECONDS - now).max(1).unsigned_abs())
-    }
-}
-
-fn is_too_early(error: &SdkError<PutItemError>) -> bool {
-    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }

@@ -5,10 +5,22 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use local_dev::Options;
 use serde_json::{Value, json};
-use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket, until};
+use shared::{
+    Error,
+    auth::Role,
+    limits::{LimitStore, Source},
+    users::UserStore,
+};
+use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket, lossy, until};
 
 const QUARTER_OF_AN_HOUR: i64 = 15 * 60;
 const HOUR: i64 = 60 * 60;
+
+/// The limits, at this endpoint of a cloud's database.
+fn limits(cloud: &Cloud, endpoint: &str) -> LimitStore {
+    let env = cloud.users_at(endpoint);
+    LimitStore::beside(&UserStore::from_env(&env).unwrap(), &env).unwrap()
+}
 
 async fn login(rest: &Rest, role: &str, email: &Value, password: &str) -> Answer {
     rest.post(&format!("/auth/{role}/login"), json!({ "email": email, "password": password })).await
@@ -64,7 +76,61 @@ async fn a_right_password_clears_the_wrong_ones() {
         }
         login(&rest, "user", &user["email"], PASSWORD).await.expect(200);
     }
-    assert!(cloud.user_items("WINDOW").await.is_empty());
+    // The failures of the source are the only counter there is.
+    let counters = cloud.user_items("WINDOW").await;
+    assert_eq!(counters.iter().map(|counter| counter["taken"].as_n().unwrap().as_str()).collect::<Vec<_>>(), ["8"]);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_fails_a_hundred_logins_whosever_they_are_waits_a_quarter_of_an_hour() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let user = rest.register().await;
+    login(&rest, "user", &json!("1@example.com"), "leaked").await.is_refused(401, "WRONG_CREDENTIALS");
+    for counter in ["taken", "failed"] {
+        cloud.set_user_items("WINDOW", counter, 99).await;
+    }
+    for _ in 0..2 {
+        login(&rest, "user", &user["email"], PASSWORD).await.expect(200);
+    }
+    login(&rest, "admin", &json!("2@example.com"), "leaked").await.is_refused(401, "WRONG_CREDENTIALS");
+    for email in [&json!("3@example.com"), &user["email"], &json!("3@example.com")] {
+        must_wait(login(&rest, "user", email, PASSWORD).await, 900);
+    }
+    login(&rest.from_elsewhere(), "user", &user["email"], PASSWORD).await.expect(200);
+
+    cloud.age_user_items("WINDOW", "expiresAt", QUARTER_OF_AN_HOUR).await;
+    // That it is closed is remembered for a second.
+    until(async || login(&rest, "user", &user["email"], PASSWORD).await.status == 200).await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_that_fails_for_a_reason_of_ours_costs_no_attempt() {
+    let cloud = Cloud::start().await;
+    let limits = limits(&cloud, cloud.running().dynamodb_endpoint());
+    let source = Source::of(Some("192.0.2.1"));
+    for _ in 0..6 {
+        let check = async { Err::<Option<()>, _>(Error::internal("reading")("the database is away")) };
+        let outcome = limits.login(Role::User, "sara@example.com", &source, check).await;
+        assert!(matches!(outcome, Err(Error::Internal { .. })), "{outcome:?}");
+    }
+    let taken: Vec<_> = cloud.user_items("WINDOW").await.iter().map(|item| item["taken"].clone()).collect();
+    assert!(taken.len() == 2 && taken.iter().all(|taken| taken.as_n().unwrap() == "0"), "{taken:?}");
+    assert_eq!(limits.login(Role::User, "sara@example.com", &source, async { Ok(Some(5)) }).await.unwrap(), Some(5));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_database_counted_but_did_not_answer_is_counted_once() {
+    let cloud = Cloud::start().await;
+    let limits = limits(&cloud, &lossy(cloud.running().dynamodb_endpoint()).await);
+    let source = Source::of(Some("192.0.2.1"));
+    limits.registration(&source).await.unwrap();
+    assert!(matches!(limits.registration(&source).await, Err(Error::TooManyAttempts { .. })));
+    cloud.age_user_items("WINDOW", "expiresAt", HOUR).await;
+    limits.registration(&source).await.unwrap();
     cloud.stop().await;
 }
 

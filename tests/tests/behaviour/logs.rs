@@ -14,8 +14,11 @@ use tests::{Edge, Process, Rest, Socket, TOKEN_SECRET, until};
 const EVERYTHING: &str = "local_dev::outbox=off,info,api=trace,broadcast=trace,connect=trace,disconnect=trace,handshake=trace,\
                           heartbeat=trace,message=trace,notify=trace,shared=trace,local_dev=trace";
 
-async fn program() -> Process {
-    let arguments = ["--port", "0", "--token-secret", TOKEN_SECRET];
+/// What goes wrong on the busy day: one record more often than it is retried, so that it is parked.
+const FAULTS: [&str; 6] = ["--fault", "throttle=50%", "--fault", "fail=broadcast:7", "--fault", "fail=notify:2"];
+
+async fn program(faults: &[&str]) -> Process {
+    let arguments = [&["--port", "0", "--token-secret", TOKEN_SECRET], faults].concat();
     Process::logging(env!("CARGO_BIN_EXE_cloud"), &arguments, EVERYTHING).await
 }
 
@@ -25,7 +28,7 @@ fn path(user: &Value, action: &str) -> String {
 
 #[tokio::test]
 async fn a_request_is_followed_from_its_answer_to_the_frames_it_caused() {
-    let mut program = program().await;
+    let mut program = program(&[]).await;
     let mut feed = Socket::connected(&program, Edge::Gateway, None).await;
     let admin = program.rest().login_admin().await;
     let user = admin.register().await;
@@ -36,6 +39,8 @@ async fn a_request_is_followed_from_its_answer_to_the_frames_it_caused() {
         (Method::DELETE, "", json!({}), "users.deleted"),
     ];
     assert_eq!(feed.event().await.0, "users.created");
+    let sent = admin.post(&path(&user, "/email/verify/send"), json!({})).await;
+    program.logged(&[sent.headers["x-request-id"].to_str().unwrap(), "sent a code"]).await;
     for (method, action, body, event) in changes {
         let answer = admin.raw(method, &path(&user, action), "application/json", body.to_string()).await;
         let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
@@ -154,10 +159,11 @@ async fn sockets(program: &Process, token: &str, forged: &str) -> String {
 
 #[tokio::test]
 async fn no_address_number_token_password_or_code_is_ever_logged() {
-    let program = program().await;
+    let program = program(&FAULTS).await;
     let secrets = a_busy_day(&program).await;
     let log = program.into_log().await;
-    for expected in ["answered", "telling a room", "posted a frame", "request_id"] {
+    for expected in ["answered", "telling a room", "posted a frame", "request_id", "failed on purpose", "are given up"]
+    {
         assert!(log.contains(expected), "this log is not what it should be: no `{expected}` in\n{log}");
     }
     for secret in secrets {

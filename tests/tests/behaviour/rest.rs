@@ -67,3 +67,23 @@ async fn a_body_nested_without_end_is_a_clear_400() {
     }
     cloud.stop().await;
 }
+
+#[tokio::test]
+async fn no_route_takes_a_body_over_64_kb_also_where_it_would_not_be_read() {
+    let cloud = Cloud::start().await;
+    let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+    let path = format!("/users/{}", user["id"].as_str().unwrap());
+    for (length, status) in [((64 << 10) + 1, 413), (64 << 10, 200)] {
+        for (method, route) in
+            [(Method::POST, "/unban"), (Method::POST, "/email/verify/send"), (Method::GET, ""), (Method::DELETE, "")]
+        {
+            let target = format!("{path}{route}");
+            let answer = admin.raw(method.clone(), &target, "application/json", vec![b'x'; length]).await;
+            assert_eq!(answer.status, status, "{method} {route} {length}: {}", answer.body);
+            if status == 413 {
+                answer.is_refused(413, "BODY_TOO_LARGE");
+            }
+        }
+    }
+    cloud.stop().await;
+}

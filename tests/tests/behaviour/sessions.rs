@@ -2,7 +2,11 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket};
+use shared::{
+    sessions::{Owner, SessionStore},
+    users::UserStore,
+};
+use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket, lossy};
 
 const THIRTY_DAYS: i64 = 30 * 24 * 60 * 60;
 
@@ -197,4 +201,17 @@ async fn only_hashes_of_refresh_tokens_are_stored_and_no_socket_hears_of_session
         assert_eq!(cloud.running().dead_letters(), Vec::<Value>::new());
         cloud.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_refresh_the_database_did_but_did_not_answer_is_no_reuse() {
+    let cloud = Cloud::start().await;
+    let database = lossy(cloud.running().dynamodb_endpoint()).await;
+    let sessions = SessionStore::beside(&UserStore::from_env(&cloud.users_at(&database)).unwrap());
+    let first = sessions.begin(Owner::Admin, "of the password").await.unwrap();
+    let next = sessions.rotate(&first).await.unwrap();
+    assert_eq!(sessions.generation(&next).await.unwrap(), "of the password");
+    sessions.rotate(&first).await.unwrap_err();
+    sessions.generation(&next).await.unwrap_err();
+    cloud.stop().await;
 }

@@ -79,3 +79,17 @@ async fn wrong_credentials_do_not_say_which_part_is_wrong() {
     }
     cloud.stop().await;
 }
+
+#[tokio::test]
+async fn an_address_of_any_length_is_wrong_credentials() {
+    let cloud = Cloud::start().await;
+    // The last ones are longer than a key of DynamoDB may be, 2048 bytes.
+    for length in [242, 243, 1018, 1019, 30_000] {
+        let email = format!("{}@example.com", "é".repeat(length));
+        for path in ["/auth/user/login", "/auth/admin/login"] {
+            let answer = cloud.rest().post(path, json!({"email": email, "password": "wrong horse"})).await;
+            answer.is_refused(401, "WRONG_CREDENTIALS");
+        }
+    }
+    cloud.stop().await;
+}

@@ -1,7 +1,7 @@
 //! Users and the events of their changes, over every edge.
 
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket};
+use tests::{Cloud, Edge, Socket, until};
 
 fn path(user: &Value) -> String {
     format!("/users/{}", user["id"].as_str().unwrap())
@@ -155,5 +155,18 @@ async fn strangers_cannot_tell_which_users_exist() {
         rest.get(&format!("/users/{id}")).await.is_refused(403, "FORBIDDEN");
         rest.patch(&format!("/users/{id}"), json!({})).await.is_refused(403, "FORBIDDEN");
     }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_user_costs_the_list_nothing_but_itself() {
+    let cloud = Cloud::start().await;
+    let (admin, first) = (cloud.admin().await, cloud.rest().register().await);
+    let row = json!({
+        "pk": "USER#x", "sk": "PROFILE", "list": "USERS", "createdAt": "2025-02-09T18:23:27.396Z", "phone": "+49",
+    });
+    cloud.put_user_item(&row).await;
+    let second = cloud.rest().register().await;
+    until(async || admin.get("/users").await.expect(200) == json!([second, first])).await;
     cloud.stop().await;
 }

@@ -105,7 +105,7 @@ async fn five_wrong_guesses_are_the_end_of_a_code_also_at_the_same_moment() {
     }
     confirm(&rest, &user, "phone", &first).await.is_refused_for("code");
 
-    cloud.age_user_items("CODE#", "sentAt", 60).await;
+    cloud.age_user_items("WINDOW", "expiresAt", 60).await;
     send(&rest, &user, "phone").await;
     let second = code(&message(&cloud, 2).await);
     for _ in 0..4 {
@@ -145,11 +145,44 @@ async fn codes_go_out_once_a_minute_and_the_newest_counts() {
     let first = code(&message(&cloud, 1).await);
     send(&rest, &user, "phone").await;
     message(&cloud, 2).await;
-    cloud.age_user_items("CODE#email", "sentAt", 60).await;
+    cloud.age_user_items("WINDOW", "expiresAt", 60).await;
     send(&rest, &user, "email").await;
     let second = code(&message(&cloud, 3).await);
     confirm(&rest, &user, "email", &first).await.is_refused_for("code");
     confirm(&rest, &user, "email", &second).await.expect(200);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_number_gets_ten_codes_a_day_one_a_minute_however_many_accounts_have_it() {
+    let cloud = Cloud::start().await;
+    let mut accounts = Vec::new();
+    for _ in 0..2 {
+        let mut form = Rest::registration();
+        form["phone"] = json!("+989129990002");
+        let user = cloud.rest().post("/users/register", form).await.expect(201)["user"].clone();
+        accounts.push((cloud.rest().login(&user).await, user));
+    }
+    let limited = async |account: &(Rest, Value), most: u64| {
+        let answer = account.0.post(&path(&account.1, "phone/verify/send"), json!({})).await;
+        let retry_after: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((most / 2..=most).contains(&retry_after), "{retry_after}");
+        answer.is_refused(429, "TOO_MANY_ATTEMPTS");
+    };
+    for n in 0..10 {
+        let (rest, user) = &accounts[n % 2];
+        send(rest, user, "phone").await;
+        limited(&accounts[(n + 1) % 2], 60).await;
+        cloud.age_user_items("WINDOW", "expiresAt", 60).await;
+    }
+    for account in &accounts {
+        limited(account, 24 * 60 * 60).await;
+        cloud.age_user_items("WINDOW", "expiresAt", 60).await;
+    }
+    send(&accounts[0].0, &accounts[0].1, "email").await;
+    message(&cloud, 11).await;
+    cloud.age_user_items("WINDOW", "expiresAt", 24 * 60 * 60).await;
+    send(&accounts[1].0, &accounts[1].1, "phone").await;
     cloud.stop().await;
 }
 

@@ -17,16 +17,19 @@ const CONTROL_SPACE: &str = r"\u0009-\u000d\u0085";
 /// Control characters.
 const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
 
+/// What shows nothing but changes how other characters show.
+const HIDDEN: &str = r"\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff";
+
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
 /// [`rules::full_name`].
 pub(crate) fn full_name() -> Object {
-    let (space, word) = (format!("[{SPACE}]"), format!("[^{SPACE}{CONTROL}]"));
+    let (space, word) = (format!("[{SPACE}]"), format!("[^{SPACE}{CONTROL}{HIDDEN}]"));
     text()
-        .description(Some("At least three words."))
-        .pattern(Some(format!("^{space}*{word}+{space}+{word}+{space}+{word}[^{CONTROL}]*$")))
+        .description(Some("At least three words, of visible characters and the joiners U+200C and U+200D."))
+        .pattern(Some(format!("^{space}*{word}+{space}+{word}+{space}+{word}[^{CONTROL}{HIDDEN}]*$")))
         .min_length(Some(5))
         .max_length(Some(rules::FULL_NAME_MAX))
         .examples(["Sara Ahmadi Rad"])
@@ -41,8 +44,10 @@ pub(crate) fn country_code() -> Object {
 /// [`rules::country_name`].
 pub(crate) fn country_name() -> Object {
     text()
-        .description(Some("As the client shows it; not blank."))
-        .pattern(Some(format!("^[^{CONTROL}]*[^{SPACE}{CONTROL}][^{CONTROL}]*$")))
+        .description(Some(
+            "As the client shows it; not blank, of visible characters and the joiners U+200C and U+200D.",
+        ))
+        .pattern(Some(format!("^[^{CONTROL}{HIDDEN}]*[^{SPACE}{CONTROL}{HIDDEN}][^{CONTROL}{HIDDEN}]*$")))
         .min_length(Some(1))
         .max_length(Some(rules::COUNTRY_NAME_MAX))
         .examples(["Iran"])
@@ -83,8 +88,8 @@ pub(crate) fn password() -> Object {
 /// [`rules::ban_reason`].
 pub(crate) fn ban_reason() -> Object {
     text()
-        .description(Some("For administrators; the user is not told. Not blank."))
-        .pattern(Some(format!("[^{SPACE}{CONTROL_SPACE}]")))
+        .description(Some("For administrators; the user is not told. Not blank, and without what hides or turns text."))
+        .pattern(Some(format!("^[^{HIDDEN}]*[^{SPACE}{CONTROL_SPACE}{HIDDEN}][^{HIDDEN}]*$")))
         .min_length(Some(1))
         .max_length(Some(rules::BAN_REASON_MAX))
         .examples(["fraud"])

@@ -86,7 +86,10 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 fn implied(operation: &Operation) -> Vec<(&'static str, &'static str)> {
     let parameters = operation.parameters.as_deref().unwrap_or_default();
     let has_body = operation.request_body.is_some();
-    let mut refusals = vec![("500", "`INTERNAL_ERROR`: our fault; the log knows more under this request's id.")];
+    let mut refusals = vec![
+        ("413", "`BODY_TOO_LARGE`: more than 64 KB."),
+        ("500", "`INTERNAL_ERROR`: our fault; the log knows more under this request's id."),
+    ];
     if has_body || !parameters.is_empty() {
         refusals.push(("400", "`VALIDATION_ERROR`: `details` names each field that is wrong."));
     }
@@ -98,7 +101,6 @@ fn implied(operation: &Operation) -> Vec<(&'static str, &'static str)> {
         refusals.push(("404", "`NOT_FOUND`: there is no such user."));
     }
     if has_body {
-        refusals.push(("413", "`BODY_TOO_LARGE`: more than 64 KB."));
         refusals.push(("415", "`UNSUPPORTED_MEDIA_TYPE`: the body is not declared as `application/json`."));
     }
     refusals

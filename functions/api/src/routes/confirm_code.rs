@@ -74,7 +74,10 @@ async fn confirm(app: &App, caller: &Caller, id: Uuid, channel: Channel, payload
     if !channel.is_verified(&user) {
         app.codes.check(id, channel, &code).await?;
         user = app.users.verify(id, channel, editor).await?;
-        app.codes.forget(id, channel).await?;
+        // It is verified, and the code is good for nothing any more: no reason to answer otherwise.
+        if let Err(error) = app.codes.forget(id, channel).await {
+            error.log();
+        }
     }
     Ok(Done::with(OfUser { user: PublicUser::from(&user) }))
 }

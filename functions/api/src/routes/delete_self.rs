@@ -34,7 +34,7 @@ struct PasswordConfirmation {
     responses(
         (status = 200, description = "It is gone", body = Done<Nothing>),
         (status = 401, description = "`WRONG_PASSWORD`, or `UNAUTHENTICATED` as everywhere", body = ErrorBody<'static>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: five wrong passwords from this address", body = ErrorBody<'static>,
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>,
             headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
     ),
 )]
@@ -51,12 +51,9 @@ pub(super) async fn post(
     };
     let PasswordConfirmation { password } = payload.json()?;
     // A stolen token must not be a way to guess the password.
-    let attempt = app.limits.begin_login(Role::User, &user.email, &source).await?;
-    let verified = app.passwords.verify(password, Some(user.password_hash)).await?;
-    app.limits.settle(attempt, verified).await?;
-    if !verified {
-        return Err(Error::WrongPassword.into());
-    }
+    let (email, hash) = (user.email, user.password_hash);
+    let check = async { Ok(app.passwords.verify(password, Some(hash)).await?.then_some(())) };
+    app.limits.login(Role::User, &email, &source, check).await?.ok_or(Error::WrongPassword)?;
     app.users.delete(id).await?;
     Ok(Done::with(Nothing {}))
 }

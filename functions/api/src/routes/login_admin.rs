@@ -22,7 +22,7 @@ use crate::{App, payload::Payload, source::CameFrom};
     responses(
         (status = 200, description = "Who that is, and the tokens", body = Done<Session<AdminProfile>>),
         (status = 401, description = "`WRONG_CREDENTIALS`: which of the two is not said", body = ErrorBody<'static>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: five wrong passwords from this address", body = ErrorBody<'static>,
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>,
             headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
     ),
 )]
@@ -32,12 +32,8 @@ pub(super) async fn post(
     payload: Payload,
 ) -> Answer<Done<Session<AdminProfile>>> {
     let Credentials { email, password } = payload.json()?;
-    let attempt = app.limits.begin_login(Role::Admin, &email, &source).await?;
-    let verified = app.admin.verify(&app.passwords, &email, password).await?;
-    app.limits.settle(attempt, verified).await?;
-    if !verified {
-        return Err(Error::WrongCredentials.into());
-    }
+    let check = async { Ok(app.admin.verify(&app.passwords, &email, password).await?.then_some(())) };
+    app.limits.login(Role::Admin, &email, &source, check).await?.ok_or(Error::WrongCredentials)?;
     let refresh_token = app.sessions.begin(Owner::Admin, app.admin.session_generation()).await?;
     let tokens = TokenPair::new(&app.tokens, &refresh_token)?;
     Ok(Done::with(Session { user: app.admin.profile(), tokens }))

@@ -18,7 +18,7 @@ use crate::{App, payload::Payload, source::CameFrom};
         (status = 200, description = "Who that is, and the tokens", body = Done<Session<PublicUser>>),
         (status = 401, description = "`WRONG_CREDENTIALS`: which of the two is not said", body = ErrorBody<'static>),
         (status = 403, description = "`ACCOUNT_BANNED`: the password is right", body = ErrorBody<'static>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: five wrong passwords from this address", body = ErrorBody<'static>,
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>,
             headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
     ),
 )]
@@ -28,12 +28,13 @@ pub(super) async fn post(
     payload: Payload,
 ) -> Answer<Done<Session<PublicUser>>> {
     let Credentials { email, password } = payload.json()?;
-    let attempt = app.limits.begin_login(Role::User, &email, &source).await?;
-    let user = app.users.find_by_email(&email).await?;
-    let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let verified = app.passwords.verify(password, hash).await?;
-    app.limits.settle(attempt, verified).await?;
-    let user = user.filter(|_| verified).ok_or(Error::WrongCredentials)?;
+    let check = async {
+        let user = app.users.find_by_email(&email).await?;
+        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let verified = app.passwords.verify(password, hash).await?;
+        Ok(user.filter(|_| verified))
+    };
+    let user = app.limits.login(Role::User, &email, &source, check).await?.ok_or(Error::WrongCredentials)?;
     // Only after the password: whether an account is banned is its owner's business.
     if user.is_banned {
         return Err(Error::AccountBanned.into());

@@ -32,7 +32,7 @@ use shared::{
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, document, failure::Failure, headers, trace};
+use crate::{App, contain, document, failure::Failure, headers, trace};
 
 /// The table: of the router and of the document. Who adds a line here describes it with `utoipa::path` at its handler.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -57,13 +57,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(me::get));
     let (router, mut document) = OpenApiRouter::with_openapi(document::empty()).nest("/api/v1", v1).split_for_parts();
     document::complete(&mut document);
-    router
+    let router = router
         .nest("/api", document::router(&document))
         .fallback(async || Failure::from(Error::NotFound))
-        .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed))
+        .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed));
+    around_every_route(router).with_state(app)
+}
+
+/// What is done for every request, the innermost first.
+fn around_every_route<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
+        .layer(from_fn(contain::large_bodies))
+        .layer(from_fn(contain::panics))
         .layer(from_fn(headers::secure))
         .layer(from_fn(trace::follow))
-        .with_state(app)
 }
 
 /// What a route answers, or why not.
@@ -141,4 +148,42 @@ struct Credentials {
 struct SessionToken {
     /// The newest of the session.
     refresh_token: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        extract::Request,
+        routing::get,
+    };
+    use serde_json::{Value, json};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn panicking() -> Router {
+        async fn handler() {
+            panic!("over sara@example.com");
+        }
+        around_every_route(Router::new().route("/", get(handler)))
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_an_internal_error_like_any_other() {
+        let answer = panicking().oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(answer.status(), 500);
+        assert!(answer.headers().contains_key("x-request-id") && answer.headers()["cache-control"] == "no-store");
+        let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), 1000).await.unwrap()).unwrap();
+        let refusal = json!({"statusCode": 500, "message": "INTERNAL_ERROR", "error": "Internal Server Error"});
+        assert_eq!(body, refusal);
+    }
+
+    #[tokio::test]
+    async fn a_body_over_64_kb_reaches_no_handler() {
+        for (length, status) in [(64 * 1024, 500), (64 * 1024 + 1, 413)] {
+            let answer = panicking().oneshot(Request::new(Body::from(vec![b'x'; length]))).await.unwrap();
+            assert_eq!(answer.status(), status, "{length}");
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub(super) struct Sent {
     security(("accessToken" = [])),
     responses(
         (status = 200, description = "Whether one was sent, and for how long it is good", body = Done<Sent>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute", body = ErrorBody<'static>,
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute, ten a day", body = ErrorBody<'static>,
             headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
     ),
 )]
@@ -50,7 +50,7 @@ pub(super) async fn post_email(caller: Caller, State(app): State<Arc<App>>, User
     security(("accessToken" = [])),
     responses(
         (status = 200, description = "Whether one was sent, and for how long it is good", body = Done<Sent>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute", body = ErrorBody<'static>,
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute, ten a day", body = ErrorBody<'static>,
             headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
     ),
 )]
@@ -64,6 +64,7 @@ async fn send(app: &App, caller: &Caller, id: Uuid, channel: Channel) -> Answer<
     if channel.is_verified(&user) {
         return Ok(Done::with(Sent { sent: false, expires_in: 0 }));
     }
+    app.limits.code(channel.address(&user)).await?;
     app.codes.send(&user, channel).await?;
     Ok(Done::with(Sent { sent: true, expires_in: CODE_SECONDS }))
 }

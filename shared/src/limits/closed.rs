@@ -1,0 +1,42 @@
+//! Counters a process has seen closed. For a second it takes that for granted, so that a flood of logins costs the table
+//! one look a second.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+
+/// For how long, in seconds, and how many of them.
+const REMEMBERED_SECONDS: i64 = 1;
+const REMEMBERED: usize = 1000;
+
+/// Who was refused, by the name of the counter.
+#[derive(Default)]
+pub(super) struct Closed(Mutex<HashMap<String, Sight>>);
+
+/// One that is closed. Times are epoch seconds.
+#[derive(Clone, Copy)]
+struct Sight {
+    /// When that was seen.
+    seen: i64,
+    until: i64,
+}
+
+impl Closed {
+    /// Until when it is closed, if that was just seen.
+    pub(super) fn known(&self, name: &str) -> Option<i64> {
+        let closed = *self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name)?;
+        let now = Timestamp::now().as_second();
+        (closed.seen + REMEMBERED_SECONDS >= now && closed.until > now).then_some(closed.until)
+    }
+
+    pub(super) fn remember(&self, name: String, until: i64) {
+        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if closed.len() == REMEMBERED {
+            closed.clear();
+        }
+        closed.insert(name, Sight { seen: Timestamp::now().as_second(), until });
+    }
+}
