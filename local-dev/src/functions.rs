@@ -54,7 +54,7 @@ pub(crate) enum StartError {
         folder: String,
     },
     /// A fault names a function that is not there.
-    #[error("--fault: there is no function `{name}`; its functions are: {known}")]
+    #[error("--fault: there is no function `{name}`; there are: {known}")]
     UnknownInFault {
         /// As given.
         name: String,

@@ -96,17 +96,14 @@ pub(super) fn check(root: &Value) -> Result<Vec<(String, String)>, TemplateError
         }
     }
     resources.iter().try_for_each(refuse)?;
-    let unknown = resources.iter().filter(|resource| {
-        let known = |kind: &&str| is(resource.type_name, kind);
-        !IMITATED.contains(&resource.type_name) && !IRRELEVANT.iter().any(|kind| known(&kind))
-    });
+    let known = |kind: &str| IMITATED.contains(&kind) || is_irrelevant(kind);
+    let unknown = resources.iter().filter(|resource| !known(resource.type_name));
     Ok(unknown.map(|resource| (resource.logical_id.to_owned(), resource.type_name.to_owned())).collect())
 }
 
 fn refuse(resource: &Resource<'_>) -> Result<(), TemplateError> {
     let kind = resource.type_name;
-    let irrelevant = IRRELEVANT.iter().any(|irrelevant| is(kind, irrelevant));
-    let refused = REFUSED.iter().find(|(refused, _)| !irrelevant && is(kind, refused));
+    let refused = REFUSED.iter().find(|(refused, _)| is(kind, refused) && !is_irrelevant(kind));
     if let Some((_, instead)) = refused {
         return Err(resource.error("Type", format!("`{kind}` is not imitated by local-dev; {instead}")));
     }
@@ -124,6 +121,10 @@ fn refuse(resource: &Resource<'_>) -> Result<(), TemplateError> {
         }
         _ => Ok(()),
     }
+}
+
+fn is_irrelevant(kind: &str) -> bool {
+    IRRELEVANT.iter().any(|irrelevant| is(kind, irrelevant))
 }
 
 /// Whether a type is that one, or of that service.

@@ -120,14 +120,14 @@ impl Function {
             schedules: Vec::new(),
         };
         for (name, event) in properties.events {
-            function.add_event(resource, name, event)?;
+            function.add_event(resource, &name, &event)?;
         }
         Ok(function)
     }
 
-    fn add_event(&mut self, resource: &Resource<'_>, name: String, event: Event) -> Result<(), TemplateError> {
+    fn add_event(&mut self, resource: &Resource<'_>, name: &str, event: &Event) -> Result<(), TemplateError> {
         match event.r#type.as_str() {
-            "DynamoDB" => self.event_sources.push(EventSource::read(resource, &name, &event.properties)?),
+            "DynamoDB" => self.event_sources.push(EventSource::read(resource, name, &event.properties)?),
             "HttpApi" => {
                 let place = format!("Events.{name}.Properties");
                 // Throttles are the one thing that has no effect here.
@@ -144,7 +144,7 @@ impl Function {
                 });
             }
             "Schedule" => {
-                let schedule = Schedule::read(resource, &name, &event.properties)?;
+                let schedule = Schedule::read(resource, name, &event.properties)?;
                 self.schedules.push(schedule);
             }
             other => {
