@@ -17,8 +17,8 @@ const AT_ONCE = 16;
 /** After so many everybody catches up: a client that falls behind too far is closed, and that is another claim. */
 const WAVE = 100;
 
-/** A thousand passwords are hashed slowly, on purpose, and nearly ninety thousand events are checked. */
-const PATIENCE = 10 * 60_000;
+/** How long the events of a wave may take after its last registration was answered. */
+const PATIENCE = 3 * 60_000;
 
 /** Runs `work` for 0 … amount-1, some at once, and returns the results. */
 async function inParallel(amount, work) {
