@@ -68,7 +68,7 @@ pub struct Options {
     pub env_file: Option<PathBuf>,
 
     /// Let functions do only what their policies in the template grant; what is refused is named on standard error.
-    #[arg(long, env = "LOCAL_DEV_ENFORCE_POLICIES", conflicts_with = "lambda_endpoint")]
+    #[arg(long, env = "LOCAL_DEV_ENFORCE_POLICIES", conflicts_with_all = ["lambda_endpoint", "env_file"])]
     pub enforce_policies: bool,
 
     /// Something that goes wrong on purpose; may be repeated. One of drop-disconnect, gone=300ms, throttle=20%,

@@ -136,10 +136,7 @@ pub struct Running {
 /// [`StartError`], with words for the person who started it.
 pub async fn start(options: Options) -> Result<Running, StartError> {
     let template = Template::parse(TEMPLATE)?;
-    if !template.skipped().is_empty() {
-        let names = template.skipped().iter().map(|(name, kind)| format!("{name} ({kind})"));
-        tracing::warn!("not imitated, and so not here: {}", names.collect::<Vec<_>>().join(", "));
-    }
+    say_what_is_skipped(&template);
     let address = SocketAddr::new(options.host, options.port);
     let listen = |source| StartError::Listen { address, source };
     let port = Port::bind(address).await.map_err(listen)?;
@@ -155,10 +152,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let tables = database.create_tables(&options.stack_name, template.tables()).await?;
     let scope = scope(&template, &options, secrets, &tables).await?;
     let permissions = options.enforce_policies.then(|| Permissions::of(&template).map(Arc::new)).transpose()?;
-    let guard = match &permissions {
-        Some(permissions) => Some(guard(&database, &options.stack_name, permissions).await?),
-        None => None,
-    };
+    let guard = guard(&database, &options.stack_name, permissions.as_ref()).await?;
     let dynamodb = guard.as_ref().map_or_else(|| database.endpoint().to_owned(), Guard::endpoint);
     let variables = runtime_variables(&template, &access, dynamodb, address);
     let environments = environments(&template, &scope, &variables, options.enforce_policies)?;
@@ -205,10 +199,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
     // It only ends when told to: accept errors are retried.
     let server = tokio::spawn(async move { server.await.unwrap_or_default() });
-    let stack = options.stack_name;
     Ok(Running {
         address,
-        stack,
+        stack: options.stack_name,
         template,
         database,
         sources,
@@ -306,9 +299,21 @@ impl Running {
     }
 }
 
-async fn guard(database: &Database, stack: &str, permissions: &Arc<Permissions>) -> Result<Guard, StartError> {
+fn say_what_is_skipped(template: &Template) {
+    if !template.skipped().is_empty() {
+        let names = template.skipped().iter().map(|(name, kind)| format!("{name} ({kind})"));
+        tracing::warn!("not imitated, and so not here: {}", names.collect::<Vec<_>>().join(", "));
+    }
+}
+
+async fn guard(
+    database: &Database,
+    stack: &str,
+    permissions: Option<&Arc<Permissions>>,
+) -> Result<Option<Guard>, StartError> {
+    let Some(permissions) = permissions else { return Ok(None) };
     let guard = Guard::start(database.endpoint(), stack, Arc::clone(permissions)).await;
-    guard.map_err(|source| StartError::Listen { address: ([127, 0, 0, 1], 0).into(), source })
+    guard.map(Some).map_err(|source| StartError::Listen { address: ([127, 0, 0, 1], 0).into(), source })
 }
 
 fn services(gateway: &Gateway, permissions: Option<&Arc<Permissions>>) -> Router {

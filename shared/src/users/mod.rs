@@ -1,8 +1,10 @@
 //! Users: the row, what the world sees of it, the rules of its fields, and the table.
 
+mod page;
 pub mod rules;
 mod store;
 mod user;
 
-pub use store::{Editor, NewUser, Page, ProfileChange, UserStore};
+pub use page::Page;
+pub use store::{Editor, NewUser, ProfileChange, UserStore};
 pub use user::{PasswordHash, PublicUser, User, iso_millis};

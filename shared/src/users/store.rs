@@ -7,7 +7,6 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use uuid::Uuid;
@@ -22,7 +21,7 @@ use crate::{
 };
 
 /// The partition of index `byCreatedAt` that every profile is in.
-const LIST: &str = "USERS";
+pub(super) const LIST: &str = "USERS";
 
 /// What a registration brings; the rest of a [`User`] is decided here.
 pub struct NewUser {
@@ -58,19 +57,11 @@ pub struct ProfileChange {
     pub photo_url: Option<Option<String>>,
 }
 
-/// One page of the list, newest first.
-pub struct Page {
-    /// The users.
-    pub users: Vec<User>,
-    /// Where the next page begins, if there is one. Opaque to clients.
-    pub next: Option<String>,
-}
-
 /// The users table (`USERS_TABLE`).
 #[derive(Clone)]
 pub struct UserStore {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 impl UserStore {
@@ -152,31 +143,6 @@ impl UserStore {
             Some(id) => self.get(id).await,
             None => Err(Error::internal("reading an e-mail item")("userId is not a UUID")),
         }
-    }
-
-    /// Lists users, newest first. A row that is no user is left out, and costs nobody the rest of the page.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] for a cursor that did not come from [`Page::next`].
-    pub async fn list(&self, limit: i32, cursor: Option<&str>) -> Result<Page, Error> {
-        let start = cursor.map(decode_cursor).transpose()?;
-        let output = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("byCreatedAt")
-            .key_condition_expression("#list = :list")
-            .expression_attribute_names("#list", "list")
-            .expression_attribute_values(":list", s(LIST))
-            .scan_index_forward(false)
-            .limit(limit)
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(Error::internal("listing users"))?;
-        let next = output.last_evaluated_key().and_then(encode_cursor);
-        let users = output.items.unwrap_or_default().into_iter().filter_map(readable).collect();
-        Ok(Page { users, next })
     }
 
     /// Changes name or photo.
@@ -355,19 +321,12 @@ fn built<T, E: Into<Box<dyn std::error::Error + Send + Sync>>>(action: Result<T,
     action.map_err(Error::internal("building a transaction"))
 }
 
-fn parse(item: Item) -> Result<User, Error> {
+pub(super) fn parse(item: Item) -> Result<User, Error> {
     // The reason would quote what is in the row, and it would be logged.
     from_item(item).map_err(|_| Error::internal("reading a user item")("it is not a user"))
 }
 
-/// A user, if the item is one; if not, the log has its id and nothing else of it.
-fn readable(item: Item) -> Option<User> {
-    let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
-    let id = pk.and_then(|pk| pk.strip_prefix("USER#")).and_then(|id| id.parse::<Uuid>().ok());
-    parse(item).inspect_err(|_| tracing::error!(?id, "a row in the list of users is no user")).ok()
-}
-
-fn profile_key(id: Uuid) -> Item {
+pub(super) fn profile_key(id: Uuid) -> Item {
     HashMap::from([("pk".into(), s(format!("USER#{id}"))), ("sk".into(), s("PROFILE"))])
 }
 
@@ -382,41 +341,9 @@ fn profile_item(user: &User) -> Result<Item, Error> {
     Ok(item)
 }
 
-/// `<createdAt>|<id>`: all that the index key of a profile is made of.
-fn encode_cursor(key: &Item) -> Option<String> {
-    let created_at = key.get("createdAt")?.as_s().ok()?;
-    let id = key.get("pk")?.as_s().ok()?.strip_prefix("USER#")?;
-    Some(BASE64_URL_SAFE_NO_PAD.encode(format!("{created_at}|{id}")))
-}
-
-fn decode_cursor(cursor: &str) -> Result<Item, Error> {
-    let parts = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let parts = parts.as_deref().and_then(|text| text.split_once('|'));
-    let parts =
-        parts.and_then(|(created_at, id)| Some((created_at.parse::<Timestamp>().ok()?, id.parse::<Uuid>().ok()?)));
-    let (created_at, id) = parts.ok_or_else(|| Error::field("cursor", "must come from a Link header of this list"))?;
-    let mut key = profile_key(id);
-    key.extend([("list".to_owned(), s(LIST)), ("createdAt".to_owned(), s(iso_millis(created_at)))]);
-    Ok(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cursor_survives_its_way_through_the_client() {
-        let mut key = profile_key(Uuid::new_v4());
-        key.extend([("list".to_owned(), s(LIST)), ("createdAt".to_owned(), s("2025-02-09T18:23:27.396Z"))]);
-        assert_eq!(decode_cursor(&encode_cursor(&key).unwrap()).unwrap(), key);
-    }
-
-    #[test]
-    fn a_foreign_cursor_is_a_validation_error() {
-        for cursor in ["", "x", "!!", &BASE64_URL_SAFE_NO_PAD.encode("yesterday|me")] {
-            assert!(matches!(decode_cursor(cursor), Err(Error::Validation(_))), "{cursor}");
-        }
-    }
 
     #[test]
     fn addresses_differ_only_in_more_than_case() {
