@@ -161,7 +161,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let faults = Arc::new(Faults::default());
     faults.set(options.faults.clone());
     if let Some(file) = &options.env_file {
-        write_env_file(file, &environments)?;
+        // A key of its own is for whoever starts a function; in one file for all there is none.
+        write_env_file(file, &environment::environments(&template, &scope, &variables, false)?)?;
     }
     let endpoint = options.lambda_endpoint.as_deref();
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?;
