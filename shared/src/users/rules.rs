@@ -125,7 +125,9 @@ pub fn photo_url(url: &str) -> Result<(), &'static str> {
         (1..=63).contains(&label.len()) && inner && !label.starts_with('-') && !label.ends_with('-')
     };
     let port = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
-    let path = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#@!$&()*+,;=%".contains(&b));
+    let written = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#@!$&()*+,;=%".contains(&b));
+    let escaped = |text: &str| text.len() >= 2 && text.bytes().take(2).all(|b| b.is_ascii_hexdigit());
+    let path = written && path.split('%').skip(1).all(escaped) && path.matches('#').count() <= 1;
     rule(
         host.split('.').all(label) && port && path && url.len() <= PHOTO_URL_MAX,
         "must be an https URL of at most 2048 characters, or null",
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn photos_are_https() {
-        for good in ["https://cdn.example.com/a.png?x=1", "https://localhost:8443", "https://a/b%20c/(1)?d=e&f"] {
+        for good in ["https://cdn.example.com/a.png?x=1", "https://localhost:8443", "https://a/b%20c/(1)?d=e&f#g"] {
             assert!(photo_url(good).is_ok(), "{good}");
         }
         for bad in [
@@ -216,6 +218,10 @@ mod tests {
             "https://me:pw@a/",
             "https://a.-b/",
             "https://a/\u{e9}",
+            "https://a/%",
+            "https://a/%2",
+            "https://a/%zz",
+            "https://a/#b#c",
         ] {
             assert!(photo_url(bad).is_err(), "{bad}");
         }
