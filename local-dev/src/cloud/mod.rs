@@ -24,7 +24,7 @@ use crate::{
     event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
     faults::Faults,
     functions::{self, Functions},
-    gateway::{Gateway, SocketIoEdge, management, websocket},
+    gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
     http_api, outbox,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
@@ -167,10 +167,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let endpoint = options.lambda_endpoint.as_deref();
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?;
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
-    let (mut limits, mut waits) = (options.limits, http_api::INTEGRATION);
-    if options.lambda_endpoint.is_some() {
-        (limits.integration, waits) = (functions::COMPILES_WITHIN, functions::COMPILES_WITHIN);
-    }
+    let (limits, waits) = patience(&options);
     let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits);
     let (release, released) = watch::channel(false);
     let settings = Settings {
@@ -315,6 +312,16 @@ async fn guard(
     let Some(permissions) = permissions else { return Ok(None) };
     let guard = Guard::start(database.endpoint(), stack, Arc::clone(permissions)).await;
     guard.map(Some).map_err(|source| StartError::Listen { address: ([127, 0, 0, 1], 0).into(), source })
+}
+
+/// How long a function may take behind the WebSocket API (among its limits) and behind the HTTP API: as on AWS, but
+/// `cargo lambda watch` compiles a function when it is first called.
+fn patience(options: &Options) -> (Limits, Duration) {
+    let limits = options.limits;
+    match options.lambda_endpoint {
+        Some(_) => (Limits { integration: functions::COMPILES_WITHIN, ..limits }, functions::COMPILES_WITHIN),
+        None => (limits, http_api::INTEGRATION),
+    }
 }
 
 fn services(gateway: &Gateway, permissions: Option<&Arc<Permissions>>) -> Router {

@@ -56,11 +56,11 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Whether a character shows nothing but changes how others show: marks, overrides and isolates of direction, and what
-/// has no width. Not the joiners U+200C and U+200D, without which Persian names are misspelt.
+/// Whether a character shows nothing but changes how others show: separators of lines and paragraphs, marks, overrides and
+/// isolates of direction, and what has no width. Not the joiners U+200C and U+200D, without which Persian names are misspelt.
 fn is_hidden(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
-        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
 /// At least three words, at most 180 characters, no control characters or hidden ones.
@@ -150,7 +150,10 @@ mod tests {
 
     #[test]
     fn what_hides_or_turns_text_around_is_in_no_name_and_no_reason() {
-        for hidden in ["\u{202e}", "\u{2066}", "\u{2069}", "\u{200b}", "\u{200e}", "\u{2060}", "\u{61c}", "\u{feff}"] {
+        for hidden in [
+            "\u{202e}", "\u{2028}", "\u{2029}", "\u{2066}", "\u{2069}", "\u{200b}", "\u{200e}", "\u{2060}", "\u{61c}",
+            "\u{feff}",
+        ] {
             assert!(full_name(&format!("Sara Ahmadi R{hidden}ad")).is_err(), "{}", hidden.escape_unicode());
             assert!(country_name(&format!("Ir{hidden}an")).is_err(), "{}", hidden.escape_unicode());
             assert!(ban_reason(&format!("fr{hidden}aud")).is_err(), "{}", hidden.escape_unicode());

@@ -8,8 +8,8 @@ use utoipa::openapi::{
     schema::{Object, SchemaType},
 };
 
-/// White space of Unicode, control characters among it left out.
-const SPACE: &str = r"\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+/// White space of Unicode, control characters and [`HIDDEN`] ones among it left out.
+const SPACE: &str = r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000";
 
 /// White space that is a control character at the same time.
 const CONTROL_SPACE: &str = r"\u0009-\u000d\u0085";
@@ -18,7 +18,7 @@ const CONTROL_SPACE: &str = r"\u0009-\u000d\u0085";
 const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
 
 /// What shows nothing but changes how other characters show.
-const HIDDEN: &str = r"\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff";
+const HIDDEN: &str = r"\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff";
 
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
