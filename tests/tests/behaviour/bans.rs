@@ -111,6 +111,8 @@ async fn a_connect_right_behind_a_ban_is_refused_in_words_and_never_thrown_out()
             for _ in 0..3 {
                 sockets.push(Socket::open(&cloud, edge, None).await.unwrap());
             }
+            // Told at another moment each time, so that some bans are told in the middle of a CONNECT.
+            cloud.running().faults().set([Fault::Slow("broadcast".to_owned(), Duration::from_millis(round % 25))]);
             admin.post(&path(&user, "/ban"), json!({"reason": "race"})).await.expect(200);
             for socket in &mut sockets {
                 socket.send_connect(Some(json!({"token": token.token()}))).await;
