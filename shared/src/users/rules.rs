@@ -56,8 +56,9 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Whether a character shows nothing but changes how others show: separators of lines and paragraphs, marks, overrides and
-/// isolates of direction, and what has no width. Not the joiners U+200C and U+200D, without which Persian names are misspelt.
+/// Whether a character shows nothing but changes how others show: separators of lines and paragraphs, marks, overrides
+/// and isolates of direction, and what has no width. Not the joiners U+200C and U+200D, without which Persian names are
+/// misspelt.
 fn is_hidden(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
