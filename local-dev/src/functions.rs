@@ -10,6 +10,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use shared::{config::Environment, error::Chain};
+use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -167,6 +168,7 @@ struct Deployed {
 #[derive(Clone)]
 pub(crate) struct Functions {
     deployed: Arc<HashMap<String, Deployed>>,
+    turns: Arc<Semaphore>,
     poke: Poke,
     faults: Arc<Faults>,
 }
@@ -210,12 +212,20 @@ impl Functions {
             let function = Deployed { code, folder: folder.clone(), timeout, config: config.into() };
             deployed.insert(logical_id.clone(), function);
         }
-        Ok(Self { deployed: Arc::new(deployed), poke, faults })
+        Ok(Self { deployed: Arc::new(deployed), turns: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), poke, faults })
     }
 
-    /// Invokes a function for an API. It may have written something, so the event sources look at once.
+    /// At most so many invocations for the APIs at once; the others wait for their turn.
+    pub(crate) fn at_most(self, invocations: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(invocations)), ..self }
+    }
+
+    /// Invokes a function for an API, in its turn. It may have written something, so the event sources look at once.
     pub(crate) async fn invoke<T: DeserializeOwned>(&self, function: &str, event: Value) -> Result<T, FunctionError> {
+        // Only a closed semaphore gives no turn, and this one never is.
+        let turn = self.turns.acquire().await.ok();
         let answer = self.run(function, event).await;
+        drop(turn);
         self.poke.poke();
         serde_json::from_value(answer?).map_err(|error| {
             let message = format!("its answer is not what the API expects: {error}");
@@ -283,8 +293,33 @@ fn context(config: &Arc<lambda_runtime::Config>, timeout: Duration) -> Context {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
+    use tokio::time::Instant;
+
     use super::*;
-    use crate::{faults::Fault, template::Template};
+    use crate::{
+        faults::{Fault, Often},
+        template::Template,
+    };
+
+    const FUNCTION: &str = "
+Resources:
+  F: { Type: AWS::Serverless::Function, Properties: { CodeUri: ../functions/f } }
+";
+
+    #[tokio::test(start_paused = true)]
+    async fn invocations_beyond_what_the_database_bears_wait_for_their_turn() {
+        let second = Duration::from_secs(1);
+        for (at_once, seconds) in [(1, 6), (2, 3), (6, 1)] {
+            let (template, faults) = (Template::parse(FUNCTION).unwrap(), Arc::<Faults>::default());
+            faults.set([Fault::Slow("f".to_owned(), second), Fault::Fail("f".to_owned(), Often::Next(6))]);
+            let nowhere = Some("http://127.0.0.1:9");
+            let functions = Functions::start(template.functions(), &HashMap::new(), nowhere, Poke::default(), faults);
+            let (functions, started) = (functions.unwrap().at_most(at_once), Instant::now());
+            join_all((0..6).map(|_| functions.invoke::<Value>("F", Value::Null))).await;
+            assert_eq!(started.elapsed().as_secs(), seconds, "{at_once} at once");
+        }
+    }
 
     #[test]
     fn a_fault_of_a_function_that_is_not_there_is_refused_with_those_that_are() {

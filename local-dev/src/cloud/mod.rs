@@ -165,7 +165,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         write_env_file(file, &environment::environments(&template, &scope, &variables, false)?)?;
     }
     let endpoint = options.lambda_endpoint.as_deref();
-    let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?;
+    let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?
+        .at_most(database.bears());
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
     let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits);

@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls;
 use aws_types::SdkConfig;
+use tokio::sync::Semaphore;
 
 use self::embedded::Embedded;
 pub(crate) use self::tables::LiveTable;
@@ -35,6 +36,11 @@ impl Access {
 
 /// A call that got no answer for this long is tried again; without it, one lost answer would stop a stream for good.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// DynamoDB Local writes one row of a table after the other. With a hundred writers a busy machine takes longer for each
+/// than the functions wait, and what these then try again keeps it from ever catching up: fifty clients that came back at
+/// once were still refused a minute and a half later.
+const DYNAMODB_LOCAL_BEARS: usize = 16;
 
 /// A DynamoDB and the clients for it.
 #[derive(Debug)]
@@ -82,6 +88,12 @@ impl Database {
     /// Where other processes reach it: the value for `AWS_ENDPOINT_URL_DYNAMODB`.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Most invocations that should use it at once.
+    pub(crate) fn bears(&self) -> usize {
+        let is_dynamodb_local = self.embedded.is_none() && self.endpoint.starts_with("http://");
+        if is_dynamodb_local { DYNAMODB_LOCAL_BEARS } else { Semaphore::MAX_PERMITS }
     }
 
     /// Client for tables and items.
