@@ -111,3 +111,53 @@ impl Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use shared::protocol::PacketData;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What a client gets for this frame if this is where the database should be.
+    async fn answer(database: &str, frame: &str) -> Option<String> {
+        let env = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", database),
+            ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", database),
+            ("CONNECTIONS_TABLE", "connections"),
+            ("USERS_TABLE", "users"),
+            ("TOKEN_SECRET", "a secret of more than 32 characters"),
+            ("ANONYMOUS", "allow"),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        let mut event: Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/events/message.json")).unwrap();
+        event["body"] = json!(frame);
+        let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), lambda_runtime::Context::default());
+        let answer = Message::from_env(&env).unwrap().handle(event).await.unwrap();
+        assert_eq!(answer.status_code, 200);
+        let body = serde_json::to_value(answer).unwrap()["body"].as_str().map(str::to_owned);
+        body.filter(|body| !body.is_empty())
+    }
+
+    /// Design rules 1 and 2, for a database that is away and for one that hangs.
+    #[tokio::test(start_paused = true)]
+    async fn without_a_database_a_connect_is_refused_in_words_and_nothing_else_is_answered() {
+        let hanging = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let away = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+        for database in [hanging.local_addr().unwrap(), away].map(|address| format!("http://{address}")) {
+            let refusal = answer(&database, "40/users,").await.unwrap();
+            let packet = Packet::decode(refusal.strip_prefix('4').unwrap()).unwrap();
+            assert_eq!(packet.namespace, "/users");
+            let PacketData::ConnectError(error) = packet.data else { panic!("{refusal}") };
+            assert_eq!(error["message"], "INTERNAL_ERROR");
+            for frame in ["3", "41/users,", "42/users,[\"an event\"]", "no frame"] {
+                assert_eq!(answer(&database, frame).await, None, "{frame}");
+            }
+        }
+    }
+}
