@@ -1,19 +1,16 @@
-//! Joining, leaving and reading rooms.
+//! Joining and leaving rooms.
 
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use futures::future::try_join_all;
-use jiff::Timestamp;
 
 use super::{
-    ConnectionStore, Room, Socket,
+    ConnectionStore, Socket,
     store::{attribute, expiry, meta_key},
 };
 use crate::{
-    config::FeedShards,
     dynamodb::{Item, failed_conditions, n, s, transact},
     error::Error,
 };
@@ -113,38 +110,6 @@ impl ConnectionStore {
         }
     }
 
-    /// The connections in a room, read consistently: whoever joined before this call is among them, also those whose
-    /// token has ended since.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] only; a room nobody is in is empty.
-    pub async fn members(&self, room: &Room, shards: FeedShards) -> Result<Vec<Member>, Error> {
-        let partitions = room.partitions(shards).map(|partition| self.members_in(partition));
-        Ok(try_join_all(partitions).await?.into_iter().flatten().collect())
-    }
-
-    async fn members_in(&self, partition: String) -> Result<Vec<Member>, Error> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :room")
-            // Items past their TTL may be returned for days.
-            .filter_expression("expiresAt > :now")
-            .projection_expression("sk, sessionGeneration, tokenExpiresAt, connectedAt")
-            .expression_attribute_values(":room", s(partition))
-            .expression_attribute_values(":now", n(Timestamp::now().as_second()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut members = Vec::new();
-        while let Some(item) = pages.next().await {
-            members.extend(Member::from_item(item.map_err(Error::internal("reading a room"))?));
-        }
-        Ok(members)
-    }
-
     /// A transaction that also takes sockets out of their rooms.
     pub(super) fn with_rooms<'a>(
         &self,
@@ -175,7 +140,7 @@ impl Member {
         item
     }
 
-    fn from_item(mut item: Item) -> Option<Self> {
+    pub(super) fn from_item(mut item: Item) -> Option<Self> {
         let Some(AttributeValue::S(connection_id)) = item.remove("sk") else { return None };
         Some(Self {
             connection_id,
