@@ -18,7 +18,7 @@ const OPENS_WITHIN: i64 = 2_500;
 const UNOPENED_PAUSE: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(240));
 
 /// First and longest pause after a refused post; it grows by a quarter each time.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// First and longest pause after a close that failed; it doubles.
 const CLOSE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));

@@ -13,10 +13,10 @@ use std::{
 const BUCKET: Duration = Duration::from_millis(25);
 
 /// Controls that began longer than this before an attempt say nothing about it.
-const SAME_MOMENT: Duration = Duration::from_millis(500);
+const SAME_MOMENT: Duration = Duration::from_secs(1);
 
 /// A socket is closed when a sound one would have been refused as often once in this many events.
-const ODDS: f64 = 1000.0;
+const ODDS: f64 = 100_000.0;
 
 /// How many posts to other sockets were accepted and refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Evidence {
             self.first = number;
         }
         let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let kept = (SAME_MOMENT * 4).as_millis() / BUCKET.as_millis();
+        let kept = (SAME_MOMENT * 2).as_millis() / BUCKET.as_millis();
         if index >= self.buckets.len() {
             // After a long silence nothing of before counts any more.
             if index as u128 > 2 * kept {
@@ -171,16 +171,16 @@ mod tests {
 
     #[test]
     fn who_is_refused_where_nobody_else_is_needs_only_a_few_attempts() {
-        assert_eq!(refusals(1000, 0, false), Some(2));
-        assert_eq!(refusals(100, 0, false), Some(3));
-        assert_eq!(refusals(3, 0, false), Some(6));
-        assert_eq!(refusals(1, 0, false), Some(7));
+        assert_eq!(refusals(1000, 0, false), Some(3));
+        assert_eq!(refusals(100, 0, false), Some(4));
+        assert_eq!(refusals(3, 0, false), Some(9));
+        assert_eq!(refusals(1, 0, false), Some(11));
     }
 
     #[test]
     fn where_many_are_refused_by_chance_it_takes_more_than_chance() {
-        assert_eq!(refusals(600, 400, true), Some(18));
-        assert_eq!(refusals(150, 50, false), Some(9));
+        assert_eq!(refusals(600, 400, true), Some(24));
+        assert_eq!(refusals(150, 50, false), Some(13));
     }
 
     #[test]
