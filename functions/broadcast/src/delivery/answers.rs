@@ -18,7 +18,7 @@ const OPENS_WITHIN: i64 = 2_500;
 const UNOPENED_PAUSE: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(240));
 
 /// First and longest pause after a refused post; it grows by a quarter each time.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(8), Duration::from_secs(1));
 
 /// First and longest pause after a close that failed; it doubles.
 const CLOSE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -39,7 +39,7 @@ impl Delivery {
         self.counts.refused += u32::from(call.is_post && answer == Answer::Refused);
         if call.is_control {
             let mut health = self.health();
-            health.evidence.answered(call.began, answer != Answer::Refused);
+            health.evidence.answered(now, answer != Answer::Refused);
             health.pace.answered(call.began, now, answer != Answer::Refused);
         }
         let Some(queue) = self.rooms.get(call.key.0).and_then(|room| room.queues.get(&call.key.1)) else { return };
@@ -104,8 +104,8 @@ impl Delivery {
         let (attempts, before) = (queue.attempts, queue.score);
         let (score, is_enough, gateway_works) = {
             let health = self.health();
-            let score = before + health.evidence.against(since, began, now);
-            (score, health.evidence.is_enough(score, since, now), health.evidence.gateway_works(now))
+            let score = before + health.evidence.against(since, began);
+            (score, health.evidence.is_enough(score, since, began), health.evidence.gateway_works(now))
         };
         if let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) {
             queue.score = score;

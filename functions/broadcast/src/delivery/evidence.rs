@@ -9,65 +9,53 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Controls are counted together per so much time.
-const BUCKET: Duration = Duration::from_millis(25);
-
-/// Controls that began longer than this before an attempt say nothing about it.
+/// Controls that were answered longer than this before an attempt say nothing about it.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
 
 /// A socket is closed when a sound one would have been refused as often once in this many events.
 const ODDS: f64 = 100_000.0;
 
-/// How many posts to other sockets were accepted and refused.
+/// Controls that are kept. Of more than that in a moment the latest tell as much.
+const MOST: usize = 16_384;
+
+/// How many controls were accepted and refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Controls {
-    pub(super) accepted: u32,
-    pub(super) refused: u32,
-    /// Those without an answer yet.
-    pub(super) unanswered: u32,
+struct Controls {
+    accepted: u64,
+    refused: u64,
 }
 
 /// The controls of the last moments.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Evidence {
-    start: Instant,
-    /// The number of the first bucket's time, counted from `start`, and the buckets.
-    first: u128,
-    buckets: VecDeque<Controls>,
+    /// When each was answered, and how many there had been before it.
+    answers: VecDeque<(Instant, Controls)>,
+    all: Controls,
 }
 
 impl Evidence {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { start: now, first: 0, buckets: VecDeque::new() }
-    }
-
-    /// A control began.
-    pub(super) fn began(&mut self, now: Instant) {
-        if let Some(bucket) = self.bucket(now) {
-            bucket.unanswered += 1;
+    /// A control was answered.
+    pub(super) fn answered(&mut self, now: Instant, accepted: bool) {
+        self.answers.push_back((now, self.all));
+        *(if accepted { &mut self.all.accepted } else { &mut self.all.refused }) += 1;
+        let is_over = |at: Instant| now.saturating_duration_since(at) > SAME_MOMENT * 2;
+        while self.answers.len() > MOST || self.answers.front().is_some_and(|(at, _)| is_over(*at)) {
+            self.answers.pop_front();
         }
     }
 
-    /// A control that began then was answered.
-    pub(super) fn answered(&mut self, began: Instant, accepted: bool) {
-        if let Some(bucket) = self.bucket(began) {
-            bucket.unanswered = bucket.unanswered.saturating_sub(1);
-            *(if accepted { &mut bucket.accepted } else { &mut bucket.refused }) += 1;
-        }
+    /// The controls that were answered after this time. One that was answered before an attempt began is over by then,
+    /// and no comparison.
+    fn after(&self, time: Instant) -> Controls {
+        let first = self.answers.partition_point(|(at, _)| *at <= time);
+        let before = self.answers.get(first).map_or(self.all, |(_, before)| *before);
+        Controls { accepted: self.all.accepted - before.accepted, refused: self.all.refused - before.refused }
     }
 
-    /// The controls that began in a span of time, to the accuracy of a bucket.
-    fn between(&self, from: Instant, to: Instant) -> Controls {
-        let (from, to) = (self.number(from), self.number(to));
-        let mut sum = Controls::default();
-        for (number, bucket) in (self.first..).zip(&self.buckets) {
-            if (from..=to).contains(&number) {
-                sum.accepted += bucket.accepted;
-                sum.refused += bucket.refused;
-                sum.unanswered += bucket.unanswered;
-            }
-        }
-        sum
+    /// The controls to compare an attempt with, and whether the socket's own first attempt is among them.
+    fn others(&self, since: Instant, began: Instant) -> (Controls, bool) {
+        let from = began.checked_sub(SAME_MOMENT).map_or(since, |moment| moment.max(since));
+        (self.after(from), from == since)
     }
 
     /// How much a refusal speaks against a socket: the more, the rarer others were refused at the same moments. Nothing
@@ -75,68 +63,40 @@ impl Evidence {
     ///
     /// `since`: when the socket's first refused attempt began, which is among the controls itself; `began`: when this one
     /// did.
-    pub(super) fn against(&self, since: Instant, began: Instant, now: Instant) -> f64 {
-        let from = since.max(began.checked_sub(SAME_MOMENT).unwrap_or(since));
-        let others = self.between(from, now);
+    pub(super) fn against(&self, since: Instant, began: Instant) -> f64 {
+        let (others, has_own) = self.others(since, began);
         if others.accepted == 0 {
             return 0.0;
         }
-        let own = u32::from(self.number(from) == self.number(since));
-        let refused = f64::from(others.refused.saturating_sub(own));
-        let by_chance = (refused + 1.0) / (refused + f64::from(others.accepted) + 2.0);
+        let (accepted, refused) = (count(others.accepted), count(others.refused.saturating_sub(u64::from(has_own))));
+        let by_chance = (refused + 1.0) / (refused + accepted + 2.0);
         -by_chance.ln()
     }
 
     /// Whether so much evidence is enough. The more sockets there are, the likelier is it that one of them is refused
     /// several times in a row by chance.
-    pub(super) fn is_enough(&self, score: f64, since: Instant, now: Instant) -> bool {
-        let others = self.between(since.max(now.checked_sub(SAME_MOMENT).unwrap_or(since)), now);
-        score > (ODDS * f64::from((others.accepted + others.refused).max(1))).ln()
+    pub(super) fn is_enough(&self, score: f64, since: Instant, began: Instant) -> bool {
+        let (others, _) = self.others(since, began);
+        score > (ODDS * count(others.accepted + others.refused).max(1.0)).ln()
     }
 
-    /// Whether posts that began together with one that still has no answer, and until shortly before now, were accepted,
-    /// nearly all of them.
-    pub(super) fn only_this_one_hangs(&self, began: Instant, now: Instant) -> bool {
-        let until = now.checked_sub(BUCKET * 2).unwrap_or(began).max(began);
-        let others = self.between(began, until);
-        others.accepted > 0 && (others.refused + others.unanswered.saturating_sub(1)) * 4 <= others.accepted
+    /// Whether of the posts that were answered since this one began nearly all were accepted, and few others hang.
+    pub(super) fn only_this_one_hangs(&self, began: Instant, others_that_hang: usize) -> bool {
+        let others = self.after(began);
+        let trouble = others.refused + u64::try_from(others_that_hang).unwrap_or(u64::MAX);
+        others.accepted > 0 && trouble.saturating_mul(4) <= others.accepted
     }
 
     /// Whether the gateway takes most of what others are sent at this moment.
     pub(super) fn gateway_works(&self, now: Instant) -> bool {
-        let others = self.between(now.checked_sub(SAME_MOMENT).unwrap_or(self.start), now);
+        let others = now.checked_sub(SAME_MOMENT).map(|moment| self.after(moment)).unwrap_or_default();
         others.accepted > others.refused
     }
+}
 
-    fn number(&self, at: Instant) -> u128 {
-        at.saturating_duration_since(self.start).as_millis() / BUCKET.as_millis()
-    }
-
-    /// The bucket of a time; `None` if that is long over.
-    fn bucket(&mut self, at: Instant) -> Option<&mut Controls> {
-        let number = self.number(at);
-        if self.buckets.is_empty() {
-            self.first = number;
-        }
-        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let kept = (SAME_MOMENT * 2).as_millis() / BUCKET.as_millis();
-        if index >= self.buckets.len() {
-            // After a long silence nothing of before counts any more.
-            if index as u128 > 2 * kept {
-                self.buckets.clear();
-                self.first = number;
-                self.buckets.push_back(Controls::default());
-                return self.buckets.back_mut();
-            }
-            self.buckets.resize(index + 1, Controls::default());
-        }
-        while self.buckets.len() as u128 > kept {
-            self.buckets.pop_front();
-            self.first += 1;
-        }
-        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.buckets.get_mut(index)
-    }
+#[allow(clippy::cast_precision_loss, reason = "nobody sends 2^52 frames")]
+fn count(number: u64) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]
@@ -151,18 +111,17 @@ mod tests {
     /// fare like this. `None`: never within a hundred times.
     fn refusals(accepted: u32, refused: u32, each_moment: bool) -> Option<u32> {
         let start = Instant::now();
-        let (mut evidence, mut score) = (Evidence::new(start), 0.0);
+        let (mut evidence, mut score) = (Evidence::default(), 0.0);
         for attempt in 0..100 {
-            let now = ms(start, u64::from(attempt) * 40);
+            let began = ms(start, u64::from(attempt) * 40);
             if each_moment || attempt == 0 {
                 // Its own first attempt is one of them.
                 for index in 0..accepted + refused + u32::from(attempt == 0) {
-                    evidence.began(now);
-                    evidence.answered(now, index < accepted);
+                    evidence.answered(ms(began, 5), index < accepted);
                 }
             }
-            score += evidence.against(start, now, now);
-            if evidence.is_enough(score, start, now) {
+            score += evidence.against(start, began);
+            if evidence.is_enough(score, start, began) {
                 return Some(attempt + 1);
             }
         }
@@ -174,7 +133,7 @@ mod tests {
         assert_eq!(refusals(1000, 0, false), Some(3));
         assert_eq!(refusals(100, 0, false), Some(4));
         assert_eq!(refusals(3, 0, false), Some(9));
-        assert_eq!(refusals(1, 0, false), Some(11));
+        assert_eq!(refusals(1, 0, false), Some(12));
     }
 
     #[test]
@@ -192,28 +151,23 @@ mod tests {
     #[test]
     fn others_that_were_accepted_before_the_trouble_began_are_no_evidence() {
         let start = Instant::now();
-        let mut evidence = Evidence::new(start);
+        let mut evidence = Evidence::default();
         for _ in 0..50 {
-            evidence.began(start);
-            evidence.answered(start, true);
+            evidence.answered(ms(start, 5), true);
         }
-        let since = ms(start, 30);
-        assert!(evidence.against(since, since, ms(start, 40)).abs() < f64::EPSILON);
-        assert!(evidence.against(start, start, ms(start, 40)) > 3.0);
+        assert!(evidence.against(ms(start, 5), ms(start, 5)).abs() < f64::EPSILON);
+        assert!(evidence.against(start, start) > 3.0);
     }
 
     #[test]
     fn one_that_hangs_among_others_that_do_not_is_told_from_a_gateway_that_hangs() {
         let start = Instant::now();
-        let hangs = |accepted: u32, unanswered: u32| {
-            let mut evidence = Evidence::new(start);
-            for index in 0..=accepted + unanswered {
-                evidence.began(start);
-                if index < accepted {
-                    evidence.answered(start, true);
-                }
+        let hangs = |accepted: u32, others: usize| {
+            let mut evidence = Evidence::default();
+            for _ in 0..accepted {
+                evidence.answered(ms(start, 5), true);
             }
-            evidence.only_this_one_hangs(start, ms(start, 200))
+            evidence.only_this_one_hangs(start, others)
         };
         assert!(hangs(3, 0) && hangs(100, 3));
         assert!(!hangs(0, 0) && !hangs(64, 63) && !hangs(2, 2));
@@ -222,13 +176,11 @@ mod tests {
     #[test]
     fn what_is_kept_does_not_grow() {
         let start = Instant::now();
-        let mut evidence = Evidence::new(start);
+        let mut evidence = Evidence::default();
         for second in 0..3600 {
-            evidence.began(ms(start, second * 1000));
             evidence.answered(ms(start, second * 1000), true);
         }
-        assert!(evidence.buckets.len() <= 80, "{}", evidence.buckets.len());
-        evidence.answered(start, true);
+        assert!(evidence.answers.len() <= 3, "{}", evidence.answers.len());
         assert!(evidence.gateway_works(ms(start, 3_599_000)));
         assert!(!evidence.gateway_works(ms(start, 3_610_000)));
     }

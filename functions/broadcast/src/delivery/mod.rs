@@ -94,7 +94,7 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { evidence: Evidence::new(now), pace: Pace::new(now) }
+        Self { evidence: Evidence::default(), pace: Pace::new(now) }
     }
 }
 
@@ -308,9 +308,6 @@ impl Delivery {
         self.last_ticket = ticket;
         self.calls.insert(ticket, Call { key, began: now, is_post, is_control });
         self.posts += usize::from(is_post);
-        if is_control {
-            self.health().evidence.began(now);
-        }
         self.alarms.extend(check.map(|at| Reverse((at, Alarm::Check(ticket)))));
         Some(command)
     }
@@ -344,10 +341,11 @@ impl Delivery {
         if let Stage::Kick(kick) = &mut queue.stage {
             // It has had its time; what must happen is the close.
             kick.give_up();
-            self.abandon(ticket);
+            self.abandon(ticket, now);
             self.urgent.push_back(key);
             return;
         }
+        let hanging = self.calls.values().filter(|call| call.is_post && call.began + HANGS_AFTER / 2 < now).count();
         let again = {
             let health = self.health();
             let usual = health.pace.latency().map_or(HANGS_AFTER, |latency| HANGS_AFTER.max(latency * 10));
@@ -356,7 +354,7 @@ impl Delivery {
                 Some(looks_hung_at)
             } else if due < looks_hung_at + LAST_LOOK {
                 Some(due + LAST_LOOK)
-            } else if health.evidence.only_this_one_hangs(began, now) {
+            } else if health.evidence.only_this_one_hangs(began, hanging.saturating_sub(1)) {
                 None
             } else {
                 Some(now + LOOK_AGAIN)
@@ -365,18 +363,18 @@ impl Delivery {
         match again {
             Some(at) => self.alarms.push(Reverse((at, Alarm::Check(ticket)))),
             None => {
-                self.abandon(ticket);
+                self.abandon(ticket, now);
                 self.blame(key, "it does not answer while others do");
             }
         }
     }
 
     /// Waits for this call no longer; its answer will mean nothing.
-    fn abandon(&mut self, ticket: Ticket) {
+    fn abandon(&mut self, ticket: Ticket, now: Instant) {
         if let Some(call) = self.calls.remove(&ticket) {
             self.posts -= usize::from(call.is_post);
             if call.is_control {
-                self.health().evidence.answered(call.began, false);
+                self.health().evidence.answered(now, false);
             }
         }
     }

@@ -507,3 +507,21 @@ fn a_million_members_fit_into_the_memory_of_the_smallest_function() {
     assert_eq!(told, 1_000_000);
     assert!(peak < 100 * 1024, "{peak} kB");
 }
+
+#[test]
+fn trouble_that_begins_in_the_middle_of_a_room_closes_nobody() {
+    for (count, begins) in [(10, 1), (200, 1), (200, 6), (1000, 7), (1000, 30), (4000, 100)] {
+        for latency in [1, LATENCY] {
+            let scene = Scene::new(feed(0..2)).with(0, members(count), vec![]);
+            let mut asked = 0;
+            // Of those that are asked at the same moment some are still answered well.
+            let scene = scene.run(TIME, &mut |Asked { now, .. }| {
+                asked += u32::from(now == begins);
+                let is_over = now < begins || now == begins && asked <= 40 / u32::try_from(latency).unwrap();
+                Some(if is_over || now > 6_000 { Answer::Accepted } else { Answer::Refused })
+            });
+            assert_eq!(scene.log.closed(), [], "{count} sockets, from {begins} ms on");
+            assert!((0..count).all(|number| scene.log.told(&id(number)) == ["event 0", "event 1"]));
+        }
+    }
+}
