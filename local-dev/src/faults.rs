@@ -25,6 +25,8 @@ pub enum Fault {
     Reorder(Often),
     /// `slow=message:500ms`: the function takes this much longer.
     Slow(String, Duration),
+    /// `timeout=broadcast:6s`: the function has only so much time, instead of what the template gives it.
+    Timeout(String, Duration),
     /// `fail=broadcast:2` or `fail=broadcast:20%`: the next invocations of the function fail, or that many of all.
     Fail(String, Often),
 }
@@ -90,10 +92,13 @@ impl FromStr for Fault {
             "duplicate" => value.parse().map(Self::Duplicate),
             "reorder" => value.parse().map(Self::Reorder),
             "slow" => of_function().and_then(|(function, value)| Ok(Self::Slow(function.to_owned(), duration(value)?))),
+            "timeout" => {
+                of_function().and_then(|(function, value)| Ok(Self::Timeout(function.to_owned(), duration(value)?)))
+            }
             "fail" => of_function().and_then(|(function, value)| Ok(Self::Fail(function.to_owned(), value.parse()?))),
             _ => Err(format!(
                 "`{name}` is none of drop-disconnect, gone=300ms, throttle=20%, refuse, stall=<connection id>, duplicate=20%, \
-                 reorder=20%, slow=message:500ms, fail=broadcast:2"
+                 reorder=20%, slow=message:500ms, timeout=broadcast:6s, fail=broadcast:2"
             )),
         }
     }
@@ -112,7 +117,7 @@ impl Faults {
     /// The functions they name.
     pub(crate) fn functions(&self) -> Vec<String> {
         let name = |fault: &Fault| match fault {
-            Fault::Slow(name, _) | Fault::Fail(name, _) => Some(name.clone()),
+            Fault::Slow(name, _) | Fault::Timeout(name, _) | Fault::Fail(name, _) => Some(name.clone()),
             _ => None,
         };
         self.faults().iter().filter_map(name).collect()
@@ -153,6 +158,13 @@ impl Faults {
         self.faults().iter().find_map(slow)
     }
 
+    pub(crate) fn time_of(&self, function: &str) -> Option<Duration> {
+        let time = |fault: &Fault| {
+            if let Fault::Timeout(name, time) = fault { (name == function).then_some(*time) } else { None }
+        };
+        self.faults().iter().find_map(time)
+    }
+
     pub(crate) fn fails(&self, function: &str) -> bool {
         self.strikes(
             |fault| if let Fault::Fail(name, often) = fault { (name == function).then_some(often) } else { None },
@@ -177,6 +189,7 @@ mod tests {
         let read = |text: &str| text.parse::<Fault>();
         assert_eq!(read("drop-disconnect"), Ok(Fault::DropDisconnect));
         assert_eq!(read("gone=300ms"), Ok(Fault::Gone(Duration::from_millis(300))));
+        assert_eq!(read("timeout=broadcast:6s"), Ok(Fault::Timeout("broadcast".into(), Duration::from_secs(6))));
         assert_eq!(read("refuse"), Ok(Fault::Refuse));
         assert_eq!(read("stall=QQFxqeZfIAMCKRA="), Ok(Fault::Stall("QQFxqeZfIAMCKRA=".into())));
         assert_eq!(read("throttle=20%"), Ok(Fault::Throttle(Often::Percent(20))));

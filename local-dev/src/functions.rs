@@ -239,10 +239,11 @@ impl Functions {
             let message = "no such function".to_owned();
             return Err(logged(FunctionError::Failed { function: function.to_owned(), message }));
         };
-        let context = context(&deployed.config, deployed.timeout);
+        let timeout = self.faults.time_of(&deployed.folder).unwrap_or(deployed.timeout);
+        let context = context(&deployed.config, timeout);
         // As the Lambda runtime does it; of level `error`, so that it is around lines of every level.
         let span = tracing::error_span!("invocation", function = deployed.folder, id = context.request_id);
-        let answer = self.attempt(deployed, event, context, span.clone()).await;
+        let answer = self.attempt(deployed, event, context, timeout, span.clone()).await;
         answer.map_err(|error| span.in_scope(|| logged(error)))
     }
 
@@ -251,9 +252,10 @@ impl Functions {
         deployed: &Deployed,
         event: Value,
         context: Context,
+        timeout: Duration,
         span: tracing::Span,
     ) -> Result<Value, FunctionError> {
-        let Deployed { code, folder, timeout, config } = deployed;
+        let Deployed { code, folder, config, .. } = deployed;
         let (code, function) = (code.clone(), config.function_name.clone());
         let (slow, fails) = (self.faults.slows(folder), self.faults.fails(folder));
         let invocation = async move {
@@ -262,13 +264,13 @@ impl Functions {
         };
         // A task of its own, so that a panic ends the invocation and nothing else.
         let mut task = tokio::spawn(invocation.instrument(span));
-        match tokio::time::timeout(*timeout, &mut task).await {
+        match tokio::time::timeout(timeout, &mut task).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(message))) => Err(FunctionError::Failed { function, message }),
             Ok(Err(panic)) => Err(FunctionError::Failed { function, message: panic.to_string() }),
             Err(_elapsed) => {
                 task.abort();
-                Err(FunctionError::TimedOut { function, limit: *timeout })
+                Err(FunctionError::TimedOut { function, limit: timeout })
             }
         }
     }
