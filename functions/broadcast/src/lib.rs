@@ -21,7 +21,7 @@ use futures::future::try_join_all;
 use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
-    config::{ConfigError, Environment},
+    config::{ConfigError, Environment, FeedShards},
     connections::{ConnectionStore, Member, Room},
     events::{self, Change, Emission},
     gateway::Gateway,
@@ -45,6 +45,7 @@ pub const LAST_CALLS: Duration = Duration::from_secs(15);
 /// The function and what it needs.
 pub struct Broadcast {
     connections: ConnectionStore,
+    shards: FeedShards,
     gateway: Gateway,
     /// What a retried batch does not send twice.
     ledger: Mutex<Ledger>,
@@ -57,6 +58,7 @@ impl Broadcast {
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             connections: ConnectionStore::from_env(env)?,
+            shards: FeedShards::from_env(env)?,
             gateway: Gateway::from_env(env)?,
             ledger: Mutex::default(),
             metrics: Metrics::from_env(env),
@@ -122,7 +124,7 @@ impl Broadcast {
     async fn members(&self, emissions: &[(usize, Emission)]) -> Result<HashMap<Room, Vec<Member>>, Error> {
         let rooms = HashMap::<Room, ()>::from_iter(emissions.iter().map(|(_, emission)| (emission.room.clone(), ())));
         let reads = rooms.into_keys().map(|room| async {
-            let members = self.connections.members(&room).await?;
+            let members = self.connections.members(&room, self.shards).await?;
             Ok::<_, Error>((room, members))
         });
         Ok(try_join_all(reads).await?.into_iter().collect())

@@ -66,7 +66,7 @@ mod tests {
     }
 
     fn planned_for(generation: Option<u32>, emissions: &[(usize, Emission)]) -> Vec<(usize, String)> {
-        let member = Member { connection_id: "a=".to_owned(), generation };
+        let member = Member { connection_id: "a=".to_owned(), generation, token_expires_at: None, connected_at: None };
         let members = HashMap::from([(Room::feed(), vec![member])]);
         let steps = per_connection(emissions, &members).remove("a=").unwrap_or_default();
         let text = |action| if let Action::Post(frame) = action { frame.to_string() } else { "close".to_owned() };
