@@ -21,6 +21,9 @@ pub enum Fault {
     Reorder(Often),
     /// `slow=message:500ms`: the function takes this much longer.
     Slow(String, Duration),
+    /// `empty-answers`: a two-way route whose function answers without a body sends an empty frame. Whether API Gateway
+    /// does is not documented.
+    EmptyAnswers,
     /// `fail=broadcast:2` or `fail=broadcast:20%`: the next invocations of the function fail, or that many of all.
     Fail(String, Often),
 }
@@ -79,6 +82,7 @@ impl FromStr for Fault {
         };
         match name {
             "drop-disconnect" => Ok(Self::DropDisconnect),
+            "empty-answers" => Ok(Self::EmptyAnswers),
             "gone" => duration(value).map(Self::Gone),
             "throttle" => value.parse().map(Self::Throttle),
             "duplicate" => value.parse().map(Self::Duplicate),
@@ -86,7 +90,7 @@ impl FromStr for Fault {
             "slow" => of_function().and_then(|(function, value)| Ok(Self::Slow(function.to_owned(), duration(value)?))),
             "fail" => of_function().and_then(|(function, value)| Ok(Self::Fail(function.to_owned(), value.parse()?))),
             _ => Err(format!(
-                "`{name}` is none of drop-disconnect, gone=300ms, throttle=20%, duplicate=20%, reorder=20%, \
+                "`{name}` is none of drop-disconnect, empty-answers, gone=300ms, throttle=20%, duplicate=20%, reorder=20%, \
                  slow=message:500ms, fail=broadcast:2"
             )),
         }
@@ -114,6 +118,10 @@ impl Faults {
 
     pub(crate) fn drops_disconnect(&self) -> bool {
         self.faults().contains(&Fault::DropDisconnect)
+    }
+
+    pub(crate) fn sends_empty_answers(&self) -> bool {
+        self.faults().contains(&Fault::EmptyAnswers)
     }
 
     pub(crate) fn gone_for(&self) -> Option<Duration> {
@@ -162,6 +170,7 @@ mod tests {
     fn faults_are_read_as_they_are_written() {
         let read = |text: &str| text.parse::<Fault>();
         assert_eq!(read("drop-disconnect"), Ok(Fault::DropDisconnect));
+        assert_eq!(read("empty-answers"), Ok(Fault::EmptyAnswers));
         assert_eq!(read("gone=300ms"), Ok(Fault::Gone(Duration::from_millis(300))));
         assert_eq!(read("throttle=20%"), Ok(Fault::Throttle(Often::Percent(20))));
         assert_eq!(read("slow=message:2s"), Ok(Fault::Slow("message".into(), Duration::from_secs(2))));

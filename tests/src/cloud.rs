@@ -209,7 +209,7 @@ impl Cloud {
     }
 
     fn database(&self) -> Client {
-        shared::aws::dynamodb(&self.users_at(self.running.dynamodb_endpoint())).unwrap()
+        shared::aws::Clients::from_env(&self.users_at(self.running.dynamodb_endpoint())).unwrap().dynamodb()
     }
 }
 

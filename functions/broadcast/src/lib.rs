@@ -21,6 +21,7 @@ use futures::future::try_join_all;
 use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment, FeedShards},
     connections::{ConnectionStore, Member, Room},
     events::{self, Change, Emission},
@@ -56,10 +57,11 @@ impl Broadcast {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let clients = Clients::from_env(env)?;
         Ok(Self {
-            connections: ConnectionStore::from_env(env)?,
+            connections: ConnectionStore::new(&clients, env)?,
             shards: FeedShards::from_env(env)?,
-            gateway: Gateway::from_env(env)?,
+            gateway: Gateway::new(&clients, env)?,
             ledger: Mutex::default(),
             metrics: Metrics::from_env(env),
         })

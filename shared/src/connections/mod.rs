@@ -6,6 +6,6 @@ mod room;
 mod store;
 
 pub use connection::{Connection, Socket};
-pub use membership::{Joined, Member};
+pub use membership::{Joined, Member, Renewed};
 pub use room::Room;
 pub use store::{ConnectionStore, PageKey};
