@@ -221,7 +221,7 @@ mod tests {
             hand_over(&away().await, &gateway, "40/nope,").await;
             let asked = asked.lock().unwrap();
             let (closes, posts): (Vec<_>, Vec<_>) = asked.iter().partition(|call| call.starts_with("DELETE"));
-            assert!(posts.len() > 5 && started.elapsed() > Duration::from_secs(3), "{refusal}: {asked:?}");
+            assert!(posts.len() > 5 && started.elapsed() > Duration::from_secs(2), "{refusal}: {asked:?}");
             assert_eq!((closes.len(), asked.last()), (1, closes.last().copied()), "{refusal}");
         }
     }
