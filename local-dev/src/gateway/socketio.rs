@@ -18,7 +18,11 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, ser::SerializeTuple as _};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+    ser::SerializeTuple as _,
+};
 use serde_json::Value;
 use shared::{
     events::NAMESPACE,
@@ -316,8 +320,33 @@ impl Serialize for Arguments<'_> {
     }
 }
 
+/// The arguments of a client's event, however many; what deserializes as a tuple is given all of them.
+struct Heard(Vec<Value>);
+
+impl<'de> Deserialize<'de> for Heard {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Heard;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the arguments of an event")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut arguments: A) -> Result<Heard, A::Error> {
+                let mut all = Vec::new();
+                while let Some(argument) = arguments.next_element()? {
+                    all.push(argument);
+                }
+                Ok(Heard(all))
+            }
+        }
+        deserializer.deserialize_tuple(1, All)
+    }
+}
+
 /// What Engine.IO asks in the URL.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct EngineQuery {
     sid: Option<String>,
     transport: Option<String>,
@@ -447,9 +476,9 @@ async fn joined(socket: SocketRef) {
 }
 
 /// EVENT: to `message`, with an acknowledgement id, by which its answer finds the way back.
-async fn heard(socket: SocketRef, Event(name): Event, TryData(data): TryData<Vec<Value>>, acknowledge: AckSender) {
+async fn heard(socket: SocketRef, Event(name): Event, TryData(data): TryData<Heard>, acknowledge: AckSender) {
     let Ok(session) = session_of(&socket) else { return };
-    let args = std::iter::once(Value::from(name)).chain(data.unwrap_or_default()).collect();
+    let args = std::iter::once(Value::from(name)).chain(data.map(|Heard(data)| data).unwrap_or_default()).collect();
     let id = {
         let mut state = session.state();
         state.last_event += 1;
