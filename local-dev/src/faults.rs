@@ -27,6 +27,9 @@ pub enum Fault {
     Slow(String, Duration),
     /// `timeout=broadcast:6s`: the function has only so much time, instead of what the template gives it.
     Timeout(String, Duration),
+    /// `empty-answers`: a two-way route whose function answers without a body sends an empty frame. Whether API Gateway
+    /// does is not documented.
+    EmptyAnswers,
     /// `fail=broadcast:2` or `fail=broadcast:20%`: the next invocations of the function fail, or that many of all.
     Fail(String, Often),
 }
@@ -85,6 +88,7 @@ impl FromStr for Fault {
         };
         match name {
             "drop-disconnect" => Ok(Self::DropDisconnect),
+            "empty-answers" => Ok(Self::EmptyAnswers),
             "gone" => duration(value).map(Self::Gone),
             "refuse" => Ok(Self::Refuse),
             "stall" => Ok(Self::Stall(value.to_owned())),
@@ -97,8 +101,8 @@ impl FromStr for Fault {
             }
             "fail" => of_function().and_then(|(function, value)| Ok(Self::Fail(function.to_owned(), value.parse()?))),
             _ => Err(format!(
-                "`{name}` is none of drop-disconnect, gone=300ms, throttle=20%, refuse, stall=<connection id>, duplicate=20%, \
-                 reorder=20%, slow=message:500ms, timeout=broadcast:6s, fail=broadcast:2"
+                "`{name}` is none of drop-disconnect, empty-answers, gone=300ms, throttle=20%, refuse, stall=<connection id>, \
+                 duplicate=20%, reorder=20%, slow=message:500ms, timeout=broadcast:6s, fail=broadcast:2"
             )),
         }
     }
@@ -125,6 +129,10 @@ impl Faults {
 
     pub(crate) fn drops_disconnect(&self) -> bool {
         self.faults().contains(&Fault::DropDisconnect)
+    }
+
+    pub(crate) fn sends_empty_answers(&self) -> bool {
+        self.faults().contains(&Fault::EmptyAnswers)
     }
 
     pub(crate) fn gone_for(&self) -> Option<Duration> {
@@ -188,6 +196,7 @@ mod tests {
     fn faults_are_read_as_they_are_written() {
         let read = |text: &str| text.parse::<Fault>();
         assert_eq!(read("drop-disconnect"), Ok(Fault::DropDisconnect));
+        assert_eq!(read("empty-answers"), Ok(Fault::EmptyAnswers));
         assert_eq!(read("gone=300ms"), Ok(Fault::Gone(Duration::from_millis(300))));
         assert_eq!(read("timeout=broadcast:6s"), Ok(Fault::Timeout("broadcast".into(), Duration::from_secs(6))));
         assert_eq!(read("refuse"), Ok(Fault::Refuse));

@@ -30,6 +30,12 @@ pub(crate) enum FunctionError {
         /// What it said.
         message: String,
     },
+    /// As many invocations as the account may have at once were under way.
+    #[error("{function} was throttled: there are as many invocations at once as there may be")]
+    Throttled {
+        /// Logical id.
+        function: String,
+    },
     /// It ran longer than the template allows.
     #[error("{function} timed out after {limit:?}")]
     TimedOut {
@@ -169,6 +175,7 @@ struct Deployed {
 pub(crate) struct Functions {
     deployed: Arc<HashMap<String, Deployed>>,
     turns: Arc<Semaphore>,
+    concurrency: Arc<Semaphore>,
     poke: Poke,
     faults: Arc<Faults>,
 }
@@ -212,7 +219,13 @@ impl Functions {
             let function = Deployed { code, folder: folder.clone(), timeout, config: config.into() };
             deployed.insert(logical_id.clone(), function);
         }
-        Ok(Self { deployed: Arc::new(deployed), turns: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), poke, faults })
+        let (turns, concurrency) = (unlimited(), unlimited());
+        Ok(Self { deployed: Arc::new(deployed), turns, concurrency, poke, faults })
+    }
+
+    /// Refuses an API's invocation while so many are under way, as Lambda does.
+    pub(crate) fn throttled_at(self, invocations: usize) -> Self {
+        Self { concurrency: Arc::new(Semaphore::new(invocations.min(Semaphore::MAX_PERMITS))), ..self }
     }
 
     /// At most so many invocations for the APIs at once; the others wait for their turn.
@@ -222,6 +235,9 @@ impl Functions {
 
     /// Invokes a function for an API, in its turn. It may have written something, so the event sources look at once.
     pub(crate) async fn invoke<T: DeserializeOwned>(&self, function: &str, event: Value) -> Result<T, FunctionError> {
+        let Ok(_under_way) = self.concurrency.try_acquire() else {
+            return Err(logged(FunctionError::Throttled { function: function.to_owned() }));
+        };
         // Only a closed semaphore gives no turn, and this one never is.
         let turn = self.turns.acquire().await.ok();
         let answer = self.run(function, event).await;
@@ -276,6 +292,10 @@ impl Functions {
     }
 }
 
+fn unlimited() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))
+}
+
 fn logged(error: FunctionError) -> FunctionError {
     tracing::error!(%error, "the invocation failed");
     error
@@ -321,6 +341,23 @@ Resources:
             join_all((0..6).map(|_| functions.invoke::<Value>("F", Value::Null))).await;
             assert_eq!(started.elapsed().as_secs(), seconds, "{at_once} at once");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn invocations_beyond_what_the_account_may_have_at_once_are_throttled_and_wait_for_nothing() {
+        let (template, faults) = (Template::parse(FUNCTION).unwrap(), Arc::<Faults>::default());
+        faults.set([Fault::Slow("f".to_owned(), Duration::from_secs(1)), Fault::Fail("f".to_owned(), Often::Next(6))]);
+        let nowhere = Some("http://127.0.0.1:9");
+        let functions = Functions::start(template.functions(), &HashMap::new(), nowhere, Poke::default(), faults);
+        let functions = functions.unwrap().throttled_at(2);
+        let outcomes = join_all((0..6).map(|_| functions.invoke::<Value>("F", Value::Null))).await;
+        let throttled =
+            |outcome: &Result<Value, FunctionError>| matches!(outcome, Err(FunctionError::Throttled { .. }));
+        assert_eq!(outcomes.iter().filter(|outcome| throttled(outcome)).count(), 4);
+        assert!(
+            !throttled(&functions.invoke::<Value>("F", Value::Null).await),
+            "when they are over there is room again"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod bans;
 mod delivery;
 mod document;
+mod floods;
 mod gateway;
 mod handshakes;
 mod headers;
@@ -11,8 +12,10 @@ mod heartbeat;
 mod limits;
 mod logs;
 mod management;
+mod outages;
 mod program;
 mod registration;
+mod renewals;
 mod rest;
 mod self_delete;
 mod sessions;
