@@ -46,9 +46,8 @@ async fn every_program_answers_its_event_over_the_runtime_api() {
     let message = deployment.invoke("message").await.answer;
     assert_eq!(status_and_body(&message), (200, r#"44/nope,{"message":"Invalid namespace"}"#));
 
-    let Invocation { answer: greeted, printed, .. } = deployment.invoke("handshake").await;
-    assert_eq!(greeted, json!({ "batchItemFailures": [] }));
-    assert_eq!(metric(&printed, "HandshakeFailures"), Some(json!([0.0])), "{printed}");
+    // A connection that never opens is given up without an error.
+    assert_eq!(deployment.invoke("handshake").await.answer, Value::Null);
 
     let Invocation { answer: beaten, printed, .. } = deployment.invoke("heartbeat").await;
     assert_eq!(beaten, Value::Null);

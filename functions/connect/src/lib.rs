@@ -1,4 +1,5 @@
-//! `$connect`: judges origin and protocol version, and remembers the connection. Nothing can be sent yet: the WebSocket opens after the answer.
+//! `$connect`: judges origin and protocol version, remembers the connection, and has `handshake` greet it. Nothing can be
+//! sent from here: the WebSocket opens after the answer.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use aws_lambda_events::event::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
@@ -7,12 +8,14 @@ use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
     config::{ConfigError, Environment, Origins},
-    connections::ConnectionStore,
+    connections::{ConnectionStore, NewConnection},
+    invoke::AsynchronousFunction,
 };
 
 /// The function and what it needs.
 pub struct Connect {
     connections: ConnectionStore,
+    handshake: AsynchronousFunction,
     origins: Origins,
 }
 
@@ -20,7 +23,11 @@ impl Connect {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing or wrong.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { connections: ConnectionStore::from_env(env)?, origins: Origins::from_env(env)? })
+        Ok(Self {
+            connections: ConnectionStore::from_env(env)?,
+            handshake: AsynchronousFunction::from_env(env, "HANDSHAKE_FUNCTION")?,
+            origins: Origins::from_env(env)?,
+        })
     }
 
     /// Answers 200 to let the handshake go on, 403 to refuse a foreign origin, 400 to refuse a client of another Engine.IO
@@ -29,7 +36,8 @@ impl Connect {
     /// Tokens are not judged here: a refused handshake makes clients retry for ever (design 2.1).
     ///
     /// # Errors
-    /// [`Error::Internal`]; the gateway then refuses the handshake with a 5xx, and the client tries again.
+    /// [`Error::Internal`]; the gateway then refuses the handshake with a 5xx, and the client tries again. A connection
+    /// that was remembered but could not be greeted is forgotten by the heartbeat, like any that never sends CONNECT.
     pub async fn handle(
         &self,
         event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
@@ -48,6 +56,8 @@ impl Connect {
         let id = id.map_err(Error::internal("reading a $connect event"))?;
         let origin = origin.map(HeaderValue::as_bytes).map(|origin| String::from_utf8_lossy(origin).into_owned());
         self.connections.remember(&id, context.connected_at, origin).await?;
+        // In this order: a greeting that finds no connection takes it for one that has ended.
+        self.handshake.invoke(&NewConnection { connection_id: id }).await?;
         Ok(answer(StatusCode::OK))
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct Origin<'a> {
 
 /// The latest dead letters.
 #[derive(Clone, Debug, Default)]
-pub(super) struct DeadLetters(Arc<Mutex<VecDeque<DeadLetter>>>);
+pub(crate) struct DeadLetters(Arc<Mutex<VecDeque<DeadLetter>>>);
 
 impl DeadLetters {
     /// Keeps a batch and says so in the log. `function_failed`: by an error, not by reporting single records.
@@ -96,11 +96,15 @@ impl DeadLetters {
                 "streamArn": origin.stream_arn,
             },
         });
-        let letter = DeadLetter {
+        self.keep(DeadLetter {
             function: origin.function.to_owned(),
             destination: origin.destination.map(str::to_owned),
             body,
-        };
+        });
+    }
+
+    /// Keeps a letter; the oldest goes where there are too many.
+    pub(crate) fn keep(&self, letter: DeadLetter) {
         let mut letters = self.letters();
         if letters.len() == KEPT {
             letters.pop_front();
@@ -109,7 +113,7 @@ impl DeadLetters {
     }
 
     /// All that are kept, oldest first.
-    pub(super) fn list(&self) -> Vec<DeadLetter> {
+    pub(crate) fn list(&self) -> Vec<DeadLetter> {
         self.letters().iter().cloned().collect()
     }
 

@@ -23,10 +23,14 @@ use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::{
-    batch::Policy, checkpoint::Checkpoints, dead_letter::DeadLetters, filter::Filters, lane::Delivery, record::Source,
+    batch::Policy, checkpoint::Checkpoints, filter::Filters, lane::Delivery, record::Source,
     sequence_number::SequenceNumber, shard::Plan, stream::Stream,
 };
-pub(crate) use self::{checkpoint::checkpoint_table, dead_letter::DeadLetter, filter::FilterError};
+pub(crate) use self::{
+    checkpoint::checkpoint_table,
+    dead_letter::{DeadLetter, DeadLetters},
+    filter::FilterError,
+};
 use crate::{
     dynamodb::{Database, DatabaseError, LiveTable, causes},
     template::EventSource,

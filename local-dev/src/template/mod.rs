@@ -3,6 +3,7 @@
 //! The short tags of CloudFormation are expanded ([`yaml`]), every resource this emulator imitates is read into a typed
 //! struct at once, and values that depend on the deployment stay unresolved until a [`Scope`] is at hand.
 
+mod asynchronous;
 mod coverage;
 mod error;
 mod event_source;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 pub(crate) use self::{
+    asynchronous::Asynchronous,
     error::TemplateError,
     event_source::{EventSource, StartingPosition},
     function::{Function, Route},

@@ -29,6 +29,14 @@ pub struct Connection {
     pub expires_at: i64,
 }
 
+/// A connection that waits for its open packet: what `connect` tells `handshake`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewConnection {
+    /// API Gateway's connection id; ends with `=`.
+    pub connection_id: String,
+}
+
 /// One joined namespace of a connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,7 +5,7 @@ mod membership;
 mod room;
 mod store;
 
-pub use connection::{Connection, Socket};
+pub use connection::{Connection, NewConnection, Socket};
 pub use membership::{Joined, Member};
 pub use room::Room;
 pub use store::{ConnectionStore, PageKey};
