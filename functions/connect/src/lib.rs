@@ -67,3 +67,65 @@ fn answer(status: StatusCode) -> ApiGatewayProxyResponse {
     answer.status_code = status.as_u16().into();
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{
+        Router,
+        extract::{Request, State},
+    };
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// DynamoDB and Lambda in one, which take everything or nothing: what came, in order.
+    type Calls = Arc<Mutex<Vec<String>>>;
+
+    async fn aws(lambda: StatusCode) -> (Connect, Calls) {
+        let calls = Calls::default();
+        let answer = async move |State(calls): State<Calls>, request: Request| {
+            let what = request.headers().get("x-amz-target").map_or(request.uri().path(), |v| v.to_str().unwrap());
+            calls.lock().unwrap().push(what.to_owned());
+            if what.starts_with('/') { (lambda, "") } else { (StatusCode::OK, "{}") }
+        };
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&calls));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let env = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+            ("AWS_ENDPOINT_URL", &endpoint),
+            ("CONNECTIONS_TABLE", "connections"),
+            ("HANDSHAKE_FUNCTION", "handshake"),
+            ("ORIGINS", "http://localhost:4200"),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        (Connect::from_env(&env).unwrap(), calls)
+    }
+
+    async fn answer(connect: &Connect) -> Result<i64, Error> {
+        let event = serde_json::from_str(include_str!("../../../tests/fixtures/events/connect.json")).unwrap();
+        let event = LambdaEvent::new(event, lambda_runtime::Context::default());
+        connect.handle(event).await.map(|answer| answer.status_code)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_remembered_before_it_is_greeted() {
+        let (connect, calls) = aws(StatusCode::ACCEPTED).await;
+        assert_eq!(answer(&connect).await.unwrap(), 200);
+        let calls = calls.lock().unwrap();
+        let (greeting, writes) = calls.split_last().unwrap();
+        assert_eq!(greeting, "/2015-03-31/functions/handshake/invocations");
+        assert!(!writes.is_empty() && writes.iter().all(|call| call == "DynamoDB_20120810.PutItem"), "{writes:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_greeted_is_refused() {
+        let (connect, _) = aws(StatusCode::FORBIDDEN).await;
+        assert!(matches!(answer(&connect).await, Err(Error::Internal { .. })));
+    }
+}
