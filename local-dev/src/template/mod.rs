@@ -249,6 +249,12 @@ mod tests {
         assert!(may("ManageConnections").iter().all(either));
     }
 
+    /// What grows with the number of sockets is read by its key or not at all.
+    #[test]
+    fn no_function_may_scan() {
+        assert_eq!(functions_with(|function| function.to_string().contains("dynamodb:Scan")), Vec::<String>::new());
+    }
+
     #[test]
     fn a_stream_of_an_unknown_table_is_named() {
         let text = "

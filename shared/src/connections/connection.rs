@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A `CONNECTION#<id>`/`META` item.
+/// A `SLOT#<slot>#<part>`/`CONNECTION#<id>` item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
@@ -15,8 +15,6 @@ pub struct Connection {
     /// The browser origin. Later events do not carry it, so it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// Which of the minutes of a ping interval it is pinged in.
-    pub slot: u8,
     /// When the client gave its last proof of life, epoch milliseconds.
     pub last_seen: i64,
     /// Whether it ever joined a namespace. Leaving all of them later does not change that.

@@ -10,12 +10,14 @@ use jiff::Timestamp;
 
 use super::{
     ConnectionStore, Room, Socket,
+    due::due_item,
     store::{attribute, expiry, meta_key},
 };
 use crate::{
     config::FeedShards,
     dynamodb::{Item, failed_conditions, n, s, transact},
     error::Error,
+    heartbeat::CLOSES_EARLY,
 };
 
 /// What a row of a room says of its member, as it is stored.
@@ -73,6 +75,13 @@ impl ConnectionStore {
         for room in &socket.rooms {
             let row = Put::builder().table_name(&self.table).set_item(Some(member.to_item(room))).build();
             let row = row.map_err(Error::internal("building a join"))?;
+            actions.push(TransactWriteItem::builder().put(row).build());
+        }
+        // The heartbeat closes the connection before its token ends.
+        if let Some(end) = socket.token_expires_at {
+            let row =
+                Put::builder().table_name(&self.table).set_item(Some(due_item(connection_id, end - CLOSES_EARLY)));
+            let row = row.build().map_err(Error::internal("building a join"))?;
             actions.push(TransactWriteItem::builder().put(row).build());
         }
         match transact(&self.client, actions).await {
