@@ -17,8 +17,8 @@ const FIRST_LOOK: i64 = 20 * 60;
 /// How far back it looks at the most: API Gateway has closed what is older.
 const LONGEST_LOOK: i64 = 130 * 60;
 
-/// Clocks differ: a row may say of itself that it was written some seconds before it was.
-const CLOCKS_DIFFER: i64 = 5;
+/// Seconds that are looked at twice: a row may be read a moment after it was written, and clocks differ.
+const OVERLAP: i64 = 5;
 
 /// How far a task has come, as it is stored.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ pub(crate) fn plan(known: &BTreeMap<String, Progress>, now: i64) -> Vec<Job> {
     let last = known.values().filter_map(|progress| progress.minute).max();
     let slots = (0..SLOTS).filter_map(|slot| of_slot(slot, known.get(&task_of(slot)), last, minute, now));
     let swept = known.get(SWEEP).and_then(|progress| progress.swept);
-    let from = swept.map_or(now - FIRST_LOOK, |swept| (swept - CLOCKS_DIFFER).max(now - LONGEST_LOOK));
+    let from = swept.map_or(now - FIRST_LOOK, |swept| (swept - OVERLAP).max(now - LONGEST_LOOK));
     // An invocation that comes late finds that the one after it has swept already.
     let sweep = swept.is_none_or(|swept| swept < now).then_some(Job::Sweep { from, until: now });
     sweep.into_iter().chain(slots).collect()
@@ -207,6 +207,6 @@ mod tests {
         let Some(Job::Ping { slot: 3, turn, .. }) = jobs.iter().find(|job| job.task() == task_of(3)) else {
             panic!("{jobs:?}")
         };
-        assert_eq!((turn.minute, turn.started, turn.visited, turn.left.len()), (91, 91 * 60, 0, 16));
+        assert_eq!((turn.minute, turn.started, turn.visited, turn.left.len()), (91, 91 * 60, 0, usize::from(PARTS)));
     }
 }

@@ -166,7 +166,9 @@ impl Work {
                     let took = i64::try_from(self.began.elapsed().as_secs()).unwrap_or_default();
                     let pinged = Some(Pinged { started, ended: now + took });
                     let minute = Some(minute);
-                    progress = Progress { minute, pinged, connections: visited, ..Progress::default() };
+                    // Of nobody no answer is owed.
+                    let checked = visited == 0;
+                    progress = Progress { minute, pinged, checked, connections: visited, ..Progress::default() };
                 } else {
                     let left =
                         state.left.iter().map(|(part, after)| (part.number.to_string(), after.clone())).collect();
