@@ -20,7 +20,7 @@ const IMITATED: [&str; 7] = [
 ];
 
 /// Without meaning on a laptop: nothing of a function's events or answers depends on them. Whole services end in `::`.
-const IRRELEVANT: [&str; 20] = [
+const IRRELEVANT: [&str; 21] = [
     "AWS::ApiGateway::Account",
     "AWS::ApiGatewayV2::ApiMapping",
     "AWS::ApiGatewayV2::DomainName",
@@ -36,6 +36,7 @@ const IRRELEVANT: [&str; 20] = [
     "AWS::Logs::",
     "AWS::Route53::",
     "AWS::SecretsManager::",
+    "AWS::S3::Bucket",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::",
