@@ -17,12 +17,14 @@ mod faults;
 mod functions;
 mod gateway;
 mod http_api;
+mod invoke_api;
 mod options;
 mod outbox;
 mod permissions;
 mod schedule;
 mod server;
 mod template;
+mod undelivered;
 
 pub use cloud::{Running, StartError, start};
 pub use faults::{Fault, Faults, Often};

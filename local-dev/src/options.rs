@@ -1,10 +1,10 @@
 //! What can be chosen at start: flags, each also an environment variable, and the same struct for tests.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::{Fault, Limits};
+use crate::{Fault, Limits, faults::duration};
 
 /// How to run the cloud. `Options::default()` is what no flags mean, except that tests want `port: 0`.
 #[derive(Debug, Clone, Args)]
@@ -84,9 +84,17 @@ pub struct Options {
     #[arg(long = "fault", env = "LOCAL_DEV_FAULT", value_name = "FAULT", value_delimiter = ',')]
     pub faults: Vec<Fault>,
 
+    /// How long a function's failed asynchronous invocation waits for its second attempt; the third one waits twice as long.
+    #[arg(long, env = "LOCAL_DEV_RETRY_PAUSE", value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub retry_pause: Duration,
+
     /// When the gateway ends something.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Changes that could not be delivered for this long are given up [default: as in the template, 600s].
+    #[arg(long, env = "LOCAL_DEV_RECORD_AGE", value_name = "TIME", value_parser = duration)]
+    pub record_age: Option<Duration>,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
@@ -140,7 +148,9 @@ impl Default for Options {
             env_file: None,
             enforce_policies: false,
             faults: Vec::new(),
+            retry_pause: Duration::from_secs(60),
             limits: Limits::default(),
+            record_age: None,
         }
     }
 }

@@ -6,14 +6,14 @@
 
 mod calls;
 mod comeback;
+mod minute;
 
 use std::{collections::BTreeMap, fmt};
-
-use shared::heartbeat::SLOTS;
 
 use self::{
     calls::{Calls, Progress},
     comeback::Comeback,
+    minute::Minute,
 };
 use crate::template::{Template, TemplateError};
 
@@ -27,12 +27,6 @@ const CPU_PER_CALL: f64 = 0.000_16;
 
 /// Calls of all kinds that an account may make, a second.
 const REQUESTS: f64 = 10_000.0;
-
-/// Bytes of a connection's row.
-const ROW: f64 = 500.0;
-
-/// A page of a scan: bytes, and the seconds it takes.
-const PAGE: (f64, f64) = (1_048_576.0, 0.03);
 
 /// How many there are.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -70,9 +64,7 @@ pub(crate) struct Report {
     comeback: Comeback,
     broadcast: Function,
     telling: Telling,
-    heartbeat: Function,
-    round: Progress,
-    reading: f64,
+    minute: Minute,
     posts: f64,
 }
 
@@ -101,22 +93,24 @@ impl Crowd {
         let posts = REQUESTS - template.throttled_rate(&template.scope(&BTreeMap::new())?)?;
         let broadcast = self.function(&template, "broadcast");
         let source = template.function("broadcast").and_then(|function| function.event_sources.first());
-        let retries = source.and_then(|source| source.maximum_retry_attempts).unwrap_or_default();
-        let telling = self.telling(&broadcast, listeners, 1 + retries, posts);
+        let age = source.and_then(|source| source.maximum_record_age_in_seconds).unwrap_or_default();
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "minutes"
+        )]
+        let attempts = (age as f64 / broadcast.timeout).floor() as u32;
+        let telling = self.telling(&broadcast, listeners, attempts, posts);
         let heartbeat = self.function(&template, "heartbeat");
-        let round = self.calls(&heartbeat, heartbeat::CONCURRENCY, posts);
-        let due = self.connections.div_ceil(u32::from(SLOTS));
-        let reading = (f64::from(self.connections) * ROW / PAGE.0).ceil() * PAGE.1;
-        let left = heartbeat.timeout - heartbeat::RESERVE.as_secs_f64() - reading;
+        let calls = self.calls(&heartbeat, heartbeat::CONCURRENCY, posts);
         Ok(Report {
             crowd: self,
             listeners,
             comeback: Comeback::of(self.connections, self.new_per_second),
             broadcast,
             telling,
-            round: round.make(due, left.max(0.0)),
-            heartbeat,
-            reading,
+            minute: Minute::of(self.connections, heartbeat, calls),
             posts,
         })
     }
@@ -180,18 +174,8 @@ impl fmt::Display for Report {
             )?;
         }
 
-        let Function { megabytes, timeout } = self.heartbeat;
-        let due = connections.div_ceil(u32::from(SLOTS));
-        writeln!(f, "\nThe heartbeat's minute, with {megabytes} MB:")?;
-        writeln!(
-            f,
-            "  {:.1} s for reading all rows, {:.1} s for {} of {due} pings; {timeout:.0} s are allowed",
-            self.reading, self.round.seconds, self.round.done
-        )?;
-        if self.round.done < due {
-            writeln!(f, "  TOO MANY: the rest is pinged in later minutes, and clients give up after two and a half")?;
-        }
-        writeln!(f, "\nAssumed:")?;
+        writeln!(f, "\n{}", self.minute)?;
+        writeln!(f, "Assumed:")?;
         for line in [
             format!(
                 "{new_per_second:.0} new connections a second (--new-per-second); clients retry after 1 to 5 s, as socket.io-client does"
@@ -205,6 +189,10 @@ impl fmt::Display for Report {
                 self.posts
             ),
             "one stream shard and one change at a time".to_owned(),
+            format!(
+                "tokens of 15 minutes that nobody renews; the heartbeat makes {} calls a second at the most",
+                heartbeat::CALLS_PER_SECOND
+            ),
         ] {
             writeln!(f, "  - {line}")?;
         }
@@ -224,9 +212,17 @@ mod tests {
     #[test]
     fn a_thousand_sockets_are_no_effort() {
         let report = report(1000, 1000);
-        assert_eq!((report.telling.attempts, report.telling.progress.done, report.round.done), (1, 1000, 125));
+        assert_eq!((report.telling.attempts, report.telling.progress.done), (1, 1000));
+        assert_eq!((report.minute.pings, report.minute.closes, report.minute.progress.done), (125, 67, 192));
         assert!(report.comeback.all < 10.0, "{}", report.comeback.all);
         assert!(!report.to_string().contains("TOO MANY"));
+    }
+
+    #[test]
+    fn a_million_sockets_fit_into_a_minute_of_the_heartbeat_as_the_template_has_it() {
+        let minute = report(1_000_000, 10).minute;
+        assert_eq!((minute.pings, minute.rows), (125_000, 125_000 + 2 * 66_667));
+        assert!(!minute.is_too_short() && minute.progress.seconds < 50.0, "{minute}");
     }
 
     #[test]

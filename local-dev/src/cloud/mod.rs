@@ -25,11 +25,14 @@ use crate::{
     faults::Faults,
     functions::{self, Functions},
     gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
-    http_api, outbox,
+    http_api,
+    invoke_api::{self, Asynchronous, Names},
+    outbox,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Peer, Port},
     template::{Template, TemplateError},
+    undelivered,
 };
 
 /// The template this program was built with.
@@ -120,6 +123,8 @@ pub struct Running {
     database: Database,
     sources: EventSources,
     schedules: Schedules,
+    functions: Functions,
+    asynchronous: Asynchronous,
     faults: Arc<Faults>,
     gateway: Gateway,
     edge: SocketIoEdge,
@@ -179,9 +184,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         region: REGION,
         poll_every: POLL_EVERY,
         poke,
+        record_age: options.record_age,
         release: released,
     };
     let sources = EventSources::start(settings, wirings(&template, &tables, &functions, &faults)).await?;
+    let asynchronous = Asynchronous::new(functions.clone(), template.functions(), &faults, options.retry_pause);
+    let names = Names::new(&options.stack_name, template.functions());
     let schedules = Schedules::start(functions.clone(), template.schedules().cloned().collect());
     tokio::spawn(release_backlog(release, gateway.opened()));
 
@@ -191,10 +199,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let landing = landing(gateway.stage());
     let router = Router::new()
         .route("/", get(async move || landing))
+        .merge(undelivered::router(sources.dead_letters()))
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
         .merge(services(&gateway, permissions.as_ref()))
-        .merge(http_api::router(functions, template.functions(), cors.as_ref(), waits));
+        .merge(lambda(&asynchronous, &names, permissions.as_ref()))
+        .merge(http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
@@ -207,6 +217,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         database,
         sources,
         schedules,
+        functions,
+        asynchronous,
         faults,
         gateway,
         edge,
@@ -243,10 +255,19 @@ impl Running {
         self.sources.backlog()
     }
 
-    /// The bodies of what the event sources gave up on.
+    /// The bodies of what was given up: by the event sources, then asynchronous invocations.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<serde_json::Value> {
-        self.sources.dead_letters().into_iter().map(|letter| letter.body).collect()
+        let letters = self.sources.dead_letters().list().into_iter().chain(self.asynchronous.dead_letters());
+        letters.map(|letter| letter.body).collect()
+    }
+
+    /// Invokes a function (its logical id in the template) and returns its answer.
+    ///
+    /// # Errors
+    /// The words of the function that failed.
+    pub async fn invoke(&self, function: &str, event: serde_json::Value) -> Result<serde_json::Value, String> {
+        self.functions.run(function, event).await.map_err(|error| error.to_string())
     }
 
     /// What goes wrong on purpose, from now on.
@@ -295,6 +316,7 @@ impl Running {
         if timeout(STOP_WITHIN, self.server).await.is_err() {
             server.abort();
         }
+        self.asynchronous.stop().await;
         self.sources.stop().await;
         (self.database, self.lock)
     }
@@ -335,6 +357,13 @@ fn services(gateway: &Gateway, permissions: Option<&Arc<Permissions>>) -> Router
     management.merge(outbox.layer(from_fn_with_state(Arc::clone(permissions), permissions::of_outbox)))
 }
 
+/// Lambda's Invoke API, which functions reach as people do.
+fn lambda(asynchronous: &Asynchronous, names: &Names, permissions: Option<&Arc<Permissions>>) -> Router {
+    let router = invoke_api::router(asynchronous.clone(), names.clone());
+    let Some(permissions) = permissions else { return router };
+    router.layer(from_fn_with_state((Arc::clone(permissions), names.clone()), permissions::of_functions))
+}
+
 fn no(kind: &str) -> StartError {
     StartError::Other(format!("infra/template.yaml has no {kind}").into())
 }
@@ -346,6 +375,8 @@ fn landing(stage: &str) -> String {
 REST       /api/v1, described at /api/docs
 Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS
 Outbox     /_dev/outbox
+Given up   /_dev/undelivered
+Lambda     /2015-03-31/functions/<name>/invocations, for `aws lambda invoke --endpoint-url`
 "
     )
 }

@@ -14,9 +14,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::guard::{Guard, of_management, of_outbox};
+pub(crate) use self::guard::{Guard, of_functions, of_management, of_outbox};
 pub use self::needs::needs;
-use crate::template::{Scope, Statement, Template, TemplateError, resolve_string};
+use crate::{
+    functions,
+    template::{Scope, Statement, Template, TemplateError, resolve_string},
+};
 
 /// Something a function did, or wanted to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,7 +133,7 @@ fn policies(template: &Template) -> Result<BTreeMap<String, Policy>, TemplateErr
 }
 
 /// The services whose calls come by here.
-const IMITATED: [&str; 4] = ["dynamodb:", "execute-api:", "ses:", "sns:"];
+const IMITATED: [&str; 5] = ["dynamodb:", "execute-api:", "lambda:", "ses:", "sns:"];
 
 fn grants(statements: &[Statement], scope: &Scope) -> Result<Vec<Grant>, TemplateError> {
     let mut grants = Vec::new();
@@ -164,6 +167,10 @@ fn scope(template: &Template) -> Result<Scope, TemplateError> {
     for table in template.tables() {
         scope.set(&table.logical_id, table.logical_id.clone());
         scope.set_attribute(&table.logical_id, "Arn", table_arn(&table.logical_id));
+    }
+    for function in template.functions() {
+        scope.set(&function.logical_id, function.logical_id.clone());
+        scope.set_attribute(&function.logical_id, "Arn", functions::arn(&function.logical_id));
     }
     if let Some(api) = template.web_socket_api() {
         scope.set(&api.logical_id, crate::event::API_ID);

@@ -1,21 +1,20 @@
-//! Joining, leaving and reading rooms.
+//! Joining and leaving rooms.
 
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use futures::future::try_join_all;
-use jiff::Timestamp;
 
 use super::{
-    ConnectionStore, Room, Socket,
+    ConnectionStore, Socket,
+    due::due_item,
     store::{attribute, expiry, meta_key},
 };
 use crate::{
-    config::FeedShards,
     dynamodb::{Item, failed_conditions, n, s, transact},
     error::Error,
+    heartbeat::CLOSES_EARLY,
     users::Standing,
 };
 
@@ -96,6 +95,10 @@ impl ConnectionStore {
             let row = row.map_err(Error::internal("building a join"))?;
             actions.push(TransactWriteItem::builder().put(row).build());
         }
+        // The heartbeat closes the connection before its token ends.
+        if let Some(end) = socket.token_expires_at {
+            actions.push(self.due_at(connection_id, end - CLOSES_EARLY)?);
+        }
         match self.on_condition_of(standing, actions).await? {
             Written::Yes => Ok(Joined::Yes),
             Written::StandingChanged => Ok(Joined::StandingChanged),
@@ -143,11 +146,18 @@ impl ConnectionStore {
                 .map_err(Error::internal("building a renewal"))?;
             actions.push(TransactWriteItem::builder().update(row).build());
         }
+        actions.push(self.due_at(connection_id, token_expires_at - CLOSES_EARLY)?);
         Ok(match self.on_condition_of(standing, actions).await? {
             Written::Yes => Renewed::Yes,
             Written::StandingChanged => Renewed::StandingChanged,
             Written::Not(_) => Renewed::SocketChanged,
         })
+    }
+
+    /// A write that has the heartbeat look at the connection in the minute of this time, epoch seconds.
+    fn due_at(&self, connection_id: &str, time: i64) -> Result<TransactWriteItem, Error> {
+        let row = Put::builder().table_name(&self.table).set_item(Some(due_item(connection_id, time))).build();
+        Ok(TransactWriteItem::builder().put(row.map_err(Error::internal("building a row of what is due"))?).build())
     }
 
     /// Writes all or nothing, and only while the account is in that standing.
@@ -224,38 +234,6 @@ impl ConnectionStore {
         }
     }
 
-    /// The connections in a room, read consistently: whoever joined before this call is among them, also those whose
-    /// token has ended since.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] only; a room nobody is in is empty.
-    pub async fn members(&self, room: &Room, shards: FeedShards) -> Result<Vec<Member>, Error> {
-        let reads: Vec<_> = room.partitions(shards).map(|partition| self.members_in(partition)).collect();
-        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
-    }
-
-    async fn members_in(&self, partition: String) -> Result<Vec<Member>, Error> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :room")
-            // Items past their TTL may be returned for days.
-            .filter_expression("expiresAt > :now")
-            .projection_expression("sk, sessionGeneration, tokenExpiresAt, connectedAt")
-            .expression_attribute_values(":room", s(partition))
-            .expression_attribute_values(":now", n(Timestamp::now().as_second()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut members = Vec::new();
-        while let Some(item) = pages.next().await {
-            members.extend(Member::from_item(item.map_err(Error::internal("reading a room"))?));
-        }
-        Ok(members)
-    }
-
     /// A transaction that also takes sockets out of their rooms.
     pub(super) fn with_rooms<'a>(
         &self,
@@ -295,7 +273,7 @@ impl Member {
         item
     }
 
-    fn from_item(mut item: Item) -> Option<Self> {
+    pub(super) fn from_item(mut item: Item) -> Option<Self> {
         let Some(AttributeValue::S(connection_id)) = item.remove("sk") else { return None };
         Some(Self {
             connection_id,
