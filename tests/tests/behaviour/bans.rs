@@ -5,7 +5,11 @@ use std::time::Duration;
 use futures::future::join;
 use local_dev::Fault;
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket, until};
+use shared::{
+    auth::{Role, Tokens},
+    config::Environment,
+};
+use tests::{Cloud, Edge, Rest, Socket, TOKEN_SECRET, until};
 use tokio::time::sleep;
 
 const ZERO: Duration = Duration::ZERO;
@@ -192,6 +196,29 @@ async fn no_banned_socket_survives_a_race_of_ban_and_connect() {
         }
         assert!(kicked > 0 && refused > 0, "{edge:?}: {kicked} were thrown out, {refused} refused");
         assert_eq!(kicked + refused, rounds, "{edge:?}");
+        cloud.stop().await;
+    }
+}
+
+/// Rows of another program, or of a version from before there were bans and generations.
+#[tokio::test]
+async fn a_user_whose_row_says_nothing_of_bans_may_connect() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let (admin, user) = (cloud.admin().await, Rest::registration());
+        let id = "8f14e45f-ceea-4672-a8f5-2d9f4bd0a3c1";
+        cloud
+            .put_user_item(&json!({
+                "pk": format!("USER#{id}"), "sk": "PROFILE", "list": "USERS", "id": id, "fullName": user["fullName"],
+                "countryCode": user["countryCode"], "countryName": user["countryName"], "phone": user["phone"],
+                "email": user["email"], "passwordHash": "$argon2id$", "createdAt": "2026-01-01T00:00:00.000Z",
+            }))
+            .await;
+        let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
+        let token = Tokens::from_env(&env).unwrap().issue(id, Role::User).unwrap();
+        let mut socket = Socket::connected(&cloud, edge, Some(&token)).await;
+        admin.delete(&format!("/users/{id}")).await.expect(200);
+        assert_eq!(socket.event().await.0, "account.banned", "{edge:?}");
         cloud.stop().await;
     }
 }

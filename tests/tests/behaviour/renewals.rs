@@ -24,6 +24,14 @@ async fn renew(socket: &mut Socket, argument: Value) -> Value {
     serde_json::from_str::<[Value; 1]>(outcome).unwrap()[0].take()
 }
 
+/// A user whose registration is behind the feed: who joins from now on does not hear of it.
+async fn registered(cloud: &Cloud) -> Value {
+    let mut witness = Socket::connected(cloud, Edge::Gateway, None).await;
+    let user = cloud.rest().register().await;
+    while witness.event().await.1 != user {}
+    user
+}
+
 fn id(user: &Value) -> &str {
     user["id"].as_str().unwrap()
 }
@@ -36,7 +44,7 @@ fn refused(message: &str) -> Value {
 async fn a_socket_that_renews_outlives_its_first_token_and_misses_nothing() {
     for edge in Edge::ALL {
         let cloud = Cloud::start().await;
-        let user = cloud.rest().register().await;
+        let user = registered(&cloud).await;
         let end = Timestamp::now() + 5.seconds();
         let mut feed = Socket::connected(&cloud, edge, Some(&token("admin", Role::Admin, 5))).await;
         let mut own = Socket::connected(&cloud, edge, Some(&token(id(&user), Role::User, 5))).await;
@@ -73,7 +81,7 @@ async fn a_socket_that_renews_outlives_its_first_token_and_misses_nothing() {
 async fn a_token_that_is_not_the_sockets_own_or_no_longer_good_renews_nothing() {
     for edge in Edge::ALL {
         let cloud = Cloud::start().await;
-        let (user, other) = (cloud.rest().register().await, cloud.rest().register().await);
+        let (user, other) = (registered(&cloud).await, registered(&cloud).await);
         let mut own = Socket::connected(&cloud, edge, Some(&token(id(&user), Role::User, 300))).await;
         let mut feed = Socket::connected(&cloud, edge, Some(&token("admin", Role::Admin, 300))).await;
         let theirs = [
