@@ -24,6 +24,7 @@ mod permissions;
 mod schedule;
 mod server;
 mod template;
+mod undelivered;
 
 pub use cloud::{Running, StartError, start};
 pub use faults::{Fault, Faults, Often};

@@ -58,7 +58,7 @@ impl Cloud {
 
     async fn begin(options: Options) -> Self {
         log_to_the_test();
-        let dynamodb_endpoint = std::env::var("DYNAMODB_ENDPOINT").ok();
+        let dynamodb_endpoint = options.dynamodb_endpoint.clone().or_else(|| std::env::var("DYNAMODB_ENDPOINT").ok());
         let shared_database = dynamodb_endpoint.is_some();
         let stack = format!("test-{}", uuid::Uuid::new_v4().simple());
         let options = Options {
@@ -112,6 +112,18 @@ impl Cloud {
         self.sort_keys_of("ROOM#", "sk").await
     }
 
+    /// The partition of every membership in any room.
+    pub async fn room_partitions(&self) -> Vec<String> {
+        self.sort_keys_of("ROOM#", "pk").await
+    }
+
+    /// A number of every membership in any room that has it.
+    pub async fn room_attributes(&self, attribute: &str) -> Vec<i64> {
+        let items = self.items_of("ConnectionsTable").await;
+        let rooms = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("ROOM#"));
+        rooms.filter_map(|item| item.get(attribute)?.as_n().unwrap().parse().ok()).collect()
+    }
+
     /// The items of the users table whose sort key begins like this.
     pub async fn user_items(&self, sort_key: &str) -> Vec<HashMap<String, AttributeValue>> {
         let items = self.items_of("UsersTable").await;
@@ -159,6 +171,16 @@ impl Cloud {
         let put = self.database().put_item().table_name(format!("{}-UsersTable", self.stack));
         let put = put.item("pk", s("USER#poison")).item("sk", s("PROFILE")).item("isBanned", s(text));
         put.send().await.expect("a row");
+    }
+
+    /// Gives a user another name, past the rules of the API.
+    pub async fn put_profile_with_name(&self, user: &Value, name: &str) {
+        let key = AttributeValue::S(format!("USER#{}", user["id"].as_str().unwrap()));
+        let update = self.database().update_item().table_name(format!("{}-UsersTable", self.stack));
+        let update = update.key("pk", key).key("sk", AttributeValue::S("PROFILE".to_owned()));
+        let update = update.update_expression("SET fullName = :name");
+        let update = update.expression_attribute_values(":name", AttributeValue::S(name.to_owned()));
+        update.send().await.expect("an update");
     }
 
     /// Ends the cloud and removes what it left in a shared DynamoDB. No function may have wanted more than the template
@@ -209,7 +231,7 @@ impl Cloud {
     }
 
     fn database(&self) -> Client {
-        shared::aws::dynamodb(&self.users_at(self.running.dynamodb_endpoint())).unwrap()
+        shared::aws::Clients::from_env(&self.users_at(self.running.dynamodb_endpoint())).unwrap().dynamodb()
     }
 }
 

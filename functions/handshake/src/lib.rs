@@ -10,6 +10,7 @@ use std::time::Duration;
 use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment},
     connections::{ConnectionStore, NewConnection},
     gateway::{Gateway, Outcome},
@@ -38,7 +39,8 @@ impl Handshake {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { connections: ConnectionStore::from_env(env)?, gateway: Gateway::from_env(env)? })
+        let clients = Clients::from_env(env)?;
+        Ok(Self { connections: ConnectionStore::new(&clients, env)?, gateway: Gateway::new(&clients, env)? })
     }
 
     /// Greets a new connection. One that never opens is given up quietly. Greeting one twice does no harm: clients ignore

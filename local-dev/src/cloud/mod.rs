@@ -32,6 +32,7 @@ use crate::{
     schedule::Schedules,
     server::{Peer, Port},
     template::{Template, TemplateError},
+    undelivered,
 };
 
 /// The template this program was built with.
@@ -123,6 +124,7 @@ pub struct Running {
     sources: EventSources,
     schedules: Schedules,
     asynchronous: Asynchronous,
+    functions: Functions,
     faults: Arc<Faults>,
     gateway: Gateway,
     edge: SocketIoEdge,
@@ -169,10 +171,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     }
     let endpoint = options.lambda_endpoint.as_deref();
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?
+        .throttled_at(options.concurrent_invocations)
         .at_most(database.bears());
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
-    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits);
+    let throttle = template.socket_throttle(&scope)?;
+    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle);
     let (release, released) = watch::channel(false);
     let settings = Settings {
         database: &database,
@@ -180,10 +184,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         region: REGION,
         poll_every: POLL_EVERY,
         poke,
+        record_age: options.record_age,
         release: released,
     };
     let sources = EventSources::start(settings, wirings(&template, &tables, &functions, &faults)).await?;
-    let asynchronous = Asynchronous::new(functions.clone(), template.functions(), &faults, options.retry_pause);
+    let asynchronous = Asynchronous::new(functions.clone(), template.functions(), &faults, options.retry_pause)
+        .keeping_in(sources.dead_letters());
     let names = Names::new(&options.stack_name, template.functions());
     let schedules = Schedules::start(functions.clone(), template.schedules().cloned().collect());
     tokio::spawn(release_backlog(release, gateway.opened()));
@@ -194,11 +200,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let landing = landing(gateway.stage());
     let router = Router::new()
         .route("/", get(async move || landing))
+        .merge(undelivered::router(sources.dead_letters()))
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
         .merge(services(&gateway, permissions.as_ref()))
         .merge(lambda(&asynchronous, &names, permissions.as_ref()))
-        .merge(http_api::router(functions, template.functions(), cors.as_ref(), waits));
+        .merge(http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
@@ -212,6 +219,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         sources,
         schedules,
         asynchronous,
+        functions,
         faults,
         gateway,
         edge,
@@ -248,11 +256,18 @@ impl Running {
         self.sources.backlog()
     }
 
-    /// The bodies of what was given up: by the event sources, then asynchronous invocations.
+    /// The bodies of what was given up, by the event sources and of asynchronous invocations.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<serde_json::Value> {
-        let letters = self.sources.dead_letters().into_iter().chain(self.asynchronous.dead_letters());
-        letters.map(|letter| letter.body).collect()
+        self.sources.dead_letters().list().into_iter().map(|letter| letter.body).collect()
+    }
+
+    /// Invokes a function (its logical id in the template) and returns its answer.
+    ///
+    /// # Errors
+    /// The words of the function that failed.
+    pub async fn invoke(&self, function: &str, event: serde_json::Value) -> Result<serde_json::Value, String> {
+        self.functions.run(function, event).await.map_err(|error| error.to_string())
     }
 
     /// What goes wrong on purpose, from now on.
@@ -361,6 +376,7 @@ REST       /api/v1, described at /api/docs
 Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS
 Outbox     /_dev/outbox
 Lambda     /2015-03-31/functions/<name>/invocations, for `aws lambda invoke --endpoint-url`
+Given up   /_dev/undelivered
 "
     )
 }

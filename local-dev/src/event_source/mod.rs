@@ -80,6 +80,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) poll_every: Duration,
     /// Wakes the readers.
     pub(crate) poke: Poke,
+    /// The age at which records are given up, if it is not to be that of the template.
+    pub(crate) record_age: Option<Duration>,
     /// Becomes `true` when what an earlier life left over may be delivered. A sender that is gone means the same.
     pub(crate) release: watch::Receiver<bool>,
 }
@@ -180,9 +182,9 @@ impl EventSources {
         self.backlog
     }
 
-    /// The latest batches that were given up, oldest first.
-    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.dead_letters.list()
+    /// The latest batches that were given up.
+    pub(crate) fn dead_letters(&self) -> DeadLetters {
+        self.dead_letters.clone()
     }
 
     /// Lets the batches that are being delivered finish, saves the checkpoints, and ends.
@@ -213,7 +215,7 @@ fn plan(
     Ok(Plan {
         checkpoints: Checkpoints::new(settings.database.client(), checkpoints, &id, &arn),
         delivery: Arc::new(Delivery {
-            policy: Policy::of(&source),
+            policy: Policy::of(&source, settings.record_age),
             function: source.function,
             destination: source.on_failure,
             region: settings.region.to_owned(),

@@ -96,6 +96,11 @@ impl Refused {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, kind: "RequestTooLargeException", message }
     }
 
+    fn throttled() -> Self {
+        let message = "Rate Exceeded.".to_owned();
+        Self { status: StatusCode::TOO_MANY_REQUESTS, kind: "TooManyRequestsException", message }
+    }
+
     fn no_json(error: &serde_json::Error) -> Self {
         let message = format!("Could not parse request body into json: {error}");
         Self { status: StatusCode::BAD_REQUEST, kind: "InvalidRequestContentException", message }
@@ -132,7 +137,10 @@ async fn invoke(
             api.asynchronous.accept(id, function, event);
             StatusCode::ACCEPTED.into_response()
         }
-        Invocation::RequestResponse => answered(id, api.asynchronous.functions().wait_for(id, function, event).await),
+        Invocation::RequestResponse => match api.asynchronous.functions().invoke_as(id, function, event).await {
+            Err(FunctionError::Throttled { .. }) => return Err(Refused::throttled()),
+            answer => answered(id, answer),
+        },
     };
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert("x-amzn-requestid", id);
@@ -160,6 +168,9 @@ fn answered(id: Uuid, answer: Result<Value, FunctionError>) -> Response {
 fn complaint(id: Uuid, error: &FunctionError) -> Value {
     match error {
         FunctionError::Failed { kind, message, .. } => json!({ "errorType": kind, "errorMessage": message }),
+        FunctionError::Throttled { .. } => {
+            json!({ "errorType": "TooManyRequestsException", "errorMessage": "Rate Exceeded." })
+        }
         FunctionError::TimedOut { limit, .. } => json!({
             "errorType": "Sandbox.Timedout",
             "errorMessage": format!("RequestId: {id} Error: Task timed out after {:.2} seconds", limit.as_secs_f64()),

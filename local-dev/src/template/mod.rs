@@ -26,7 +26,7 @@ use serde_json::Value;
 pub(crate) use self::{
     asynchronous::Asynchronous,
     error::TemplateError,
-    event_source::{EventSource, StartingPosition},
+    event_source::{EventSource, OnFailure, StartingPosition},
     function::{Function, Route},
     http_api::{Cors, HttpApi},
     policy::{Boundary, Statement},
@@ -40,6 +40,7 @@ pub(crate) use self::{
 pub(crate) use self::web_socket_api::RouteSelection;
 
 use self::{resolve::Parameter, throttle::Throttles};
+use crate::gateway::Throttle;
 
 /// Everything the template declares that a laptop can imitate.
 #[derive(Debug)]
@@ -102,6 +103,11 @@ impl Template {
     /// What the throttles of all APIs let through in a second.
     pub(crate) fn throttled_rate(&self, scope: &Scope) -> Result<f64, TemplateError> {
         self.throttles.rate(scope)
+    }
+
+    /// The throttle of the WebSocket API's routes, if it has one.
+    pub(crate) fn socket_throttle(&self, scope: &Scope) -> Result<Option<Throttle>, TemplateError> {
+        self.web_socket_api.as_ref().map_or(Ok(None), |api| self.throttles.of(&api.logical_id, scope))
     }
 
     /// The event source mappings of all functions.
@@ -241,7 +247,7 @@ mod tests {
     #[test]
     fn only_functions_that_talk_to_sockets_may_do_so() {
         let may = |call: &str| functions_with(|function| function["Properties"]["Policies"].to_string().contains(call));
-        let posts = ["HandshakeFunction", "HeartbeatFunction", "BroadcastFunction"];
+        let posts = ["HandshakeFunction", "HeartbeatFunction", "MessageFunction", "BroadcastFunction"];
         let closes = ["HeartbeatFunction", "MessageFunction", "BroadcastFunction"];
         assert_eq!(may("${WebSocketApi}/dev/POST/@connections/*"), posts);
         assert_eq!(may("${WebSocketApi}/dev/DELETE/@connections/*"), closes);

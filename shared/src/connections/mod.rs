@@ -1,6 +1,7 @@
 //! Connections and rooms: who is behind a WebSocket, and who hears what.
 
 mod connection;
+mod delivery;
 mod due;
 mod membership;
 mod room;
@@ -8,7 +9,8 @@ mod store;
 mod tasks;
 
 pub use connection::{Connection, NewConnection, Socket};
-pub use membership::{Joined, Member};
+pub use delivery::{DeliveryCheckpoint, RoomPage};
+pub use membership::{Joined, Member, Renewed};
 pub use room::Room;
 pub use store::{ConnectionStore, Page, Silent};
 pub use tasks::{Lease, Task};

@@ -15,8 +15,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 
-use super::{Connection, due::due_item};
+use super::{
+    Connection,
+    due::{closes_without_connect, due_item},
+};
 use crate::{
+    aws::Clients,
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
     error::Error,
@@ -52,9 +56,17 @@ impl ConnectionStore {
     /// The store of `CONNECTIONS_TABLE`.
     ///
     /// # Errors
+    /// [`ConfigError::Missing`] without the table.
+    pub fn new(clients: &Clients, env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { client: clients.dynamodb(), table: env.required("CONNECTIONS_TABLE")?.to_owned() })
+    }
+
+    /// The same with clients of its own, for whoever needs no other.
+    ///
+    /// # Errors
     /// [`ConfigError::Missing`] without table, region or credentials.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { client: crate::aws::dynamodb(env)?, table: env.required("CONNECTIONS_TABLE")?.to_owned() })
+        Self::new(&Clients::from_env(env)?, env)
     }
 
     /// Remembers a new connection.
@@ -75,7 +87,7 @@ impl ConnectionStore {
         item.extend(meta_key(connection_id));
         // When it will be seen whether it has sent CONNECT. Either row may be without the other: a connection without this
         // one is found by its ping, and this one is nothing without a connection.
-        let timeout = due_item(connection_id, connected_at.div_euclid(1000) + heartbeat::CONNECT_TIMEOUT);
+        let timeout = due_item(connection_id, closes_without_connect(connected_at));
         let put = |item| self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
         try_join(put(item), put(timeout)).await.map(drop).map_err(Error::internal("remembering a connection"))
     }
