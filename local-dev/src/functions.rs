@@ -273,8 +273,8 @@ impl Functions {
         })
     }
 
-    /// Invokes a function for somebody who waits for its answer, whatever that is. It may have written something.
-    pub(crate) async fn wait_for(&self, id: Uuid, function: &str, event: Value) -> Result<Value, FunctionError> {
+    /// Invokes a function by Lambda's Invoke API, if there is room for one more. It may have written something.
+    pub(crate) async fn invoke_as(&self, id: Uuid, function: &str, event: Value) -> Result<Value, FunctionError> {
         let Ok(_under_way) = self.concurrency.try_acquire() else {
             return Err(logged(FunctionError::Throttled { function: function.to_owned() }));
         };
@@ -289,7 +289,7 @@ impl Functions {
     }
 
     /// The same under that request id, which all attempts at an asynchronous invocation share.
-    pub(crate) async fn run_as(&self, id: Uuid, function: &str, event: Value) -> Result<Value, FunctionError> {
+    async fn run_as(&self, id: Uuid, function: &str, event: Value) -> Result<Value, FunctionError> {
         let Some(deployed) = self.deployed.get(function) else {
             let (kind, message) = ("ResourceNotFound".to_owned(), "no such function".to_owned());
             return Err(logged(FunctionError::Failed { function: function.to_owned(), kind, message }));

@@ -137,7 +137,7 @@ impl Heartbeat {
             Due::Ping => self.ping(&connection, now).await,
             Due::Close(reason) => {
                 tracing::info!(connection_id = connection.connection_id, reason, "closing a connection");
-                self.close(&connection).await
+                self.close(&connection, now).await
             }
         };
         if let Err(error) = outcome {
@@ -160,12 +160,17 @@ impl Heartbeat {
     }
 
     /// Plainly, without `41`: the client comes back by itself, with a fresh token if its `auth` is a function. `$disconnect`
-    /// follows and forgets the connection; should it not come, the next ping finds that it is gone.
-    async fn close(&self, connection: &Connection) -> Result<(), Error> {
+    /// follows and forgets the connection; should it not come, the next ping finds that it is gone. Where the gateway does
+    /// not do it, the next heartbeat tries again.
+    async fn close(&self, connection: &Connection, now: i64) -> Result<(), Error> {
         let id = &connection.connection_id;
-        match self.gateway.close(id).await.map_err(Error::internal("closing a connection"))? {
-            Outcome::Accepted => Ok(()),
-            Outcome::Gone => self.connections.forget(id).await,
+        match self.gateway.close(id).await {
+            Ok(Outcome::Accepted) => Ok(()),
+            Ok(Outcome::Gone) => self.connections.forget(id).await,
+            Err(error) => {
+                tracing::warn!(%error, connection_id = id, "could not close a connection");
+                self.connections.look_again(id, now).await
+            }
         }
     }
 

@@ -123,8 +123,8 @@ pub struct Running {
     database: Database,
     sources: EventSources,
     schedules: Schedules,
-    functions: Functions,
     asynchronous: Asynchronous,
+    functions: Functions,
     faults: Arc<Faults>,
     gateway: Gateway,
     edge: SocketIoEdge,
@@ -188,7 +188,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         release: released,
     };
     let sources = EventSources::start(settings, wirings(&template, &tables, &functions, &faults)).await?;
-    let asynchronous = Asynchronous::new(functions.clone(), template.functions(), &faults, options.retry_pause);
+    let asynchronous = Asynchronous::new(functions.clone(), template.functions(), &faults, options.retry_pause)
+        .keeping_in(sources.dead_letters());
     let names = Names::new(&options.stack_name, template.functions());
     let schedules = Schedules::start(functions.clone(), template.schedules().cloned().collect());
     tokio::spawn(release_backlog(release, gateway.opened()));
@@ -217,8 +218,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         database,
         sources,
         schedules,
-        functions,
         asynchronous,
+        functions,
         faults,
         gateway,
         edge,
@@ -255,11 +256,10 @@ impl Running {
         self.sources.backlog()
     }
 
-    /// The bodies of what was given up: by the event sources, then asynchronous invocations.
+    /// The bodies of what was given up, by the event sources and of asynchronous invocations.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<serde_json::Value> {
-        let letters = self.sources.dead_letters().list().into_iter().chain(self.asynchronous.dead_letters());
-        letters.map(|letter| letter.body).collect()
+        self.sources.dead_letters().list().into_iter().map(|letter| letter.body).collect()
     }
 
     /// Invokes a function (its logical id in the template) and returns its answer.
@@ -375,8 +375,8 @@ fn landing(stage: &str) -> String {
 REST       /api/v1, described at /api/docs
 Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS
 Outbox     /_dev/outbox
-Given up   /_dev/undelivered
 Lambda     /2015-03-31/functions/<name>/invocations, for `aws lambda invoke --endpoint-url`
+Given up   /_dev/undelivered
 "
     )
 }

@@ -22,6 +22,10 @@ use crate::{
     template::{self, Function},
 };
 
+/// How long an event waits that there was no room for; twice as long each time.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5 * 60);
+
 /// How long an event is held back by `--fault reorder`: long enough for others to overtake it.
 const HELD_BACK: Duration = Duration::from_millis(100);
 
@@ -59,6 +63,11 @@ impl Asynchronous {
         }
     }
 
+    /// The same with what was given up beside what others gave up.
+    pub(crate) fn keeping_in(self, dead_letters: DeadLetters) -> Self {
+        Self { dead_letters, ..self }
+    }
+
     /// The functions, for those who wait for an answer.
     pub(super) fn functions(&self) -> &Functions {
         &self.functions
@@ -77,11 +86,6 @@ impl Asynchronous {
         let mut running = self.running();
         while running.try_join_next().is_some() {}
         running.spawn(async move { delivery.deliver(event).await });
-    }
-
-    /// The latest events that were given up, oldest first.
-    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.dead_letters.list()
     }
 
     /// Ends all deliveries; what was not delivered is lost.
@@ -110,9 +114,9 @@ impl Delivery {
             sleep(HELD_BACK).await;
         }
         if self.faults.duplicates() {
-            let _ = self.functions.run_as(*id, function, payload.clone()).await;
+            let _ = self.functions.invoke_as(*id, function, payload.clone()).await;
         }
-        let run = || self.functions.run_as(*id, function, payload.clone());
+        let run = || self.functions.invoke_as(*id, function, payload.clone());
         if let Err(given_up) = attempts(settings, self.pause, run).await {
             self.give_up(&event, &given_up);
         }
@@ -156,7 +160,8 @@ struct GivenUp {
     error: FunctionError,
 }
 
-/// Runs something until it succeeds, as often and as long as the settings allow.
+/// Runs something until it succeeds, as often and as long as the settings allow. For an attempt that there was no room for
+/// only the time counts.
 async fn attempts<Attempt>(
     settings: &template::Asynchronous,
     pause: Duration,
@@ -165,14 +170,19 @@ async fn attempts<Attempt>(
 where
     Attempt: Future<Output = Result<Value, FunctionError>>,
 {
-    let (accepted, mut attempts) = (Instant::now(), 0);
+    let (accepted, mut attempts, mut backoff) = (Instant::now(), 0, FIRST_BACKOFF);
     loop {
-        attempts += 1;
         let Err(error) = run().await else { return Ok(()) };
-        if attempts > settings.maximum_retry_attempts {
-            return Err(GivenUp { condition: "RetriesExhausted", attempts, error });
+        if matches!(error, FunctionError::Throttled { .. }) {
+            sleep(backoff).await;
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        } else {
+            attempts += 1;
+            if attempts > settings.maximum_retry_attempts {
+                return Err(GivenUp { condition: "RetriesExhausted", attempts, error });
+            }
+            sleep(pause * attempts).await;
         }
-        sleep(pause * attempts).await;
         if accepted.elapsed() > Duration::from_secs(settings.maximum_event_age) {
             return Err(GivenUp { condition: "EventAgeExceeded", attempts, error });
         }
@@ -208,6 +218,21 @@ mod tests {
         assert_eq!(run(2, 2, 21_600).await, (vec![0, 60, 180], Ok(())));
         assert_eq!(run(3, 2, 21_600).await, (vec![0, 60, 180], Err(("RetriesExhausted", 3))));
         assert_eq!(run(3, 0, 21_600).await, (vec![0], Err(("RetriesExhausted", 1))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_there_was_no_room_for_is_tried_until_it_is_too_old() {
+        let settings = template::Asynchronous { maximum_retry_attempts: 0, maximum_event_age: 60, on_failure: None };
+        let (started, left) = (Instant::now(), std::cell::Cell::new(3));
+        let throttled = || FunctionError::Throttled { function: "F".to_owned() };
+        let attempt = || {
+            left.set(left.get() - 1);
+            std::future::ready(if left.get() < 0 { Ok(Value::Null) } else { Err(throttled()) })
+        };
+        assert!(attempts(&settings, MINUTE, attempt).await.is_ok());
+        assert_eq!(started.elapsed().as_secs(), 1 + 2 + 4);
+        let given_up = attempts(&settings, MINUTE, || std::future::ready(Err(throttled()))).await.unwrap_err();
+        assert_eq!((given_up.condition, given_up.attempts), ("EventAgeExceeded", 0));
     }
 
     #[tokio::test(start_paused = true)]

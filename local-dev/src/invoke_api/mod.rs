@@ -137,7 +137,7 @@ async fn invoke(
             api.asynchronous.accept(id, function, event);
             StatusCode::ACCEPTED.into_response()
         }
-        Invocation::RequestResponse => match api.asynchronous.functions().wait_for(id, function, event).await {
+        Invocation::RequestResponse => match api.asynchronous.functions().invoke_as(id, function, event).await {
             Err(FunctionError::Throttled { .. }) => return Err(Refused::throttled()),
             answer => answered(id, answer),
         },
@@ -169,7 +169,7 @@ fn complaint(id: Uuid, error: &FunctionError) -> Value {
     match error {
         FunctionError::Failed { kind, message, .. } => json!({ "errorType": kind, "errorMessage": message }),
         FunctionError::Throttled { .. } => {
-            json!({ "errorType": "TooManyRequestsException", "errorMessage": error.to_string() })
+            json!({ "errorType": "TooManyRequestsException", "errorMessage": "Rate Exceeded." })
         }
         FunctionError::TimedOut { limit, .. } => json!({
             "errorType": "Sandbox.Timedout",

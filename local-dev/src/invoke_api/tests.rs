@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
-    event_source::Poke,
+    event_source::{DeadLetters, Poke},
     faults::{Fault, Faults, Often},
     functions::{COMPILES_WITHIN, Functions},
     template::Template,
@@ -35,7 +35,7 @@ fn template(config: &str) -> Template {
 /// An API whose function answers what it is asked, after these faults; and how often it was asked.
 struct Lambda {
     router: Router,
-    asynchronous: Asynchronous,
+    dead_letters: DeadLetters,
     calls: Arc<AtomicU32>,
 }
 
@@ -66,8 +66,10 @@ impl Lambda {
             Arc::clone(&in_force),
         );
         let asynchronous = Asynchronous::new(functions.unwrap(), template.functions(), &in_force, PAUSE);
+        let dead_letters = DeadLetters::default();
+        let asynchronous = asynchronous.keeping_in(dead_letters.clone());
         let names = Names::new("stack", template.functions());
-        Self { router: router(asynchronous.clone(), names), asynchronous, calls }
+        Self { router: router(asynchronous, names), dead_letters, calls }
     }
 
     async fn start() -> Self {
@@ -92,7 +94,7 @@ impl Lambda {
 
     /// Waits until the function was called so often, or that many events were given up.
     async fn until(&self, holds: impl Fn(u32, usize) -> bool) {
-        while !holds(self.calls.load(Ordering::SeqCst), self.asynchronous.dead_letters().len()) {
+        while !holds(self.calls.load(Ordering::SeqCst), self.dead_letters.list().len()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -170,7 +172,7 @@ async fn an_event_that_is_given_up_goes_to_its_destination_whole() {
     let (_, headers, _) = lambda.invoke("F/invocations", "Event", "\"bad\"").await;
     lambda.until(|_, letters| letters == 1).await;
     assert_eq!(lambda.calls.load(Ordering::SeqCst), 2);
-    let [letter] = lambda.asynchronous.dead_letters().try_into().unwrap();
+    let [letter] = lambda.dead_letters.list().try_into().unwrap();
     assert_eq!((letter.function.as_str(), letter.destination.as_deref()), ("F", Some("Q")));
     let context = &letter.body["requestContext"];
     assert_eq!(context["requestId"], headers["x-amzn-requestid"].to_str().unwrap());

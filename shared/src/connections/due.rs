@@ -3,7 +3,7 @@
 //! The heartbeat reads the partitions of the minutes that have come, and nothing else. Nobody removes such a row when its
 //! reason is gone: it only has the connection looked at, an old minute is never read again, and its TTL costs nothing.
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem};
 use jiff::Timestamp;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     dynamodb::{Item, n, s},
     error::Error,
-    heartbeat::part_of,
+    heartbeat::{CONNECT_TIMEOUT, part_of},
 };
 
 /// As many as DynamoDB reads in one batch.
@@ -34,7 +34,34 @@ pub(super) fn due_item(connection_id: &str, at: i64) -> Item {
     ])
 }
 
+/// When a connection that has not sent CONNECT is closed, epoch seconds; `connected_at` is in milliseconds.
+pub(super) fn closes_without_connect(connected_at: i64) -> i64 {
+    connected_at.div_euclid(1000) + CONNECT_TIMEOUT + 1
+}
+
 impl ConnectionStore {
+    /// The same as a part of a transaction.
+    pub(super) fn due_action(&self, connection_id: &str, at: i64) -> Result<TransactWriteItem, Error> {
+        let row = Put::builder().table_name(&self.table).set_item(Some(due_item(connection_id, at))).build();
+        let row = row.map_err(Error::internal("building a row of what is due"))?;
+        Ok(TransactWriteItem::builder().put(row).build())
+    }
+
+    /// Has the heartbeat look at a connection again: it could not be closed.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn look_again(&self, connection_id: &str, at: i64) -> Result<(), Error> {
+        let mut row = due_item(connection_id, at);
+        let key: Item = ["pk", "sk"].into_iter().filter_map(|name| row.remove_entry(name)).collect();
+        let mut update = self.client.update_item().table_name(&self.table).set_key(Some(key));
+        update = update.update_expression("SET dueAt = :dueAt, expiresAt = :expiresAt");
+        for (name, value) in row {
+            update = update.expression_attribute_values(format!(":{name}"), value);
+        }
+        update.send().await.map(drop).map_err(Error::internal("writing a row of what is due"))
+    }
+
     /// A page of the connections of a part that are due in that minute (counted from the epoch), and between these times
     /// (epoch seconds): as they are now, read consistently. Those that are gone are left out. A row that was written within
     /// the last second or so may be overlooked, so the next reading has to begin some seconds before this one ends.

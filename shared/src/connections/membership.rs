@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::{
     ConnectionStore, Socket,
-    due::due_item,
+    due::closes_without_connect,
     store::{attribute, expiry, meta_key},
 };
 use crate::{
@@ -95,9 +95,8 @@ impl ConnectionStore {
             let row = row.map_err(Error::internal("building a join"))?;
             actions.push(TransactWriteItem::builder().put(row).build());
         }
-        // The heartbeat closes the connection before its token ends.
         if let Some(end) = socket.token_expires_at {
-            actions.push(self.due_at(connection_id, end - CLOSES_EARLY)?);
+            actions.push(self.due_action(connection_id, end - CLOSES_EARLY)?);
         }
         match self.on_condition_of(standing, actions).await? {
             Written::Yes => Ok(Joined::Yes),
@@ -146,18 +145,12 @@ impl ConnectionStore {
                 .map_err(Error::internal("building a renewal"))?;
             actions.push(TransactWriteItem::builder().update(row).build());
         }
-        actions.push(self.due_at(connection_id, token_expires_at - CLOSES_EARLY)?);
+        actions.push(self.due_action(connection_id, token_expires_at - CLOSES_EARLY)?);
         Ok(match self.on_condition_of(standing, actions).await? {
             Written::Yes => Renewed::Yes,
             Written::StandingChanged => Renewed::StandingChanged,
             Written::Not(_) => Renewed::SocketChanged,
         })
-    }
-
-    /// A write that has the heartbeat look at the connection in the minute of this time, epoch seconds.
-    fn due_at(&self, connection_id: &str, time: i64) -> Result<TransactWriteItem, Error> {
-        let row = Put::builder().table_name(&self.table).set_item(Some(due_item(connection_id, time))).build();
-        Ok(TransactWriteItem::builder().put(row.map_err(Error::internal("building a row of what is due"))?).build())
     }
 
     /// Writes all or nothing, and only while the account is in that standing.
@@ -200,7 +193,9 @@ impl ConnectionStore {
             .build()
             .map_err(Error::internal("building the end of a connection"))?;
         let meta = TransactWriteItem::builder().update(meta).build();
-        match transact(&self.client, self.with_rooms(meta, connection_id, connection.namespaces.values())?).await {
+        let mut actions = self.with_rooms(meta, connection_id, connection.namespaces.values())?;
+        actions.push(self.due_action(connection_id, closes_without_connect(connection.connected_at))?);
+        match transact(&self.client, actions).await {
             Ok(()) => Ok(()),
             Err(error) if failed_conditions(&error).is_some() => Ok(()),
             Err(error) => Err(Error::internal("abandoning a connection")(error)),

@@ -15,7 +15,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 
-use super::{Connection, due::due_item};
+use super::{
+    Connection,
+    due::{closes_without_connect, due_item},
+};
 use crate::{
     aws::Clients,
     config::{ConfigError, Environment},
@@ -84,7 +87,7 @@ impl ConnectionStore {
         item.extend(meta_key(connection_id));
         // When it will be seen whether it has sent CONNECT. Either row may be without the other: a connection without this
         // one is found by its ping, and this one is nothing without a connection.
-        let timeout = due_item(connection_id, connected_at.div_euclid(1000) + heartbeat::CONNECT_TIMEOUT);
+        let timeout = due_item(connection_id, closes_without_connect(connected_at));
         let put = |item| self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
         try_join(put(item), put(timeout)).await.map(drop).map_err(Error::internal("remembering a connection"))
     }
