@@ -181,11 +181,19 @@ class Deployed(unittest.TestCase):
             cors,
             {
                 "allowMethods": ["GET", "POST", "PATCH", "DELETE"],
-                "allowHeaders": ["authorization", "content-type"],
+                "allowHeaders": ["authorization", "content-type", "traceparent", "tracestate", "baggage"],
                 "exposeHeaders": ["link", "retry-after", "x-request-id"],
                 "maxAge": 600,
             },
         )
+
+    def test_no_route_takes_the_preflights(self):
+        """API Gateway asks its routes first, and only what none takes is answered from the CORS configuration."""
+        paths = transformed(PARAMETERS)["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
+        self.assertGreater(len(paths), 0)
+        for path, methods in paths.items():
+            self.assertNotEqual(path, "/$default")
+            self.assertLessEqual(set(methods), {"get", "post", "patch", "delete"}, path)
 
     def test_the_dashboard_is_json(self):
         body = self.template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]

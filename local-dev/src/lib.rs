@@ -19,6 +19,7 @@ mod gateway;
 mod http_api;
 mod options;
 mod outbox;
+mod own_host;
 mod permissions;
 mod schedule;
 mod server;

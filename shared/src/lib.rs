@@ -16,6 +16,7 @@ pub mod heartbeat;
 pub mod lambda;
 pub mod limits;
 pub mod metrics;
+pub mod origins;
 pub mod protocol;
 pub mod request;
 pub mod sessions;

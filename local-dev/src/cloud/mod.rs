@@ -25,7 +25,7 @@ use crate::{
     faults::Faults,
     functions::{self, Functions},
     gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
-    http_api, outbox,
+    http_api, outbox, own_host,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Peer, Port},
@@ -124,7 +124,7 @@ pub struct Running {
     gateway: Gateway,
     edge: SocketIoEdge,
     permissions: Option<Arc<Permissions>>,
-    _guard: Option<Guard>,
+    guard: Option<Guard>,
     lock: Option<Lock>,
     shutdown: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -194,7 +194,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         .merge(services(&gateway, permissions.as_ref()))
         .merge(http_api::router(functions, template.functions(), cors.as_ref(), waits));
     let (shutdown, stopping) = oneshot::channel::<()>();
-    let service = router.into_make_service_with_connect_info::<Peer>();
+    let service = own_host::only(router, &options.allowed_hosts).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
     // It only ends when told to: accept errors are retried.
     let server = tokio::spawn(async move { server.await.unwrap_or_default() });
@@ -209,7 +209,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         gateway,
         edge,
         permissions,
-        _guard: guard,
+        guard,
         lock,
         shutdown,
         server,
@@ -233,6 +233,13 @@ impl Running {
     #[must_use]
     pub fn dynamodb_endpoint(&self) -> &str {
         self.database.endpoint()
+    }
+
+    /// The URL of every port that was opened on this machine.
+    #[must_use]
+    pub fn ports(&self) -> Vec<String> {
+        let embedded = self.database.is_embedded().then(|| self.database.endpoint().to_owned());
+        [self.url()].into_iter().chain(embedded).chain(self.guard.as_ref().map(Guard::endpoint)).collect()
     }
 
     /// Changes of a former life that are still to be delivered.

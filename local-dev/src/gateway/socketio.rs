@@ -13,7 +13,7 @@ use std::{
 use axum::{
     Router,
     extract::{ConnectInfo, Query, Request, State},
-    http::{Method, StatusCode},
+    http::{Method, StatusCode, header::SEC_WEBSOCKET_PROTOCOL},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -283,10 +283,11 @@ async fn gate(
             }
         }
     } else if parts.method == Method::GET {
-        let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer)).await {
+        let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer).as_websocket()).await {
             Ok(accepted) => accepted,
             Err(status) => return status.into_response(),
         };
+        let protocol = accepted.protocol();
         let session = Arc::new(Session {
             id: accepted.id().to_owned().into(),
             edge: edge.clone(),
@@ -299,6 +300,12 @@ async fn gate(
         }
         edge.gateway.open(accepted, Arc::new(SessionWire(Arc::downgrade(&session))));
         parts.extensions.insert(Lease(session));
+        // socketioxide knows of no subprotocols, and a client that offered some gives up when it gets none back.
+        let mut answer = next.run(Request::from_parts(parts, body)).await;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            answer.headers_mut().extend(protocol.map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol)));
+        }
+        return answer;
     }
     next.run(Request::from_parts(parts, body)).await
 }

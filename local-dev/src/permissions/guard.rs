@@ -9,11 +9,16 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
+    serve::Listener as _,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 use super::{Call, Permissions, call};
+use crate::{
+    own_host,
+    server::{Peer, Port},
+};
 
 /// A reverse proxy in front of DynamoDB that lets functions do what they are granted. It ends when dropped.
 #[derive(Debug)]
@@ -35,8 +40,8 @@ const AT_ONCE: usize = 64;
 
 impl Guard {
     pub(crate) async fn start(endpoint: &str, stack: &str, permissions: Arc<Permissions>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
+        let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await?;
+        let address = port.local_addr()?;
         let upstream = Upstream {
             client: reqwest::Client::new(),
             endpoint: endpoint.to_owned(),
@@ -46,7 +51,8 @@ impl Guard {
         };
         let router = Router::new().fallback(forward).with_state(Arc::new(upstream));
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
+        let service = own_host::only(router, &[]).into_make_service_with_connect_info::<Peer>();
+        let server = tokio::spawn(async move { axum::serve(port, service).await.unwrap_or_default() });
         Ok(Self { address, server })
     }
 

@@ -11,6 +11,7 @@ mod heartbeat;
 mod limits;
 mod logs;
 mod management;
+mod own_machine;
 mod program;
 mod registration;
 mod rest;
