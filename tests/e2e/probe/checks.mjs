@@ -28,6 +28,9 @@ export async function preflights(stage, report) {
   report.add("preflight of a listed origin: method and headers", "allowed", all ? "allowed" : `${header("methods")} / ${header("headers")}`);
   const foreign = await preflight(stage, "https://unlisted.probe.example");
   report.add("preflight of an unlisted origin: allowed", "nobody", foreign.headers.get("access-control-allow-origin") ?? "nobody");
+  // A method no route takes is answered by the gateway itself.
+  const nowhere = await fetch(`${stage.rest}/health`, { method: "PUT" });
+  report.add("text of the gateway's own 404", '404 {"message":"Not Found"}', `${nowhere.status} ${await nowhere.text()}`, { matters: false });
 }
 
 /** A plain WebSocket, with what it said and how it ended. */
@@ -35,10 +38,10 @@ class Wire {
   frames = [];
   #wake = () => {};
 
-  constructor(stage, { slash = stage.slash, origin } = {}) {
+  constructor(stage, { slash = stage.slash, origin, protocols = [] } = {}) {
     const url = `${stage.sockets.replace(/^http/, "ws")}${slash ? "/" : ""}?EIO=4&transport=websocket`;
     this.began = performance.now();
-    this.socket = stage.keep(new WebSocket(url, { ...(origin && { origin }) }));
+    this.socket = stage.keep(new WebSocket(url, protocols, { ...(origin && { origin }) }));
     this.socket.on("upgrade", () => (this.upgraded = performance.now()));
     this.socket.on("message", (data) => this.#note(() => this.frames.push(`${data}`)));
     this.socket.on("error", (error) => this.#note(() => (this.error = error.message)));
@@ -127,6 +130,10 @@ export async function officialClient(stage, report) {
     report.add(`Origin: ${whose}`, expected, seen);
     wire.close();
   }
+  const wire = new Wire(stage, { protocols: ["moien", "other"] });
+  const chosen = await wire.until(() => (wire.upgraded ? wire.socket.protocol : wire.error));
+  report.add("of the subprotocols a client offers, it gets back", "moien", chosen || "none");
+  wire.close();
 }
 
 /** What needs no answer must not end the connection, whatever the gateway makes of an answer without a body. */
