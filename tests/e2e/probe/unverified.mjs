@@ -9,7 +9,7 @@ export const UNVERIFIED = [
     label: "`$connect` that fails",
     what: "status of a $connect that fails, or takes too long",
     assumed: "502, 504",
-    where: "in the access log of the sockets, when it happens",
+    where: "in the execution log of the socket API, when it happens",
   },
   { label: "time limits", line: "ten minutes of silence end a connection with" },
   { label: "a client that does not read", line: "a client that does not read" },
