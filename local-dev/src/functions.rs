@@ -14,7 +14,12 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::{event_source::Poke, faults::Faults, template::Function};
+use crate::{
+    event_source::Poke,
+    faults::Faults,
+    tally::{Spent, Tally},
+    template::Function,
+};
 
 /// How long a function behind a Lambda Invoke API may take to be built.
 pub(crate) const COMPILES_WITHIN: Duration = Duration::from_secs(15 * 60);
@@ -171,6 +176,7 @@ pub(crate) struct Functions {
     turns: Arc<Semaphore>,
     poke: Poke,
     faults: Arc<Faults>,
+    tally: Tally,
 }
 
 impl Functions {
@@ -212,7 +218,13 @@ impl Functions {
             let function = Deployed { code, folder: folder.clone(), timeout, config: config.into() };
             deployed.insert(logical_id.clone(), function);
         }
-        Ok(Self { deployed: Arc::new(deployed), turns: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), poke, faults })
+        let turns = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        Ok(Self { deployed: Arc::new(deployed), turns, poke, faults, tally: Tally::default() })
+    }
+
+    /// Counts invocations here as well.
+    pub(crate) fn counted_by(self, tally: Tally) -> Self {
+        Self { tally, ..self }
     }
 
     /// At most so many invocations for the APIs at once; the others wait for their turn.
@@ -239,6 +251,7 @@ impl Functions {
             let message = "no such function".to_owned();
             return Err(logged(FunctionError::Failed { function: function.to_owned(), message }));
         };
+        self.tally.add(function, Spent::invocation());
         let context = context(&deployed.config, deployed.timeout);
         // As the Lambda runtime does it; of level `error`, so that it is around lines of every level.
         let span = tracing::error_span!("invocation", function = deployed.folder, id = context.request_id);

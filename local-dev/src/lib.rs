@@ -23,13 +23,16 @@ mod own_host;
 mod permissions;
 mod schedule;
 mod server;
+mod tally;
 mod template;
 
 pub use cloud::{Running, StartError, start};
+pub use cost::{CYCLE, Cycle};
 pub use faults::{Fault, Faults, Often};
 pub use gateway::Limits;
 pub use options::{Anonymous, Options};
 pub use permissions::{Call, Permissions, needs};
+pub use tally::Spent;
 
 /// The region everything here claims to be in.
 const REGION: &str = "eu-central-1";

@@ -15,7 +15,10 @@ use self::{
     calls::{Calls, Progress},
     comeback::Comeback,
 };
-use crate::template::{Template, TemplateError};
+use crate::{
+    cost::{comings, minutes, percentage},
+    template::{Template, TemplateError},
+};
 
 /// Memory that comes with one whole virtual CPU; less is a part of it
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
@@ -27,6 +30,10 @@ const CPU_PER_CALL: f64 = 0.000_16;
 
 /// Calls of all kinds that an account may make, a second.
 const REQUESTS: f64 = 10_000.0;
+
+/// Seconds between two pings of a connection.
+#[allow(clippy::cast_precision_loss, reason = "a few hundred seconds")]
+const PING_INTERVAL: f64 = shared::heartbeat::PING_INTERVAL as f64;
 
 /// Bytes of a connection's row.
 const ROW: f64 = 500.0;
@@ -56,6 +63,14 @@ pub(crate) struct Crowd {
     /// Connections that may be opened a second: a quota of the account.
     #[arg(long, default_value_t = 500.0, value_parser = above_zero)]
     new_per_second: f64,
+
+    /// Minutes a token lives, and with it a connection that does not renew it.
+    #[arg(long, default_value = "15", value_parser = minutes)]
+    token_minutes: f64,
+
+    /// Percentage of sockets that renew their token, and so stay for two hours.
+    #[arg(long, default_value = "0", value_parser = percentage)]
+    renewing: f64,
 }
 
 fn above_zero(text: &str) -> Result<f64, &'static str> {
@@ -74,6 +89,8 @@ pub(crate) struct Report {
     round: Progress,
     reading: f64,
     posts: f64,
+    /// What the sockets may send, a second.
+    frames: f64,
 }
 
 /// A function as the template declares it.
@@ -118,6 +135,7 @@ impl Crowd {
             heartbeat,
             reading,
             posts,
+            frames: template.throttle_of_sockets(&template.scope(&BTreeMap::new())?)?,
         })
     }
 
@@ -191,6 +209,21 @@ impl fmt::Display for Report {
         if self.round.done < due {
             writeln!(f, "  TOO MANY: the rest is pinged in later minutes, and clients give up after two and a half")?;
         }
+        let Crowd { token_minutes, renewing, .. } = self.crowd;
+        let (connects, renewals) = comings(token_minutes, renewing);
+        let each_second = |amount: f64| f64::from(connections) * amount / 60.0;
+        let frames = each_second(connects + renewals) + f64::from(connections) / PING_INTERVAL;
+        writeln!(f, "\nAll the time, each second:")?;
+        writeln!(
+            f,
+            "  {:.1} connections end and come back, of {new_per_second:.0} that may; {:.1} tokens are renewed",
+            each_second(connects),
+            each_second(renewals)
+        )?;
+        writeln!(f, "  {frames:.1} frames arrive, pongs and CONNECTs among them, of {:.0} that may", self.frames)?;
+        if each_second(connects) > new_per_second || frames > self.frames {
+            writeln!(f, "  TOO MANY: raise the quota or the throttle, or have tokens renewed")?;
+        }
         writeln!(f, "\nAssumed:")?;
         for line in [
             format!(
@@ -205,6 +238,9 @@ impl fmt::Display for Report {
                 self.posts
             ),
             "one stream shard and one change at a time".to_owned(),
+            format!(
+                "a token lives {token_minutes} minutes (--token-minutes) and a connection as long; {renewing} of a hundred renew it (--renewing)"
+            ),
         ] {
             writeln!(f, "  - {line}")?;
         }
@@ -217,8 +253,16 @@ mod tests {
     use super::*;
 
     fn report(connections: u32, listeners: u32) -> Report {
-        let listeners = Some(listeners);
-        Crowd { connections, listeners, memory: None, call_ms: 8.0, new_per_second: 500.0 }.simulate().unwrap()
+        let crowd = Crowd {
+            connections,
+            listeners: Some(listeners),
+            memory: None,
+            call_ms: 8.0,
+            new_per_second: 500.0,
+            token_minutes: 15.0,
+            renewing: 100.0,
+        };
+        crowd.simulate().unwrap()
     }
 
     #[test]
@@ -233,7 +277,8 @@ mod tests {
     fn a_room_that_is_too_large_is_said_to_be() {
         let report = report(10_000_000, 10_000_000);
         assert_eq!(report.telling.attempts, report.telling.allowed);
-        assert_eq!(report.to_string().matches("TOO MANY").count(), 2, "{report}");
+        // Room, pings, and what arrives.
+        assert_eq!(report.to_string().matches("TOO MANY").count(), 3, "{report}");
     }
 
     #[test]

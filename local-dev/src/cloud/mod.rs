@@ -29,6 +29,7 @@ use crate::{
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Peer, Port},
+    tally::Spent,
     template::{Template, TemplateError},
 };
 
@@ -167,6 +168,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let endpoint = options.lambda_endpoint.as_deref();
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?
         .at_most(database.bears());
+    let functions = match &permissions {
+        Some(permissions) => functions.counted_by(permissions.tally().clone()),
+        None => functions,
+    };
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
     let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits);
@@ -264,6 +269,12 @@ impl Running {
     #[must_use]
     pub fn permissions(&self) -> Option<&Permissions> {
         self.permissions.as_deref()
+    }
+
+    /// What each function used of what AWS bills, by logical id, with `enforce_policies`.
+    #[must_use]
+    pub fn spent(&self) -> BTreeMap<String, Spent> {
+        self.permissions.as_ref().map(|permissions| permissions.tally().all()).unwrap_or_default()
     }
 
     /// Runs what the template schedules, as if it were that time.

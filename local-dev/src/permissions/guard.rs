@@ -18,6 +18,7 @@ use super::{Call, Permissions, call};
 use crate::{
     own_host,
     server::{Peer, Port},
+    tally::Spent,
 };
 
 /// A reverse proxy in front of DynamoDB that lets functions do what they are granted. It ends when dropped.
@@ -93,9 +94,11 @@ impl Upstream {
     fn judge(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Call> {
         let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
-        for (action, resource) in call::needs(call::operation(target), &request, &self.stack) {
+        let operation = call::operation(target);
+        for (action, resource) in call::needs(operation, &request, &self.stack) {
             self.permissions.judge(caller(headers), action, resource)?;
         }
+        self.permissions.spend(caller(headers), Spent::request(operation, &request));
         Ok(())
     }
 }
@@ -114,8 +117,16 @@ pub(crate) async fn of_management(
         crate::event::API_ID,
         request.method()
     );
-    match permissions.judge(caller(request.headers()), "execute-api:ManageConnections".to_owned(), resource) {
-        Ok(()) => next.run(request).await,
+    let (caller, method) = (caller(request.headers()).to_owned(), request.method().to_string());
+    match permissions.judge(&caller, "execute-api:ManageConnections".to_owned(), resource) {
+        Ok(()) => {
+            let answer = next.run(request).await;
+            // One that was refused is no message.
+            if answer.status().is_success() {
+                permissions.spend(&caller, Spent::management(&method));
+            }
+            answer
+        }
         Err(denied) => refused(StatusCode::FORBIDDEN, &denied),
     }
 }

@@ -102,6 +102,12 @@ impl Template {
         self.throttles.rate(scope)
     }
 
+    /// What the throttle of the WebSocket API lets through in a second.
+    pub(crate) fn throttle_of_sockets(&self, scope: &Scope) -> Result<f64, TemplateError> {
+        let api = self.web_socket_api.as_ref().map_or("", |api| &api.logical_id);
+        self.throttles.of(api).rate(scope)
+    }
+
     /// The event source mappings of all functions.
     pub(crate) fn event_sources(&self) -> impl Iterator<Item = &EventSource> {
         self.functions.iter().flat_map(|function| &function.event_sources)

@@ -32,6 +32,11 @@ impl Throttles {
         Ok(Self(limits))
     }
 
+    /// Those of this API.
+    pub(super) fn of(&self, api: &str) -> Self {
+        Self(self.0.iter().filter(|(name, _)| name == api).cloned().collect())
+    }
+
     /// Requests and messages a second that all of them together take at the most.
     pub(super) fn rate(&self, scope: &Scope) -> Result<f64, TemplateError> {
         let rate = |(api, limit): &(String, Value)| {

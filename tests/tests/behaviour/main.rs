@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bans;
+mod bill;
 mod delivery;
 mod document;
 mod gateway;

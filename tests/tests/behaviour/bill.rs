@@ -1,0 +1,56 @@
+//! The bill is of what happens: the model's numbers are those of a real connection.
+
+use jiff::{Timestamp, ToSpan as _};
+use local_dev::{CYCLE, Cycle, Spent};
+use tests::{Cloud, Edge, Socket, until};
+
+/// The functions that work for a connection. The heartbeat's rounds come every minute anyway; what it does for this one
+/// connection counts.
+const OF_A_CONNECTION: [&str; 5] =
+    ["ConnectFunction", "HandshakeFunction", "MessageFunction", "DisconnectFunction", "HeartbeatFunction"];
+
+fn spent(cloud: &Cloud) -> Spent {
+    let all = cloud.running().spent();
+    let of = |function: &&str| all.get(*function).copied().unwrap_or_default();
+    let without_rounds = |function: &&str| match *function {
+        "HeartbeatFunction" => Spent { invocations: 0.0, ..of(function) },
+        _ => of(function),
+    };
+    OF_A_CONNECTION.iter().map(without_rounds).fold(Spent::default(), |sum, spent| sum + spent)
+}
+
+#[tokio::test]
+async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_says() {
+    let cloud = Cloud::start().await;
+    let user = cloud.rest().register().await;
+    let token = cloud.rest().login(&user).await;
+    let before = spent(&cloud);
+    let mut socket = Socket::dial(&cloud, Edge::Gateway, None).await.unwrap();
+    let open = socket.raw_frame().await.unwrap();
+    assert!(open.starts_with('0'), "{open}");
+    socket.send_connect(Some(serde_json::json!({"token": token.token()}))).await;
+    let (sent, mut heard) = (1.0, 1.0);
+    let answer = socket.raw_frame().await.unwrap();
+    assert!(answer.starts_with("40/users,"), "{answer}");
+    heard += 1.0;
+    // Its minute comes once in eight, and the token has ended in all of them.
+    for minute in (0..8).rev() {
+        cloud.running().tick(Timestamp::now() + (16 + minute).minutes()).await.unwrap();
+    }
+    while socket.raw_frame().await.is_ok() {
+        heard += 1.0;
+    }
+    until(async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty()).await;
+    // `disconnect` comes last, and may still be at it.
+    until(async || cloud.running().spent().get("DisconnectFunction").is_some_and(|spent| spent.invocations == 1.0))
+        .await;
+    let mut used = spent(&cloud) - before;
+    until(async || {
+        let earlier = std::mem::replace(&mut used, spent(&cloud) - before);
+        earlier == used
+    })
+    .await;
+    let seen = Cycle { frames: sent + heard, invocations: used.invocations, writes: used.writes, reads: used.reads };
+    assert_eq!(seen, CYCLE, "{used:?}");
+    cloud.stop().await;
+}
