@@ -23,6 +23,8 @@ mod own_host;
 mod permissions;
 mod schedule;
 mod server;
+#[cfg(test)]
+mod tables;
 mod tally;
 mod template;
 

@@ -167,6 +167,68 @@ impl Crowd {
     }
 }
 
+#[cfg(test)]
+impl Crowd {
+    /// With what the flags default to.
+    pub(crate) fn example(connections: u32) -> Self {
+        let (listeners, memory, token_minutes, renewing) = (None, None, 15.0, 0.0);
+        Self { connections, listeners, memory, call_ms: 8.0, new_per_second: 500.0, token_minutes, renewing }
+    }
+}
+
+#[cfg(test)]
+impl Report {
+    /// What and how it went, for a table.
+    pub(crate) fn rows(&self) -> Vec<(String, String)> {
+        let Crowd { connections, token_minutes, .. } = self.crowd;
+        let again = |crowd: Crowd| crowd.simulate().unwrap();
+        let small = again(Crowd { memory: Some(512), ..self.crowd });
+        let few = again(Crowd { listeners: Some(10), ..self.crowd });
+        let each_second = |renewing| f64::from(connections) * comings(token_minutes, renewing).0 / 60.0;
+        let due = connections.div_ceil(u32::from(SLOTS));
+        let beats = match self.round.done {
+            done if done < due => format!("{done} of {due} pings only"),
+            _ => after(self.reading + self.round.seconds),
+        };
+        let frames = each_second(0.0) + f64::from(connections) / PING_INTERVAL;
+        let over =
+            if frames > self.frames { format!(", above the throttle of {:.0}", self.frames) } else { String::new() };
+        [
+            ("All come back", format!("{}, {:.0} attempts each", after(self.comeback.all), self.comeback.attempts)),
+            ("A change is heard by everybody", self.telling.text(self.listeners)),
+            ("The same with 512 MB", small.telling.text(small.listeners)),
+            ("A change is heard by ten administrators", few.telling.text(few.listeners)),
+            ("A minute of the heartbeat", beats),
+            ("Connections that end and come back, a second", format!("{:.1}", each_second(0.0))),
+            ("The same where every token is renewed", format!("{:.1}", each_second(100.0))),
+            ("Frames that arrive, a second", format!("{frames:.1}{over}")),
+        ]
+        .map(|(what, how)| (what.to_owned(), how))
+        .to_vec()
+    }
+}
+
+#[cfg(test)]
+impl Telling {
+    fn text(&self, listeners: u32) -> String {
+        let Self { attempts, allowed, progress } = self;
+        match attempts {
+            _ if progress.done < listeners => format!("by {} in {allowed} attempts; the others never", progress.done),
+            1 => after(progress.seconds),
+            _ => format!("{}, {attempts} of {allowed} attempts", after(progress.seconds)),
+        }
+    }
+}
+
+#[cfg(test)]
+fn after(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 0.1 => format!("in {:.0} ms", seconds * 1000.0),
+        seconds if seconds < 120.0 => format!("in {seconds:.1} s"),
+        seconds => format!("in {:.1} min", seconds / 60.0),
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Crowd { connections, call_ms, new_per_second, .. } = self.crowd;

@@ -18,7 +18,7 @@ const LIFETIME: f64 = 120.0;
 
 /// What one connection with a token uses from its CONNECT until it is closed because that token ends, beside the pings
 /// between. A behaviour test (`bill`) counts it at a real one.
-pub const CYCLE: Cycle = Cycle { frames: 3.0, invocations: 4.0, writes: 9.0, reads: 5.0 };
+pub const CYCLE: Cycle = Cycle { frames: 3.0, invocations: 4.0, writes: 13.0, reads: 4.0 };
 
 /// Calls of a connection that are billed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -136,6 +136,25 @@ impl Memory {
 /// Memory of a function in GB and how long it runs, in seconds.
 fn gb_seconds(invocations: f64, megabytes: f64, milliseconds: f64) -> f64 {
     invocations * megabytes / 1024.0 * milliseconds / 1000.0
+}
+
+#[cfg(test)]
+impl Load {
+    /// With what the flags default to.
+    pub(crate) fn example(connections: f64, mutations: f64, renewing: f64) -> Self {
+        Self { connections, mutations, listeners: None, reads: 0.0, token_minutes: 15.0, renewing }
+    }
+}
+
+#[cfg(test)]
+impl Bill {
+    /// What and how much of it, for a table: cents where they are seen.
+    pub(crate) fn rows(&self) -> Vec<(String, String)> {
+        let usd = |usd: f64| if usd < 1000.0 { format!("{usd:.2}") } else { grouped(usd) };
+        let total: f64 = self.items.iter().map(|item| item.usd).sum();
+        let rows = self.items.iter().map(|item| (item.what.to_owned(), usd(item.usd)));
+        rows.chain([("**together**".to_owned(), format!("**{}**", usd(total)))]).collect()
+    }
 }
 
 impl Load {

@@ -4,19 +4,21 @@ use jiff::{Timestamp, ToSpan as _};
 use local_dev::{CYCLE, Cycle, Spent};
 use tests::{Cloud, Edge, Socket, until};
 
-/// The functions that work for a connection. The heartbeat's rounds come every minute anyway; what it does for this one
-/// connection counts.
+/// The functions that work for a connection.
 const OF_A_CONNECTION: [&str; 5] =
     ["ConnectFunction", "HandshakeFunction", "MessageFunction", "DisconnectFunction", "HeartbeatFunction"];
 
 fn spent(cloud: &Cloud) -> Spent {
     let all = cloud.running().spent();
     let of = |function: &&str| all.get(*function).copied().unwrap_or_default();
-    let without_rounds = |function: &&str| match *function {
-        "HeartbeatFunction" => Spent { invocations: 0.0, ..of(function) },
-        _ => of(function),
-    };
-    OF_A_CONNECTION.iter().map(without_rounds).fold(Spent::default(), |sum, spent| sum + spent)
+    OF_A_CONNECTION.iter().map(of).fold(Spent::default(), |sum, spent| sum + spent)
+}
+
+/// Eight minutes of the heartbeat from then on: every connection's turn comes once.
+async fn a_round(cloud: &Cloud, from: Timestamp) {
+    for minute in (0..8).rev() {
+        cloud.running().tick(from + minute.minutes()).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -33,10 +35,7 @@ async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_s
     let answer = socket.raw_frame().await.unwrap();
     assert!(answer.starts_with("40/users,"), "{answer}");
     heard += 1.0;
-    // Its minute comes once in eight, and the token has ended in all of them.
-    for minute in (0..8).rev() {
-        cloud.running().tick(Timestamp::now() + (16 + minute).minutes()).await.unwrap();
-    }
+    a_round(&cloud, Timestamp::now() + 16.minutes()).await;
     while socket.raw_frame().await.is_ok() {
         heard += 1.0;
     }
@@ -50,6 +49,10 @@ async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_s
         earlier == used
     })
     .await;
+    // A round comes whoever is there.
+    let nobody = spent(&cloud);
+    a_round(&cloud, Timestamp::now() + 32.minutes()).await;
+    let used = used - (spent(&cloud) - nobody);
     let seen = Cycle { frames: sent + heard, invocations: used.invocations, writes: used.writes, reads: used.reads };
     assert_eq!(seen, CYCLE, "{used:?}");
     cloud.stop().await;
