@@ -360,7 +360,8 @@ fn landing(stage: &str) -> String {
         "Moien Realtime (local-dev)
 
 REST       /api/v1, described at /api/docs
-Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS
+Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS; say transports: [\"websocket\"],
+           since /{stage} has no polling. forceBase64 is for /{stage} only: /socket.io/ closes on it
 Outbox     /_dev/outbox
 "
     )

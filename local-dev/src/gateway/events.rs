@@ -43,7 +43,7 @@ impl Handshake {
     }
 
     /// The same, of a session that begins with polling: to the functions it is a WebSocket like any other.
-    pub(super) fn as_websocket(mut self) -> Self {
+    pub(super) fn into_websocket(mut self) -> Self {
         let query = self.uri.query().unwrap_or_default().replace("transport=polling", "transport=websocket");
         if let Ok(uri) = format!("{}?{query}", self.uri.path()).parse() {
             self.uri = uri;

@@ -6,6 +6,7 @@
 mod events;
 pub(crate) mod management;
 mod socketio;
+mod upgrade;
 pub(crate) mod websocket;
 
 use std::{

@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Query, Request, State},
+    extract::{ConnectInfo, FromRequestParts as _, Query, Request, State, WebSocketUpgrade},
     http::{Method, StatusCode, header::SEC_WEBSOCKET_PROTOCOL},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -35,7 +35,7 @@ use tokio::{
 };
 use tower_http::cors::CorsLayer;
 
-use super::{BufferFull, Close, Gateway, Handshake, Wire};
+use super::{BufferFull, Close, Gateway, Handshake, Wire, upgrade};
 use crate::server::{Peer, Scissors};
 
 /// Frames that wait for a client which is still joining, or does not read.
@@ -58,17 +58,19 @@ struct Edge {
     io: Arc<OnceLock<SocketIo>>,
     /// Sessions by Engine.IO session id, for the later requests of a polling client.
     sessions: Arc<Mutex<HashMap<String, Weak<Session>>>>,
+    /// socketioxide itself, for WebSockets of polling sessions.
+    server: Router,
 }
 
 impl SocketIoEdge {
     /// The edge and its routes. `cors` is that of the HTTP API: polling is ordinary HTTP.
     pub(crate) fn new(gateway: Gateway, cors: Option<CorsLayer>) -> (Self, Router) {
         let (service, io) = SocketIo::builder().max_buffer_size(BUFFER).build_svc();
-        let edge = Edge { gateway, io: Arc::default(), sessions: Arc::default() };
+        let server = Router::new().route_service("/socket.io/", service);
+        let edge = Edge { gateway, io: Arc::default(), sessions: Arc::default(), server: server.clone() };
         let _ = edge.io.set(io.clone());
         io.ns(NAMESPACE, joined.with(join));
-        let router = Router::new().route_service("/socket.io/", service);
-        let router = router.layer(from_fn_with_state(edge, gate));
+        let router = server.layer(from_fn_with_state(edge, gate));
         (Self { io }, if let Some(cors) = cors { router.layer(cors) } else { router })
     }
 
@@ -282,8 +284,12 @@ async fn gate(
                 session.runs_over(peer.scissors);
             }
         }
+        if websocket && let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+            let (server, uri) = (edge.server.clone(), parts.uri);
+            return upgrade.on_upgrade(move |client| upgrade::run(client, server, uri));
+        }
     } else if parts.method == Method::GET {
-        let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer).as_websocket()).await {
+        let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer).into_websocket()).await {
             Ok(accepted) => accepted,
             Err(status) => return status.into_response(),
         };
