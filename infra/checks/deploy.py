@@ -139,7 +139,9 @@ class Deployed(unittest.TestCase):
             table = source["EventSourceArn"]["Fn::GetAtt"][0]
             self.assertIn(f"${{{table}.Arn}}/*", text)
             queue = source["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0]
+            # A bucket's objects have its ARN with a path behind it.
             self.assertIn(json.dumps({"Fn::GetAtt": [queue, "Arn"]}), text)
+        self.assertIn("s3:PutObject", text)
         self.assertIn("logs:PutLogEvents", text)
         self.assertNotIn('"*"', text)
 

@@ -15,6 +15,10 @@ pub enum Fault {
     Gone(Duration),
     /// `throttle=20%`: the management API answers 429 to that many posts.
     Throttle(Often),
+    /// `refuse`: the management API answers 429 to everything, as if the account had no calls left.
+    Refuse,
+    /// `stall=<connection id>`: posts to this connection are not answered.
+    Stall(String),
     /// `duplicate=20%`: the event source delivers that many batches twice.
     Duplicate(Often),
     /// `reorder=20%`: that many batches are held back, so that batches of other users overtake them.
@@ -80,14 +84,16 @@ impl FromStr for Fault {
         match name {
             "drop-disconnect" => Ok(Self::DropDisconnect),
             "gone" => duration(value).map(Self::Gone),
+            "refuse" => Ok(Self::Refuse),
+            "stall" => Ok(Self::Stall(value.to_owned())),
             "throttle" => value.parse().map(Self::Throttle),
             "duplicate" => value.parse().map(Self::Duplicate),
             "reorder" => value.parse().map(Self::Reorder),
             "slow" => of_function().and_then(|(function, value)| Ok(Self::Slow(function.to_owned(), duration(value)?))),
             "fail" => of_function().and_then(|(function, value)| Ok(Self::Fail(function.to_owned(), value.parse()?))),
             _ => Err(format!(
-                "`{name}` is none of drop-disconnect, gone=300ms, throttle=20%, duplicate=20%, reorder=20%, \
-                 slow=message:500ms, fail=broadcast:2"
+                "`{name}` is none of drop-disconnect, gone=300ms, throttle=20%, refuse, stall=<connection id>, duplicate=20%, \
+                 reorder=20%, slow=message:500ms, fail=broadcast:2"
             )),
         }
     }
@@ -118,6 +124,14 @@ impl Faults {
 
     pub(crate) fn gone_for(&self) -> Option<Duration> {
         self.faults().iter().find_map(|fault| if let Fault::Gone(time) = fault { Some(*time) } else { None })
+    }
+
+    pub(crate) fn refuses(&self) -> bool {
+        self.faults().contains(&Fault::Refuse)
+    }
+
+    pub(crate) fn stalls(&self, connection_id: &str) -> bool {
+        self.faults().iter().any(|fault| matches!(fault, Fault::Stall(id) if id == connection_id))
     }
 
     pub(crate) fn throttles(&self) -> bool {
@@ -163,6 +177,8 @@ mod tests {
         let read = |text: &str| text.parse::<Fault>();
         assert_eq!(read("drop-disconnect"), Ok(Fault::DropDisconnect));
         assert_eq!(read("gone=300ms"), Ok(Fault::Gone(Duration::from_millis(300))));
+        assert_eq!(read("refuse"), Ok(Fault::Refuse));
+        assert_eq!(read("stall=QQFxqeZfIAMCKRA="), Ok(Fault::Stall("QQFxqeZfIAMCKRA=".into())));
         assert_eq!(read("throttle=20%"), Ok(Fault::Throttle(Often::Percent(20))));
         assert_eq!(read("slow=message:2s"), Ok(Fault::Slow("message".into(), Duration::from_secs(2))));
         assert_eq!(read("fail=broadcast:2"), Ok(Fault::Fail("broadcast".into(), Often::Next(2))));

@@ -27,6 +27,7 @@ mod server;
 mod tables;
 mod tally;
 mod template;
+mod undelivered;
 
 pub use cloud::{Running, StartError, start};
 pub use cost::{CYCLE, Cycle};

@@ -1,12 +1,12 @@
 //! What can be chosen at start: flags, each also an environment variable, and the same struct for tests.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use shared::origins::parse_list;
 
-use crate::{Fault, Limits};
+use crate::{Fault, Limits, faults::duration};
 
 /// How to run the cloud. `Options::default()` is what no flags mean, except that tests want `port: 0`.
 #[derive(Debug, Clone, Args)]
@@ -86,6 +86,10 @@ pub struct Options {
     /// When the gateway ends something.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Changes that could not be delivered for this long are given up [default: as in the template, 600s].
+    #[arg(long, env = "LOCAL_DEV_RECORD_AGE", value_name = "TIME", value_parser = duration)]
+    pub record_age: Option<Duration>,
 }
 
 /// As browsers will send them: what was written otherwise would be compared with that and never match.
@@ -133,6 +137,7 @@ impl Default for Options {
             enforce_policies: false,
             faults: Vec::new(),
             limits: Limits::default(),
+            record_age: None,
         }
     }
 }

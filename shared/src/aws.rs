@@ -54,6 +54,21 @@ pub fn management(env: &Environment) -> Result<aws_sdk_apigatewaymanagement::Cli
     Ok(aws_sdk_apigatewaymanagement::Client::new(&config(env, Some(endpoint))?))
 }
 
+/// The same client, which makes each call once and waits so long for its answer.
+///
+/// # Errors
+/// [`ConfigError::Missing`] without endpoint, region or credentials.
+pub fn management_without_retries(
+    env: &Environment,
+    timeout: Duration,
+) -> Result<aws_sdk_apigatewaymanagement::Client, ConfigError> {
+    let endpoint = env.required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?;
+    let config = config(env, Some(endpoint))?.into_builder();
+    let timeouts = TimeoutConfig::builder().operation_timeout(timeout).build();
+    let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+    Ok(aws_sdk_apigatewaymanagement::Client::new(&config))
+}
+
 /// The configuration of a client of any other service; the variable, or `AWS_ENDPOINT_URL`, points it elsewhere.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 //! Standard AWS variables keep their names (`AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, …). On Lambda the variables are
 //! those of the process; `local-dev` hands every function a set of its own.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, num::NonZeroU8};
 
 /// The variables one function was started with.
 #[derive(Clone, Default)]
@@ -82,6 +82,45 @@ impl Anonymous {
     }
 }
 
+/// Into how many partitions the rows of the feed are spread (`FEED_SHARDS`, 1 to 64; 1 when unset).
+///
+/// DynamoDB reads and writes a partition at a limited rate. A feed of many sockets is written by many at once when they
+/// come back together, and read page by page for every event; several partitions are written and read in parallel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedShards(NonZeroU8);
+
+impl FeedShards {
+    /// One partition, as if there were no such thing.
+    pub const ONE: Self = Self(NonZeroU8::MIN);
+
+    /// The most there may be.
+    pub const MAX: u8 = 64;
+
+    /// So many; `None` for 0 and for more than [`FeedShards::MAX`].
+    #[must_use]
+    pub fn new(count: u8) -> Option<Self> {
+        NonZeroU8::new(count).filter(|count| count.get() <= Self::MAX).map(Self)
+    }
+
+    /// Reads `FEED_SHARDS`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] for anything but a whole number from 1 to 64.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let Some(text) = env.optional("FEED_SHARDS") else { return Ok(Self::ONE) };
+        text.parse()
+            .ok()
+            .and_then(Self::new)
+            .ok_or(ConfigError::Invalid { name: "FEED_SHARDS", problem: "must be a whole number from 1 to 64" })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(self) -> u8 {
+        self.0.get()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +134,15 @@ mod tests {
         assert_eq!(Anonymous::from_env(&env(&[])).unwrap(), Anonymous::Deny);
         assert_eq!(Anonymous::from_env(&env(&[("ANONYMOUS", "allow")])).unwrap(), Anonymous::Allow);
         assert!(Anonymous::from_env(&env(&[("ANONYMOUS", "true")])).is_err());
+    }
+
+    #[test]
+    fn the_feed_has_one_partition_unless_told_otherwise_and_never_more_than_64() {
+        let shards = |text: &str| FeedShards::from_env(&env(&[("FEED_SHARDS", text)])).ok().map(FeedShards::count);
+        assert_eq!([shards(""), shards("1"), shards("64")], [Some(1), Some(1), Some(64)]);
+        for wrong in ["0", "65", "256", "-1", "1.5", "many"] {
+            assert_eq!(shards(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! API Gateway's management API (`@connections`): the only way a frame reaches a socket outside of an answer.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use aws_sdk_apigatewaymanagement::{
@@ -24,10 +27,32 @@ pub enum Outcome {
     Gone,
 }
 
-/// The gateway could not do it, after the client's own retries: throttled, unreachable, or not permitted.
+/// The gateway could not do it: throttled, unreachable, or not permitted.
 #[derive(Debug, thiserror::Error)]
-#[error("management API: {}", Chain(&*self.0))]
-pub struct GatewayError(Box<dyn std::error::Error + Send + Sync>);
+#[error("management API: {}", Chain(&*self.cause))]
+pub struct GatewayError {
+    status: Option<u16>,
+    cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl GatewayError {
+    fn of<E>(error: SdkError<E>) -> Self
+    where
+        SdkError<E>: std::error::Error + Send + Sync + 'static,
+    {
+        Self { status: error.raw_response().map(|response| response.status().as_u16()), cause: error.into() }
+    }
+
+    /// 413: the frame is larger than the gateway takes. No connection will ever take it.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.status == Some(413)
+    }
+}
+
+/// Largest frame the gateway takes, in bytes
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>).
+pub const MAX_FRAME: usize = 128 * 1024;
 
 /// API Gateway bills a message per this many bytes, or part of them.
 const BILLED_UNIT: usize = 32 * 1024;
@@ -49,6 +74,14 @@ impl Gateway {
         Ok(Self { client: crate::aws::management(env)?, sent: Arc::default() })
     }
 
+    /// The same for who does its own retries: each call is made once, and has failed when it has no answer in this time.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without endpoint, region or credentials.
+    pub fn without_retries(env: &Environment, timeout: Duration) -> Result<Self, ConfigError> {
+        Ok(Self { client: crate::aws::management_without_retries(env, timeout)?, sent: Arc::default() })
+    }
+
     /// Sends one text frame, at most 128 KB.
     ///
     /// # Errors
@@ -62,7 +95,7 @@ impl Gateway {
                 Ok(Outcome::Accepted)
             }
             Err(error) if is_gone(&error, PostToConnectionError::is_gone_exception) => Ok(Outcome::Gone),
-            Err(error) => Err(GatewayError(error.into())),
+            Err(error) => Err(GatewayError::of(error)),
         }
     }
 
@@ -80,7 +113,7 @@ impl Gateway {
         match self.client.delete_connection().connection_id(connection_id).send().await {
             Ok(_) => Ok(Outcome::Accepted),
             Err(error) if is_gone(&error, DeleteConnectionError::is_gone_exception) => Ok(Outcome::Gone),
-            Err(error) => Err(GatewayError(error.into())),
+            Err(error) => Err(GatewayError::of(error)),
         }
     }
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use shared::protocol::{Frame, Packet, PacketData};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    MaybeTlsStream, WebSocketStream, client_async, connect_async,
     tungstenite::{Error, Message, client::IntoClientRequest as _},
 };
 
@@ -76,6 +79,23 @@ impl Socket {
         };
         let protocol = answer.headers().get("sec-websocket-protocol").map(|name| name.to_str().unwrap().to_owned());
         Ok((Self { stream, opened: false }, protocol))
+    }
+
+    /// A socket on `/users` at the gateway's edge whose system holds as little as possible of what it does not read.
+    pub async fn connected_with_a_tiny_buffer(server: &impl AsRef<str>, token: Option<&str>) -> Self {
+        let url = server.as_ref().replacen("http", "ws", 1) + Edge::Gateway.path();
+        let request = url.into_client_request().unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(2048).unwrap();
+        let address = request.uri().authority().unwrap().as_str().parse().unwrap();
+        let stream = MaybeTlsStream::Plain(socket.connect(address).await.unwrap());
+        let (stream, _) = client_async(request, stream).await.unwrap();
+        let mut socket = Self { stream, opened: false };
+        assert!(socket.frame().await.is_some_and(|open| open.starts_with('0')));
+        socket.send_connect(token.map(|token| serde_json::json!({ "token": token }))).await;
+        let answer = socket.frame().await;
+        assert!(answer.as_deref().is_some_and(|frame| frame.starts_with("40/users,")), "{answer:?}");
+        socket
     }
 
     /// Opens a WebSocket and sends CONNECT with these `auth` data; the answer is the next frame.

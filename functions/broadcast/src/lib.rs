@@ -3,51 +3,48 @@
 //! The answer names the first record whose events could not be delivered; the event source retries from there.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod audience;
+mod batch;
 mod deliver;
-mod ledger;
-mod plan;
+mod delivery;
 
 use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
 };
 
 use aws_lambda_events::event::{
     dynamodb::{Event, EventRecord},
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use futures::future::try_join_all;
 use lambda_runtime::LambdaEvent;
 use shared::{
-    Error,
-    config::{ConfigError, Environment},
-    connections::{ConnectionStore, Member, Room},
-    events::{self, Change, Emission},
+    config::{ConfigError, Environment, FeedShards},
+    connections::ConnectionStore,
     gateway::Gateway,
     metrics::{Metrics, Unit},
-    request,
 };
 
-pub use deliver::CONCURRENCY;
-use ledger::Ledger;
+use batch::Batch;
+pub use delivery::CONCURRENCY;
+use delivery::{Counts, Health};
 
-/// Records whose events are delivered together.
-const AT_ONCE: usize = 10;
+/// A call of the management API that has no answer after this time has failed; the slowest healthy one takes a tenth.
+const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Left of the function's time when it begins with no further records: enough for those it has begun with, unless their
-/// rooms are very large.
-const RESERVE: Duration = Duration::from_secs(30);
+/// Left of the function's time when it begins with no further calls: enough for those under way, and for saving where the
+/// next attempt goes on.
+pub const LAST_CALLS: Duration = Duration::from_secs(5);
 
-/// Left of the function's time when it begins with no further calls: enough for those under way, with their retries.
-pub const LAST_CALLS: Duration = Duration::from_secs(15);
+/// How long to go on where the deadline makes no sense, which is so under `cargo lambda watch`.
+const FALLBACK: Duration = Duration::from_secs(45);
 
 /// The function and what it needs.
 pub struct Broadcast {
     connections: ConnectionStore,
+    shards: FeedShards,
     gateway: Gateway,
-    /// What a retried batch does not send twice.
-    ledger: Mutex<Ledger>,
+    health: Arc<Mutex<Health>>,
     metrics: Metrics,
 }
 
@@ -57,75 +54,45 @@ impl Broadcast {
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             connections: ConnectionStore::from_env(env)?,
-            gateway: Gateway::from_env(env)?,
-            ledger: Mutex::default(),
+            shards: FeedShards::from_env(env)?,
+            gateway: Gateway::without_retries(env, CALL_TIMEOUT)?,
+            health: Arc::new(Mutex::new(Health::new(Instant::now()))),
             metrics: Metrics::from_env(env),
         })
     }
 
-    /// Delivers the events of a batch of stream records, a few records at a time; what does not fit into the function's
-    /// time, or cannot be told now, is handed back from the first such record on.
+    /// Delivers the events of a batch of stream records. What does not fit into the function's time, or cannot be told
+    /// now, is handed back from the first such record on.
     ///
     /// # Errors
     /// Never: that would have the event source repeat the whole batch, also what was told.
     pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, std::convert::Infallible> {
-        let (until, last_calls) =
-            (stop_at(event.context.deadline, RESERVE), stop_at(event.context.deadline, LAST_CALLS));
+        let records = event.payload.records;
+        let batch = Batch::read(&records);
+        let poisoned = batch.poisoned;
+        let delivered = self.deliver(batch, stop_at(event.context.deadline)).await;
         let mut answer = DynamoDbEventResponse::default();
-        let mut latencies = Vec::new();
-        for records in event.payload.records.chunks(AT_ONCE) {
-            let undelivered = if SystemTime::now() > until { Some(0) } else { self.tell(records, last_calls).await };
-            latencies.extend(latencies_of(&records[..undelivered.unwrap_or(records.len())]));
-            if let Some(record) = undelivered {
-                let mut failure = DynamoDbBatchItemFailure::default();
-                failure.item_identifier = Some(records[record].change.sequence_number.clone().unwrap_or_default());
-                answer.batch_item_failures.push(failure);
-                break;
-            }
+        if let Some(record) = delivered.undelivered.and_then(|record| records.get(record)) {
+            let mut failure = DynamoDbBatchItemFailure::default();
+            failure.item_identifier = Some(record.change.sequence_number.clone().unwrap_or_default());
+            answer.batch_item_failures.push(failure);
         }
-        self.report(&latencies);
+        let told = &records[..delivered.undelivered.unwrap_or(records.len())];
+        self.report(&latencies_of(told).collect::<Vec<_>>(), poisoned, delivered.counts);
         Ok(answer)
     }
 
-    fn report(&self, latencies: &[f64]) {
+    fn report(&self, latencies: &[f64], poisoned: usize, counts: Counts) {
         #[allow(clippy::cast_precision_loss, reason = "nobody sends 2^52 frames")]
-        let sent = self.gateway.take_sent() as f64;
+        let (sent, poisoned) = (self.gateway.take_sent() as f64, poisoned as f64);
         self.metrics.report(&[
             ("Deliveries", Unit::Count, &[sent]),
             ("MessagesSent", Unit::Count, &[sent]),
             ("DeliveryLatency", Unit::Milliseconds, latencies),
+            ("SkippedRecords", Unit::Count, &[poisoned + f64::from(counts.too_large)]),
+            ("RefusedPosts", Unit::Count, &[f64::from(counts.refused)]),
+            ("ClosedSockets", Unit::Count, &[f64::from(counts.closed)]),
         ]);
-    }
-
-    /// Delivers the events of some records, and returns the first that must be retried.
-    async fn tell(&self, records: &[EventRecord], until: SystemTime) -> Option<usize> {
-        let (emissions, poisoned) = read(records);
-        let members = match self.members(&emissions).await {
-            Ok(members) => members,
-            Err(error) => {
-                error.log();
-                return Some(0);
-            }
-        };
-        for (record, emission) in &emissions {
-            let sockets = members.get(&emission.room).map_or(0, Vec::len);
-            let request_id = request::of_record(&records[*record]);
-            tracing::info!(request_id, event = emission.name, sockets, "telling a room");
-        }
-        let plan = plan::per_connection(&emissions, &members);
-        let undelivered = self.deliver(records, plan, until).await;
-        [undelivered, poisoned].into_iter().flatten().min()
-    }
-
-    /// Everyone in the rooms of these records, each room read once. That is late enough for rule 3: every record was
-    /// committed before this read, so who is not in the room yet will read the committed row when joining.
-    async fn members(&self, emissions: &[(usize, Emission)]) -> Result<HashMap<Room, Vec<Member>>, Error> {
-        let rooms = HashMap::<Room, ()>::from_iter(emissions.iter().map(|(_, emission)| (emission.room.clone(), ())));
-        let reads = rooms.into_keys().map(|room| async {
-            let members = self.connections.members(&room).await?;
-            Ok::<_, Error>((room, members))
-        });
-        Ok(try_join_all(reads).await?.into_iter().collect())
     }
 }
 
@@ -136,26 +103,8 @@ fn latencies_of(records: &[EventRecord]) -> impl Iterator<Item = f64> {
     records.iter().filter_map(move |record| Some(since(record).ok()?.as_secs_f64() * 1000.0))
 }
 
-/// When to stop, so that this much of the time is left. Under `cargo lambda watch` the deadline is long past and means
-/// nothing.
-fn stop_at(deadline_ms: u64, reserve: Duration) -> SystemTime {
+/// When to begin with nothing more.
+fn stop_at(deadline_ms: u64) -> SystemTime {
     let (now, deadline) = (SystemTime::now(), SystemTime::UNIX_EPOCH + Duration::from_millis(deadline_ms));
-    if deadline > now { deadline.checked_sub(reserve).unwrap_or(now) } else { now + RESERVE }
-}
-
-/// The events of each record, up to the first record that is none of ours. What comes after that one waits for it to
-/// be parked, or it would overtake.
-fn read(records: &[EventRecord]) -> (Vec<(usize, Emission)>, Option<usize>) {
-    let mut emissions = Vec::new();
-    for (index, record) in records.iter().enumerate() {
-        match Change::try_from(record) {
-            Ok(change) => emissions.extend(events::from_change(&change).map(|emission| (index, emission))),
-            Err(error) => {
-                let request_id = request::of_record(record);
-                tracing::error!(%error, request_id, event_id = record.event_id, "a poisoned record");
-                return (emissions, Some(index));
-            }
-        }
-    }
-    (emissions, None)
+    if deadline > now { deadline.checked_sub(LAST_CALLS).unwrap_or(now) } else { now + FALLBACK }
 }

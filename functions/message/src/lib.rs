@@ -15,7 +15,7 @@ use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
     auth::Tokens,
-    config::{Anonymous, ConfigError, Environment},
+    config::{Anonymous, ConfigError, Environment, FeedShards},
     connections::ConnectionStore,
     gateway::Gateway,
     protocol::{Frame, Packet},
@@ -37,7 +37,15 @@ pub struct Message {
     gateway: Gateway,
     tokens: Tokens,
     anonymous: Anonymous,
+    shards: FeedShards,
     flood: Flood,
+}
+
+/// The connection a message came over.
+struct Sender {
+    id: String,
+    /// Epoch milliseconds.
+    connected_at: i64,
 }
 
 /// What the client gets for a frame.
@@ -61,6 +69,7 @@ impl Message {
             gateway: Gateway::from_env(env)?,
             tokens: Tokens::from_env(env)?,
             anonymous: Anonymous::from_env(env)?,
+            shards: FeedShards::from_env(env)?,
             flood: Flood::default(),
         })
     }
@@ -75,22 +84,24 @@ impl Message {
     ) -> Result<ApiGatewayProxyResponse, std::convert::Infallible> {
         let mut answer = ApiGatewayProxyResponse::default();
         answer.status_code = 200;
-        let Some(connection_id) = event.payload.request_context.connection_id else {
+        let context = event.payload.request_context;
+        let Some(id) = context.connection_id else {
             tracing::error!("a message without a connectionId");
             return Ok(answer);
         };
+        let from = Sender { id, connected_at: context.connected_at };
         let text = event.payload.body.unwrap_or_default();
-        match self.react(&connection_id, &text).await {
+        match self.react(&from, &text).await {
             Reaction::Answer(packet) => answer.body = Some(packet.to_frame().into()),
             Reaction::Nothing => {}
-            Reaction::Close => self.close(&connection_id).await,
+            Reaction::Close => self.close(&from.id).await,
         }
         Ok(answer)
     }
 
     /// Nothing below gets past this: an error, a panic or a call that hangs ends here, and a CONNECT is still answered.
-    async fn react(&self, connection_id: &str, text: &str) -> Reaction {
-        let reaction = AssertUnwindSafe(packets::react(self, connection_id, text)).catch_unwind();
+    async fn react(&self, from: &Sender, text: &str) -> Reaction {
+        let reaction = AssertUnwindSafe(packets::react(self, from, text)).catch_unwind();
         let error = match tokio::time::timeout(TIME_LIMIT, reaction).await {
             Ok(Ok(Ok(reaction))) => return reaction,
             Ok(Ok(Err(error))) => error,

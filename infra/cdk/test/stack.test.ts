@@ -104,7 +104,8 @@ test("filters, retries and dead letters arrive as declared", () => {
   for (const { Properties } of sources) {
     assert.ok(JSON.parse(Properties.FilterCriteria.Filters[0].Pattern).dynamodb);
     assert.deepEqual(Properties.FunctionResponseTypes, ["ReportBatchItemFailures"]);
-    assert.equal(Properties.DestinationConfig.OnFailure.Type, "SQS");
+    assert.match(Properties.DestinationConfig.OnFailure.Type, /^(SQS|S3)$/);
+    assert.ok(Properties.MaximumRecordAgeInSeconds > 0);
   }
 });
 

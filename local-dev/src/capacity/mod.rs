@@ -118,8 +118,15 @@ impl Crowd {
         let posts = REQUESTS - template.throttled_rate(&template.scope(&BTreeMap::new())?)?;
         let broadcast = self.function(&template, "broadcast");
         let source = template.function("broadcast").and_then(|function| function.event_sources.first());
-        let retries = source.and_then(|source| source.maximum_retry_attempts).unwrap_or_default();
-        let telling = self.telling(&broadcast, listeners, 1 + retries, posts);
+        let age = source.and_then(|source| source.maximum_record_age_in_seconds).unwrap_or_default();
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "minutes"
+        )]
+        let attempts = (age as f64 / broadcast.timeout).floor() as u32;
+        let telling = self.telling(&broadcast, listeners, attempts, posts);
         let heartbeat = self.function(&template, "heartbeat");
         let round = self.calls(&heartbeat, heartbeat::CONCURRENCY, posts);
         let due = self.connections.div_ceil(u32::from(SLOTS));

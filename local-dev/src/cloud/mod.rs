@@ -31,6 +31,7 @@ use crate::{
     server::{Peer, Port},
     tally::Spent,
     template::{Template, TemplateError},
+    undelivered,
 };
 
 /// The template this program was built with.
@@ -121,6 +122,7 @@ pub struct Running {
     database: Database,
     sources: EventSources,
     schedules: Schedules,
+    functions: Functions,
     faults: Arc<Faults>,
     gateway: Gateway,
     edge: SocketIoEdge,
@@ -182,6 +184,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         region: REGION,
         poll_every: POLL_EVERY,
         poke,
+        record_age: options.record_age,
         release: released,
     };
     let sources = EventSources::start(settings, wirings(&template, &tables, &functions, &faults)).await?;
@@ -194,10 +197,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let landing = landing(gateway.stage());
     let router = Router::new()
         .route("/", get(async move || landing))
+        .merge(undelivered::router(sources.dead_letters()))
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
         .merge(services(&gateway, permissions.as_ref()))
-        .merge(http_api::router(functions, template.functions(), cors.as_ref(), waits));
+        .merge(http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = own_host::only(router, &options.allowed_hosts).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
@@ -210,6 +214,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         database,
         sources,
         schedules,
+        functions,
         faults,
         gateway,
         edge,
@@ -256,7 +261,15 @@ impl Running {
     /// The bodies of what the event sources gave up on.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<serde_json::Value> {
-        self.sources.dead_letters().into_iter().map(|letter| letter.body).collect()
+        self.sources.dead_letters().list().into_iter().map(|letter| letter.body).collect()
+    }
+
+    /// Invokes a function (its logical id in the template) and returns its answer.
+    ///
+    /// # Errors
+    /// The words of the function that failed.
+    pub async fn invoke(&self, function: &str, event: serde_json::Value) -> Result<serde_json::Value, String> {
+        self.functions.run(function, event).await.map_err(|error| error.to_string())
     }
 
     /// What goes wrong on purpose, from now on.
@@ -363,6 +376,7 @@ REST       /api/v1, described at /api/docs
 Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS; say transports: [\"websocket\"],
            since /{stage} has no polling. forceBase64 is for /{stage} only: /socket.io/ closes on it
 Outbox     /_dev/outbox
+Given up   /_dev/undelivered
 "
     )
 }

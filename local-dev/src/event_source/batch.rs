@@ -23,10 +23,11 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    pub(super) fn of(source: &EventSource) -> Self {
+    pub(super) fn of(source: &EventSource, age: Option<Duration>) -> Self {
+        let declared = source.maximum_record_age_in_seconds.map_or(RETENTION, Duration::from_secs);
         Self {
             maximum_retries: source.maximum_retry_attempts,
-            maximum_age: source.maximum_record_age_in_seconds.map_or(RETENTION, Duration::from_secs),
+            maximum_age: age.unwrap_or(declared),
             bisect: source.bisect_batch_on_function_error,
             report: source.report_batch_item_failures,
         }

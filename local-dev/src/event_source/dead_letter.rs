@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::batch::Batch;
+use crate::template::OnFailure;
 
 /// Enough to look at; a laptop is not a queue.
 const KEPT: usize = 256;
@@ -37,9 +38,9 @@ impl Condition {
 pub(crate) struct DeadLetter {
     /// Logical id of the function that did not take it.
     pub(crate) function: String,
-    /// Logical id of the queue AWS would send it to; without one AWS drops it.
+    /// Logical id of the bucket or queue AWS would send it to; without one AWS drops it.
     pub(crate) destination: Option<String>,
-    /// The message: no item data, only where to find it in the stream.
+    /// The message: where the records are in the stream. In a bucket also the records themselves, as a text in `payload`.
     pub(crate) body: Value,
 }
 
@@ -47,7 +48,7 @@ pub(crate) struct DeadLetter {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin<'a> {
     pub(super) function: &'a str,
-    pub(super) destination: Option<&'a str>,
+    pub(super) destination: Option<&'a OnFailure>,
     pub(super) region: &'a str,
     pub(super) stream_arn: &'a str,
     pub(super) shard_id: &'a str,
@@ -55,7 +56,7 @@ pub(super) struct Origin<'a> {
 
 /// The latest dead letters.
 #[derive(Clone, Debug, Default)]
-pub(super) struct DeadLetters(Arc<Mutex<VecDeque<DeadLetter>>>);
+pub(crate) struct DeadLetters(Arc<Mutex<VecDeque<DeadLetter>>>);
 
 impl DeadLetters {
     /// Keeps a batch and says so in the log. `function_failed`: by an error, not by reporting single records.
@@ -72,7 +73,7 @@ impl DeadLetters {
             "records could not be delivered and are given up"
         );
         let account = origin.stream_arn.split(':').nth(4).unwrap_or("000000000000");
-        let body = json!({
+        let mut body = json!({
             "requestContext": {
                 "requestId": uuid::Uuid::new_v4().to_string(),
                 "functionArn": format!("arn:aws:lambda:{}:{account}:function:{}", origin.region, origin.function),
@@ -96,9 +97,12 @@ impl DeadLetters {
                 "streamArn": origin.stream_arn,
             },
         });
+        if origin.destination.is_some_and(|destination| destination.keeps_records) {
+            body["payload"] = batch.event().to_string().into();
+        }
         let letter = DeadLetter {
             function: origin.function.to_owned(),
-            destination: origin.destination.map(str::to_owned),
+            destination: origin.destination.map(|to| to.destination.clone()),
             body,
         };
         let mut letters = self.letters();
@@ -109,7 +113,7 @@ impl DeadLetters {
     }
 
     /// All that are kept, oldest first.
-    pub(super) fn list(&self) -> Vec<DeadLetter> {
+    pub(crate) fn list(&self) -> Vec<DeadLetter> {
         self.letters().iter().cloned().collect()
     }
 
@@ -127,13 +131,26 @@ mod tests {
     use super::{super::batch::tests::record, *};
 
     #[test]
-    fn a_dead_letter_says_where_the_records_are_and_not_what_they_are() {
+    fn a_bucket_keeps_the_records_themselves() {
         let letters = DeadLetters::default();
+        let bucket = OnFailure { destination: "Bucket".to_owned(), keeps_records: true };
+        let origin = Origin { function: "F", destination: Some(&bucket), region: "r", stream_arn: "a", shard_id: "s" };
+        letters.add(origin, &Batch::new((8..10).map(record).collect()), Condition::RecordAgeExceeded, false);
+        let [letter] = letters.list().try_into().unwrap();
+        let event: Value = serde_json::from_str(letter.body["payload"].as_str().unwrap()).unwrap();
+        let numbers = event["Records"].as_array().unwrap().iter().map(|record| &record["dynamodb"]["SequenceNumber"]);
+        assert_eq!(numbers.collect::<Vec<_>>(), ["8", "9"]);
+    }
+
+    #[test]
+    fn a_queue_hears_where_the_records_are_and_not_what_they_are() {
+        let letters = DeadLetters::default();
+        let queue = OnFailure { destination: "Queue".to_owned(), keeps_records: false };
         let mut batch = Batch::new((8..11).map(record).collect());
         batch.invocations = 4;
         let origin = Origin {
             function: "Broadcast",
-            destination: Some("Queue"),
+            destination: Some(&queue),
             region: "eu-central-1",
             stream_arn: "arn:aws:dynamodb:eu-central-1:000000000000:table/t/stream/1",
             shard_id: "shardId-1",
@@ -149,7 +166,7 @@ mod tests {
         assert_eq!((&info["startSequenceNumber"], &info["endSequenceNumber"]), (&json!("8"), &json!("10")));
         assert_eq!(info["batchSize"], 3);
         assert_eq!(letter.body["timestamp"].as_str().unwrap().len(), "2025-02-09T18:23:53.000Z".len());
-        assert!(letter.body.get("Records").is_none());
+        assert!(letter.body.get("payload").is_none());
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::{
     record::Record,
     stopped,
 };
+use crate::template::OnFailure;
 
 /// What a synchronous invocation may carry, and Lambda invokes the function of a stream synchronously.
 const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
@@ -31,7 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How the batches of one mapping are formed and delivered.
 pub(super) struct Delivery {
     pub(super) function: String,
-    pub(super) destination: Option<String>,
+    pub(super) destination: Option<OnFailure>,
     pub(super) region: String,
     pub(super) stream_arn: String,
     pub(super) batch_size: usize,
@@ -162,7 +163,7 @@ impl Lane {
         let delivery = &self.delivery;
         let origin = Origin {
             function: &delivery.function,
-            destination: delivery.destination.as_deref(),
+            destination: delivery.destination.as_ref(),
             region: &delivery.region,
             stream_arn: &delivery.stream_arn,
             shard_id: &self.shard_id,

@@ -23,10 +23,10 @@ use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::{
-    batch::Policy, checkpoint::Checkpoints, dead_letter::DeadLetters, filter::Filters, lane::Delivery, record::Source,
+    batch::Policy, checkpoint::Checkpoints, filter::Filters, lane::Delivery, record::Source,
     sequence_number::SequenceNumber, shard::Plan, stream::Stream,
 };
-pub(crate) use self::{checkpoint::checkpoint_table, dead_letter::DeadLetter, filter::FilterError};
+pub(crate) use self::{checkpoint::checkpoint_table, dead_letter::DeadLetters, filter::FilterError};
 use crate::{
     dynamodb::{Database, DatabaseError, LiveTable, causes},
     template::EventSource,
@@ -76,6 +76,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) poll_every: Duration,
     /// Wakes the readers.
     pub(crate) poke: Poke,
+    /// The age at which records are given up, if it is not to be that of the template.
+    pub(crate) record_age: Option<Duration>,
     /// Becomes `true` when what an earlier life left over may be delivered. A sender that is gone means the same.
     pub(crate) release: watch::Receiver<bool>,
 }
@@ -176,9 +178,9 @@ impl EventSources {
         self.backlog
     }
 
-    /// The latest batches that were given up, oldest first.
-    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.dead_letters.list()
+    /// The latest batches that were given up.
+    pub(crate) fn dead_letters(&self) -> DeadLetters {
+        self.dead_letters.clone()
     }
 
     /// Lets the batches that are being delivered finish, saves the checkpoints, and ends.
@@ -209,7 +211,7 @@ fn plan(
     Ok(Plan {
         checkpoints: Checkpoints::new(settings.database.client(), checkpoints, &id, &arn),
         delivery: Arc::new(Delivery {
-            policy: Policy::of(&source),
+            policy: Policy::of(&source, settings.record_age),
             function: source.function,
             destination: source.on_failure,
             region: settings.region.to_owned(),

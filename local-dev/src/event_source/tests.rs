@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::{
     dynamodb::Access,
-    template::{StartingPosition, Template},
+    template::{OnFailure, StartingPosition, Template},
 };
 
 /// So long that only a poke can explain a delivery.
@@ -98,6 +98,7 @@ impl Bench {
             region: "eu-central-1",
             poll_every: NEVER,
             poke: Poke::default(),
+            record_age: None,
             release: released,
         };
         let wiring = Wiring { source: self.source.clone(), table: self.table.clone(), invoke };
@@ -290,7 +291,7 @@ async fn what_is_given_up_is_a_dead_letter_and_the_lane_goes_on() {
     bench.source.maximum_retry_attempts = Some(0);
     bench.source.parallelization_factor = 1;
     bench.source.bisect_batch_on_function_error = true;
-    bench.source.on_failure = Some("Queue".to_owned());
+    bench.source.on_failure = Some(OnFailure { destination: "Queue".to_owned(), keeps_records: false });
     for key in ["a", "b", "bad", "c"] {
         bench.write(key, "1").await;
     }
@@ -299,7 +300,7 @@ async fn what_is_given_up_is_a_dead_letter_and_the_lane_goes_on() {
     while !delivered.contains("c") {
         delivered.insert(run.next().await.0);
     }
-    let [letter] = run.sources.dead_letters().try_into().unwrap();
+    let [letter] = run.sources.dead_letters().list().try_into().unwrap();
     assert_eq!((letter.function.as_str(), letter.destination.as_deref()), ("F", Some("Queue")));
     assert_eq!(letter.body["DDBStreamBatchInfo"]["batchSize"], 1);
 }
@@ -346,6 +347,7 @@ async fn an_expired_item_is_removed_by_the_service() {
         region: "eu-central-1",
         poll_every: Duration::from_millis(10),
         poke: Poke::default(),
+        record_age: None,
         release: watch::channel(true).1,
     };
     let invoke: Invoke = Arc::new(move |event| {

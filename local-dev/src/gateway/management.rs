@@ -1,5 +1,7 @@
 //! The management API: `POST`, `GET` and `DELETE /@connections/{id}`, for the connections of every edge.
 
+use std::time::Duration;
+
 use axum::{
     Json, Router,
     body::{Body, Bytes},
@@ -10,11 +12,15 @@ use axum::{
 };
 use serde_json::json;
 use shared::users::iso_millis;
+use tokio::time::sleep;
 
 use super::{Gateway, NotSent};
 
 /// Largest frame, in bytes.
 const MAX_FRAME: usize = 128 * 1024;
+
+/// How often a post that is not answered (`--fault stall`) looks whether it may be.
+const STALLED: Duration = Duration::from_millis(100);
 
 /// The routes, under the stage and at the root.
 pub(crate) fn router(gateway: Gateway) -> Router {
@@ -56,6 +62,9 @@ async fn send(State(gateway): State<Gateway>, Path(id): Path<String>, frame: Byt
     if frame.len() > MAX_FRAME {
         let body = json!({ "message": "Payload too large" }).to_string();
         return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", body.into()));
+    }
+    while gateway.stalls(&id) {
+        sleep(STALLED).await;
     }
     gateway.post(&id, &String::from_utf8_lossy(&frame))?;
     Ok(StatusCode::OK)

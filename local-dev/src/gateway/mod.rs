@@ -233,6 +233,11 @@ impl Gateway {
         }
     }
 
+    /// Whether posts to this connection are not answered, on purpose.
+    pub(super) fn stalls(&self, id: &str) -> bool {
+        self.0.faults.stalls(id)
+    }
+
     /// Posts one frame.
     pub(crate) fn post(&self, id: &str, frame: &str) -> Result<(), NotSent> {
         let connection = self.reachable(id)?;
@@ -285,6 +290,9 @@ impl Gateway {
     /// A connection as the management API sees it.
     pub(crate) fn reachable(&self, id: &str) -> Result<Arc<Connection>, NotSent> {
         let connection = self.connection(id).ok_or(NotSent::Gone)?;
+        if self.0.faults.refuses() {
+            return Err(NotSent::Full);
+        }
         let hidden = self.0.faults.gone_for().is_some_and(|time| connection.is_younger_than(time));
         if hidden { Err(NotSent::Gone) } else { Ok(connection) }
     }

@@ -35,10 +35,19 @@ pub(crate) struct EventSource {
     pub(crate) report_batch_item_failures: bool,
     /// Filter patterns; a record has to match one of them. Empty: all records.
     pub(crate) filters: Vec<Value>,
-    /// Logical id of the queue for what could not be delivered.
-    pub(crate) on_failure: Option<String>,
+    /// Where what could not be delivered goes.
+    pub(crate) on_failure: Option<OnFailure>,
     /// Whether it runs at all.
     pub(crate) enabled: bool,
+}
+
+/// A destination of what could not be delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OnFailure {
+    /// Logical id.
+    pub(crate) destination: String,
+    /// Whether it keeps the records themselves: a bucket does, a queue or topic only hears where they are in the stream.
+    pub(crate) keeps_records: bool,
 }
 
 /// Where a mapping without a checkpoint begins.
@@ -106,13 +115,14 @@ struct Filter {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct DestinationConfig {
-    on_failure: Option<OnFailure>,
+    on_failure: Option<Destination>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct OnFailure {
+struct Destination {
     destination: Value,
+    r#type: Option<String>,
 }
 
 impl EventSource {
@@ -133,9 +143,11 @@ impl EventSource {
             Err(function.error(at(property), format!("is {value}; AWS takes {} to {}", range.start(), range.end())))
         };
         let on_failure = properties.destination_config.and_then(|config| config.on_failure).map(|on_failure| {
-            resource::attribute_of(&on_failure.destination, "Arn")
-                .map(str::to_owned)
-                .ok_or_else(|| function.error(at("DestinationConfig.OnFailure"), "write `!GetAtt <queue>.Arn`"))
+            let destination = resource::attribute_of(&on_failure.destination, "Arn").map(str::to_owned);
+            let keeps_records = on_failure.r#type.as_deref() == Some("S3");
+            destination.map(|destination| OnFailure { destination, keeps_records }).ok_or_else(|| {
+                function.error(at("DestinationConfig.OnFailure"), "write `!GetAtt <bucket or queue>.Arn`")
+            })
         });
         Ok(Self {
             function: function.logical_id.to_owned(),
@@ -191,11 +203,12 @@ mod tests {
         assert_eq!((source.table.as_str(), source.event.as_str()), ("UsersTable", "UserChanges"));
         assert_eq!(source.starting_position, StartingPosition::TrimHorizon);
         assert_eq!((source.batch_size, source.parallelization_factor), (100, 10));
-        assert_eq!(source.maximum_retry_attempts, Some(5));
+        assert_eq!(source.maximum_retry_attempts, None, "age is the only budget");
         assert_eq!(source.maximum_record_age_in_seconds, Some(600));
         assert!(source.bisect_batch_on_function_error && source.report_batch_item_failures && source.enabled);
         assert_eq!(source.filters, [json!({ "dynamodb": { "Keys": { "sk": { "S": ["PROFILE"] } } } })]);
-        assert_eq!(source.on_failure.as_deref(), Some("BroadcastDeadLetters"));
+        let bucket = OnFailure { destination: "UndeliveredRecords".to_owned(), keeps_records: true };
+        assert_eq!(source.on_failure, Some(bucket));
     }
 
     #[test]
@@ -205,14 +218,13 @@ mod tests {
         assert_eq!((source.table.as_str(), source.starting_position), ("ConnectionsTable", StartingPosition::Latest));
         let new = json!({ "eventName": ["INSERT"], "dynamodb": { "Keys": { "sk": { "S": ["META"] } } } });
         assert_eq!(source.filters, [new]);
-        assert_eq!(source.on_failure.as_deref(), Some("HandshakeDeadLetters"));
+        assert_eq!(source.on_failure.as_ref().unwrap().destination, "HandshakeDeadLetters");
     }
 
     #[test]
-    fn no_mapping_is_without_filter_limits_and_dead_letters() {
+    fn no_mapping_is_without_filter_limit_and_dead_letters() {
         for source in super::super::tests::infra().event_sources() {
-            let limits = (source.maximum_retry_attempts, source.maximum_record_age_in_seconds);
-            assert!(matches!(limits, (Some(_), Some(_))), "{}: {limits:?}", source.function);
+            assert!(source.maximum_record_age_in_seconds.is_some(), "{}", source.function);
             assert!(!source.filters.is_empty() && source.on_failure.is_some(), "{}", source.function);
         }
     }

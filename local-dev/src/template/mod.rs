@@ -24,7 +24,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     error::TemplateError,
-    event_source::{EventSource, StartingPosition},
+    event_source::{EventSource, OnFailure, StartingPosition},
     function::{Function, Route},
     http_api::{Cors, HttpApi},
     policy::{Boundary, Statement},

@@ -1,12 +1,13 @@
-//! Joining, leaving and reading rooms.
+//! Joining and leaving rooms.
+
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use jiff::Timestamp;
 
 use super::{
-    ConnectionStore, Room, Socket,
+    ConnectionStore, Socket,
     store::{attribute, expiry, meta_key},
 };
 use crate::{
@@ -14,8 +15,10 @@ use crate::{
     error::Error,
 };
 
-/// [`Member::generation`], as it is stored.
+/// What a row of a room says of its member, as it is stored.
 const GENERATION: &str = "sessionGeneration";
+const TOKEN_EXPIRES_AT: &str = "tokenExpiresAt";
+const CONNECTED_AT: &str = "connectedAt";
 
 /// What became of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,22 +38,23 @@ pub struct Member {
     pub connection_id: String,
     /// The session generation of the user it joined for; `None` for sockets that are no user's.
     pub generation: Option<u32>,
+    /// When the token it joined with ends, epoch seconds; `None` without a token. From then on it is a member by mistake:
+    /// it is closed and not told.
+    pub token_expires_at: Option<i64>,
+    /// When its WebSocket was opened, epoch milliseconds; `None` in rows of an older version. A gateway may not know a
+    /// connection of the last few seconds yet (design rule 5).
+    pub connected_at: Option<i64>,
 }
 
 impl ConnectionStore {
     /// Joins a namespace and its rooms, all or nothing: rows of rooms cannot outlive the connection they belong to.
     ///
-    /// `generation` is that of the user's sessions, if it is a user's socket ([`Member::generation`]).
+    /// `member` is this connection as it will be found in its rooms.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
-    pub async fn join(
-        &self,
-        connection_id: &str,
-        namespace: &str,
-        socket: &Socket,
-        generation: Option<u32>,
-    ) -> Result<Joined, Error> {
+    pub async fn join(&self, member: &Member, namespace: &str, socket: &Socket) -> Result<Joined, Error> {
+        let connection_id = member.connection_id.as_str();
         let meta = Update::builder()
             .table_name(&self.table)
             .set_key(Some(meta_key(connection_id)))
@@ -64,13 +68,9 @@ impl ConnectionStore {
             .map_err(Error::internal("building a join"))?;
         let mut actions = vec![TransactWriteItem::builder().update(meta).build()];
         for room in &socket.rooms {
-            let mut item = member_key(room, connection_id);
-            // With its token a socket stops hearing its rooms at once, also if the heartbeat is late to close it.
-            item.insert("expiresAt".into(), n(socket.token_expires_at.map_or(expiry(), |end| end.min(expiry()))));
-            item.extend(generation.map(|generation| (GENERATION.to_owned(), n(generation))));
-            let member = Put::builder().table_name(&self.table).set_item(Some(item)).build();
-            let member = member.map_err(Error::internal("building a join"))?;
-            actions.push(TransactWriteItem::builder().put(member).build());
+            let row = Put::builder().table_name(&self.table).set_item(Some(member.to_item(room))).build();
+            let row = row.map_err(Error::internal("building a join"))?;
+            actions.push(TransactWriteItem::builder().put(row).build());
         }
         match transact(&self.client, actions).await {
             Ok(()) => Ok(Joined::Yes),
@@ -110,36 +110,6 @@ impl ConnectionStore {
         }
     }
 
-    /// The connections in a room, read consistently: whoever joined before this call is among them.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] only; a room nobody is in is empty.
-    pub async fn members(&self, room: &Room) -> Result<Vec<Member>, Error> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :room")
-            // Items past their TTL may be returned for days.
-            .filter_expression("expiresAt > :now")
-            .projection_expression("sk, sessionGeneration")
-            .expression_attribute_values(":room", s(room.to_string()))
-            .expression_attribute_values(":now", n(Timestamp::now().as_second()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut members = Vec::new();
-        while let Some(item) = pages.next().await {
-            let mut item = item.map_err(Error::internal("reading a room"))?;
-            let generation = item.remove(GENERATION).and_then(|n| n.as_n().ok().and_then(|n| n.parse().ok()));
-            if let Some(AttributeValue::S(connection_id)) = item.remove("sk") {
-                members.push(Member { connection_id, generation });
-            }
-        }
-        Ok(members)
-    }
-
     /// A transaction that also takes sockets out of their rooms.
     pub(super) fn with_rooms<'a>(
         &self,
@@ -156,6 +126,33 @@ impl ConnectionStore {
         }
         Ok(actions)
     }
+}
+
+impl Member {
+    /// Its row in a room. The row outlives the token, so that whoever reads the room finds a socket that should be closed;
+    /// it does not outlive the connection.
+    fn to_item(&self, room: &str) -> Item {
+        let mut item = member_key(room, &self.connection_id);
+        item.insert("expiresAt".into(), n(expiry()));
+        item.extend(self.generation.map(|generation| (GENERATION.into(), n(generation))));
+        item.extend(self.token_expires_at.map(|end| (TOKEN_EXPIRES_AT.into(), n(end))));
+        item.extend(self.connected_at.map(|at| (CONNECTED_AT.into(), n(at))));
+        item
+    }
+
+    pub(super) fn from_item(mut item: Item) -> Option<Self> {
+        let Some(AttributeValue::S(connection_id)) = item.remove("sk") else { return None };
+        Some(Self {
+            connection_id,
+            generation: number(&item, GENERATION),
+            token_expires_at: number(&item, TOKEN_EXPIRES_AT),
+            connected_at: number(&item, CONNECTED_AT),
+        })
+    }
+}
+
+fn number<T: FromStr>(item: &Item, attribute: &str) -> Option<T> {
+    item.get(attribute)?.as_n().ok()?.parse().ok()
 }
 
 fn member_key(room: &str, connection_id: &str) -> Item {

@@ -9,12 +9,11 @@ mod users_updated;
 pub use account_banned::MESSAGE as ACCOUNT_BANNED_MESSAGE;
 pub use change::{Change, PoisonedRecord};
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use crate::{
-    connections::{Member, Room},
-    protocol::Packet,
-};
+use crate::{connections::Room, protocol::Packet};
 
 /// The namespace all events are emitted on.
 pub const NAMESPACE: &str = "/users";
@@ -27,7 +26,7 @@ pub struct Emission {
     /// Who hears it.
     pub room: Room,
     /// The event as a WebSocket message, encoded once for all sockets.
-    pub frame: String,
+    pub frame: Arc<str>,
     /// Set if the room's sockets are thrown out after hearing it (design rule 4): those that joined in an earlier
     /// [session generation](crate::users::User::session_generation) than this. Who joined later, after an unban, neither
     /// hears it nor goes, however late the event is.
@@ -37,13 +36,13 @@ pub struct Emission {
 impl Emission {
     /// An event with its one argument.
     fn new(room: Room, name: &'static str, payload: Value) -> Self {
-        Self { name, room, frame: Packet::event(NAMESPACE, name, payload).to_frame(), kick_before: None }
+        Self { name, room, frame: Packet::event(NAMESPACE, name, payload).to_frame().into(), kick_before: None }
     }
 
-    /// Whether it is for this member of its room.
+    /// Whether it is for a member of its room that joined in this session generation.
     #[must_use]
-    pub fn is_for(&self, member: &Member) -> bool {
-        let (Some(kick_before), Some(generation)) = (self.kick_before, member.generation) else { return true };
+    pub fn is_for(&self, generation: Option<u32>) -> bool {
+        let (Some(kick_before), Some(generation)) = (self.kick_before, generation) else { return true };
         generation < kick_before
     }
 }

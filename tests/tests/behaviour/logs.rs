@@ -14,8 +14,10 @@ use tests::{Edge, Process, Rest, Socket, TOKEN_SECRET, until};
 const EVERYTHING: &str = "local_dev::outbox=off,info,api=trace,broadcast=trace,connect=trace,disconnect=trace,handshake=trace,\
                           heartbeat=trace,message=trace,notify=trace,shared=trace,local_dev=trace";
 
-/// What goes wrong on the busy day: one record more often than it is retried, so that it is parked.
-const FAULTS: [&str; 6] = ["--fault", "throttle=50%", "--fault", "fail=broadcast:7", "--fault", "fail=notify:2"];
+/// What goes wrong on the busy day: the first record until it is too old, so that it is given up.
+#[rustfmt::skip]
+const FAULTS: [&str; 8] =
+    ["--fault", "throttle=50%", "--fault", "fail=broadcast:6", "--fault", "fail=notify:2", "--record-age", "2s"];
 
 async fn program(faults: &[&str]) -> Process {
     let arguments = [&["--port", "0", "--token-secret", TOKEN_SECRET], faults].concat();

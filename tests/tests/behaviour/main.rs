@@ -18,6 +18,7 @@ mod registration;
 mod rest;
 mod self_delete;
 mod sessions;
+mod slow_sockets;
 mod tokens;
 mod users;
 mod verification;

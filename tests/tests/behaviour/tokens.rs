@@ -1,5 +1,7 @@
 //! Tokens: what is believed, over REST and over sockets.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
@@ -8,6 +10,7 @@ use shared::{
     config::Environment,
 };
 use tests::{Cloud, Edge, Socket, TOKEN_SECRET};
+use tokio::time::{interval, timeout};
 
 fn tokens(secret: &str) -> Tokens {
     Tokens::from_env(&Environment::from_iter([("TOKEN_SECRET".to_owned(), secret.to_owned())])).unwrap()
@@ -44,6 +47,33 @@ async fn forged_expired_and_orphaned_tokens_are_refused_everywhere() {
             cloud.rest().with_token(&token).get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
         }
         cloud.rest().get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn after_the_end_of_its_token_a_socket_hears_an_event_or_is_closed_within_a_second_of_it() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+        let short = tokens(TOKEN_SECRET).issue_at("admin", Role::Admin, Timestamp::now() - 895.seconds()).unwrap();
+        let ends = Instant::now() + Duration::from_secs(5);
+        let mut socket = Socket::connected(&cloud, edge, Some(&short)).await;
+        let mut pace = interval(Duration::from_millis(200));
+        for n in 0.. {
+            pace.tick().await;
+            let name = format!("Sara Ahmadi {n}");
+            admin
+                .patch(&format!("/users/{}", user["id"].as_str().unwrap()), json!({ "fullName": name }))
+                .await
+                .expect(200);
+            match timeout(Duration::from_secs(1), socket.frame()).await.expect("it is told or closed within a second") {
+                Some(event) => assert!(event.contains(&name), "{edge:?}: {event}"),
+                None => break,
+            }
+            assert!(ends.elapsed() < Duration::from_secs(1), "{edge:?}: the token has ended, and it is still told");
+        }
+        assert!(Instant::now() + Duration::from_secs(1) > ends, "{edge:?}: closed before its token ended");
         cloud.stop().await;
     }
 }

@@ -8,13 +8,13 @@ use shared::{
     Error,
     auth::{Claims, Role},
     config::Anonymous,
-    connections::{Joined, Room, Socket},
+    connections::{Joined, Member, Room, Socket},
     events::NAMESPACE,
     protocol::Packet,
 };
 use uuid::Uuid;
 
-use crate::{Message, Reaction};
+use crate::{Message, Reaction, Sender};
 
 /// How often a CONNECT tries to join.
 const ATTEMPTS: u32 = 6;
@@ -25,14 +25,14 @@ const OVERTAKEN_PAUSE: Duration = Duration::from_millis(60);
 /// Answers every CONNECT for a connection that still exists (design rule 2).
 pub(super) async fn react(
     app: &Message,
-    connection_id: &str,
+    from: &Sender,
     namespace: String,
     auth: Option<Map<String, Value>>,
 ) -> Result<Reaction, Error> {
     if namespace != NAMESPACE {
         return Ok(Reaction::Answer(Packet::connect_error(namespace, "Invalid namespace")));
     }
-    match join(app, connection_id, &namespace, auth).await {
+    match join(app, from, &namespace, auth).await {
         Ok(Some(sid)) => Ok(Reaction::Answer(Packet::connected(namespace, &sid))),
         // Joined twice, as the Node server reacts to it; or a connection that is gone.
         Ok(None) => Ok(Reaction::Close),
@@ -48,7 +48,7 @@ pub(super) async fn react(
 /// the room, where the ban, which may still be on its way, would find the socket and throw it out before it has its answer.
 async fn join(
     app: &Message,
-    connection_id: &str,
+    from: &Sender,
     namespace: &str,
     auth: Option<Map<String, Value>>,
 ) -> Result<Option<String>, Error> {
@@ -64,17 +64,23 @@ async fn join(
         sid: BASE64_URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes()),
         subject: claims.as_ref().map(|claims| claims.sub.clone()),
         token_expires_at: claims.as_ref().map(|claims| claims.exp),
-        rooms: vec![room.to_string()],
+        rooms: vec![room.partition_of(&from.id, app.shards)],
     };
     for _ in 0..ATTEMPTS {
         let before = standing(app, user).await?;
-        match app.connections.join(connection_id, namespace, &socket, before).await? {
+        let member = Member {
+            connection_id: from.id.clone(),
+            generation: before,
+            token_expires_at: socket.token_expires_at,
+            connected_at: Some(from.connected_at),
+        };
+        match app.connections.join(&member, namespace, &socket).await? {
             Joined::Yes => {
                 let after = standing(app, user).await;
                 if after.as_ref().is_ok_and(|after| *after == before) {
                     return Ok(Some(socket.sid));
                 }
-                if let Err(error) = app.connections.leave(connection_id, namespace).await {
+                if let Err(error) = app.connections.leave(&from.id, namespace).await {
                     // Refused but still in the room: nothing less than closing is safe.
                     error.log();
                     return Ok(None);

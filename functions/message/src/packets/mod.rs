@@ -10,10 +10,11 @@ use shared::{
     protocol::{Packet, PacketData},
 };
 
-use crate::{Frame, Message, Reaction, flood::Verdict};
+use crate::{Frame, Message, Reaction, Sender, flood::Verdict};
 
 /// The table. What Node closes a connection for closes it here.
-pub(crate) async fn react(app: &Message, connection_id: &str, text: &str) -> Result<Reaction, Error> {
+pub(crate) async fn react(app: &Message, from: &Sender, text: &str) -> Result<Reaction, Error> {
+    let connection_id = from.id.as_str();
     match app.flood.judge(&app.connections, connection_id).await {
         Verdict::Fine => {}
         Verdict::TooMany => return Ok(Reaction::Close),
@@ -32,7 +33,7 @@ pub(crate) async fn react(app: &Message, connection_id: &str, text: &str) -> Res
     };
     let Ok(Packet { namespace, data }) = Packet::decode(&packet) else { return Ok(Reaction::Close) };
     match data {
-        PacketData::Connect(auth) => connect::react(app, connection_id, namespace, auth).await,
+        PacketData::Connect(auth) => connect::react(app, from, namespace, auth).await,
         PacketData::Disconnect => disconnect::react(app, connection_id, &namespace).await,
         PacketData::Event { .. } | PacketData::BinaryEvent { .. } => event::react(app, connection_id, &namespace).await,
         // No event of ours asks for an acknowledgement, so each is for an unknown id: as unheard as an unknown event.

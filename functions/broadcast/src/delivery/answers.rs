@@ -1,0 +1,232 @@
+//! What the answer to a call means for its member.
+
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Alarm, Answer, Call, Delivery, Key, Ticket,
+    kick::{self, Next},
+    room::{Queue, Stage},
+};
+
+/// The gateway may say for so long that it does not know a connection which is only just being opened, in milliseconds.
+const OPENS_WITHIN: i64 = 2_500;
+
+/// First and longest pause after a 410 of a connection that may not be open yet; it doubles.
+const UNOPENED_PAUSE: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(240));
+
+/// First and longest pause after a refused post; it grows by a quarter each time.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(8), Duration::from_secs(1));
+
+/// First and longest pause after a close that failed; it doubles.
+const CLOSE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How long a socket is tried that takes nothing while there is nothing to compare it with.
+const UNDECIDED: Duration = Duration::from_secs(10);
+
+/// So many sockets that take nothing at the same time may all be dead. If there are more, and nobody takes anything, it is
+/// the gateway.
+const FEW: usize = 9;
+
+impl Delivery {
+    /// A call was answered.
+    pub(crate) fn answered(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
+        // One that was abandoned says nothing any more.
+        let Some(call) = self.calls.remove(&ticket) else { return };
+        self.posts -= usize::from(call.is_post);
+        self.counts.refused += u32::from(call.is_post && answer == Answer::Refused);
+        if call.is_control {
+            let mut health = self.health();
+            health.evidence.answered(now, answer != Answer::Refused);
+            health.pace.answered(call.began, now, answer != Answer::Refused);
+        }
+        let Some(queue) = self.rooms.get(call.key.0).and_then(|room| room.queues.get(&call.key.1)) else { return };
+        match queue.stage {
+            Stage::Post => self.posted(&call, answer, now),
+            Stage::Look => self.looked(call.key, answer, now),
+            Stage::Close { insists } => self.closed(call.key, answer, insists, now),
+            Stage::Kick(_) => self.kicked(call.key, answer, now),
+        }
+    }
+
+    fn posted(&mut self, call: &Call, answer: Answer, now: Instant) {
+        match answer {
+            Answer::Accepted => self.done(call.key, now),
+            Answer::TooLarge => {
+                self.skip_step(call.key);
+                self.done(call.key, now);
+            }
+            // It has joined, so it was open: a 410 is the end of it, and only at its very beginning a late opening.
+            Answer::Gone if self.may_open(call.key, now) => self.wait_until_it_opens(call.key, now),
+            Answer::Gone => self.close(call.key, true),
+            Answer::Refused => self.refused(call, now),
+        }
+    }
+
+    /// The step is told to nobody any more.
+    fn skip_step(&mut self, key: Key) {
+        let Some(room) = self.rooms.get_mut(key.0) else { return };
+        let Some(queue) = room.queues.get(&key.1) else { return };
+        let (step, request_id) = (queue.step, room.steps[queue.step].request_id.clone());
+        if !std::mem::replace(&mut room.too_large[step], true) {
+            self.counts.too_large += 1;
+            let event = room.steps[step].emission.name;
+            tracing::error!(
+                request_id = request_id.as_deref(),
+                event,
+                "an event is larger than API Gateway takes; it is told to nobody"
+            );
+        }
+    }
+
+    /// The member is done with its step: the next one, or level with all others.
+    fn done(&mut self, key: Key, now: Instant) {
+        let time = self.time(now);
+        let Some(room) = self.rooms.get_mut(key.0) else { return };
+        let Some(queue) = room.queues.remove(&key.1) else { return };
+        self.failing -= usize::from(queue.since.is_some());
+        let Some(step) = room.next_step(key.1, queue.step) else { return };
+        let is_expired = room.audience.details(key.1).is_some_and(|details| details.is_expired(time));
+        let stage = room.stage(step, is_expired, now);
+        let waits = if stage == Stage::Post { &mut self.ready } else { &mut self.urgent };
+        waits.push_front(key);
+        room.queues.insert(key.1, Queue::new(step, stage));
+    }
+
+    fn refused(&mut self, call: &Call, now: Instant) {
+        let (key, began) = (call.key, call.began);
+        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        self.failing += usize::from(queue.since.is_none());
+        let since = *queue.since.get_or_insert(began);
+        queue.attempts += 1;
+        let (attempts, before) = (queue.attempts, queue.score);
+        let (score, is_enough, gateway_works) = {
+            let health = self.health();
+            let score = before + health.evidence.against(since, began);
+            (score, health.evidence.is_enough(score, since, began), health.evidence.gateway_works(now))
+        };
+        if let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) {
+            queue.score = score;
+        }
+        let is_undecided_for_long = now.saturating_duration_since(since) >= UNDECIDED;
+        if is_enough || is_undecided_for_long && gateway_works {
+            self.blame(key, "it refuses what others take");
+        } else if is_undecided_for_long && self.failing <= FEW {
+            // If the gateway refuses this, too, then nothing can be said against the socket.
+            self.close(key, false);
+        } else {
+            let grown = 1.25_f64.powi(i32::try_from(attempts).unwrap_or(i32::MAX).saturating_sub(1).min(30));
+            self.pause(key, PAUSE.0.mul_f64(grown).min(PAUSE.1), now);
+        }
+    }
+
+    /// The socket is closed: its client comes back by itself and loads the state it missed.
+    pub(super) fn blame(&mut self, key: Key, reason: &'static str) {
+        self.counts.closed += 1;
+        if let Some(room) = self.rooms.get(key.0)
+            && let Some(queue) = room.queues.get(&key.1)
+        {
+            let request_id = room.steps.get(queue.step).and_then(|step| step.request_id.clone());
+            tracing::warn!(
+                request_id = request_id.as_deref(),
+                connection = room.audience.id(key.1),
+                reason,
+                "closing a socket"
+            );
+        }
+        self.close(key, true);
+    }
+
+    fn close(&mut self, key: Key, insists: bool) {
+        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        queue.stage = Stage::Close { insists };
+        queue.attempts = if insists { 0 } else { queue.attempts };
+        self.urgent.push_back(key);
+    }
+
+    fn closed(&mut self, key: Key, answer: Answer, insists: bool, now: Instant) {
+        match answer {
+            // Not open yet, so it would open later, and hear nothing.
+            Answer::Gone if self.may_open(key, now) => self.pause(key, UNOPENED_PAUSE.1, now),
+            Answer::Accepted | Answer::Gone => self.end(key),
+            Answer::Refused | Answer::TooLarge => {
+                let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else {
+                    return;
+                };
+                if insists {
+                    queue.attempts += 1;
+                    let pause = CLOSE_PAUSE.0 * 2_u32.pow(queue.attempts.min(6));
+                    self.pause(key, pause.min(CLOSE_PAUSE.1), now);
+                } else {
+                    queue.stage = Stage::Post;
+                    self.pause(key, PAUSE.1, now);
+                }
+            }
+        }
+    }
+
+    fn kicked(&mut self, key: Key, answer: Answer, now: Instant) {
+        let may_open = self.may_open(key, now);
+        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        let Stage::Kick(kick) = &mut queue.stage else { return };
+        match kick.answered(answer, may_open, now) {
+            Next::GoOn => self.urgent.push_back(key),
+            Next::Again => self.pause(key, kick::PAUSE, now),
+            Next::Closed => self.end(key),
+            Next::NotClosed => {
+                queue.attempts += 1;
+                let pause = CLOSE_PAUSE.0 * 2_u32.pow(queue.attempts.min(6));
+                self.pause(key, pause.min(CLOSE_PAUSE.1), now);
+            }
+        }
+    }
+
+    fn wait_until_it_opens(&mut self, key: Key, now: Instant) {
+        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        queue.unopened += 1;
+        if queue.unopened.is_multiple_of(2) {
+            // Perhaps it was closed meanwhile, and nobody has to wait for it.
+            queue.stage = Stage::Look;
+            self.urgent.push_back(key);
+            return;
+        }
+        let pause = UNOPENED_PAUSE.0 * 2_u32.pow(queue.unopened.min(5));
+        self.pause(key, pause.min(UNOPENED_PAUSE.1), now);
+    }
+
+    fn looked(&mut self, key: Key, answer: Answer, now: Instant) {
+        if answer == Answer::Gone {
+            return self.end(key);
+        }
+        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        queue.stage = Stage::Post;
+        let pause = UNOPENED_PAUSE.0 * 2_u32.pow(queue.unopened.min(5));
+        self.pause(key, pause.min(UNOPENED_PAUSE.1), now);
+    }
+
+    /// Whether the gateway may not know the connection yet.
+    fn may_open(&self, key: Key, now: Instant) -> bool {
+        let details = self.rooms.get(key.0).and_then(|room| room.audience.details(key.1));
+        details.is_some_and(|details| self.time(now) < details.connected_at + OPENS_WITHIN)
+    }
+
+    /// The member's next call comes after a pause; not all of them at once.
+    fn pause(&mut self, key: Key, pause: Duration, now: Instant) {
+        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        queue.pauses += 1;
+        let at = now + pause.mul_f64(0.9 + 0.2 * fastrand::f64());
+        self.alarms.push(Reverse((at, Alarm::Retry(key, queue.pauses))));
+    }
+
+    /// The connection is closed or gone, and what is stored of it goes, too.
+    fn end(&mut self, key: Key) {
+        let Some(room) = self.rooms.get_mut(key.0) else { return };
+        if let Some(queue) = room.queues.remove(&key.1) {
+            self.failing -= usize::from(queue.since.is_some());
+        }
+        room.audience.end(key.1);
+        self.forget.push_back(room.audience.id(key.1).to_owned());
+    }
+}

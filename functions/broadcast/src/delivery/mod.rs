@@ -1,0 +1,392 @@
+//! Telling rooms their events: who is told what next, and what an answer means. Without I/O and without a clock of its
+//! own: [`Delivery::next`] says what to do, [`Delivery::answered`] is told what came of it.
+//!
+//! Every member has its own queue. All queues of a room share the room's list of steps, so a queue is no more than a
+//! position in it, and it is kept only for members that have a call under way or wait for their next attempt; for all
+//! others the position follows from the pass. A pass hands one step to every member before the next step is handed to
+//! anybody: so the last member of a large room hears the first of many events as early as if it were the only one.
+
+mod answers;
+mod evidence;
+mod kick;
+mod outcome;
+mod pace;
+mod room;
+#[cfg(test)]
+mod simulation;
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use shared::{
+    connections::{DeliveryCheckpoint, Member},
+    events::NAMESPACE,
+    protocol::{Packet, PacketData},
+};
+
+pub(crate) use self::outcome::Checkpoint;
+use self::{
+    evidence::Evidence,
+    pace::Pace,
+    room::{Room, Stage},
+};
+use crate::batch::Batch;
+
+/// Posts under way at the same time, at the most. A call to API Gateway takes some milliseconds, nearly all of it waiting;
+/// each one also needs a connection with TLS of its own when the function starts cold.
+pub const CONCURRENCY: usize = 128;
+
+/// Members that wait for another attempt, at the most; until some of them are through, nobody new is begun with. It bounds
+/// memory and what a checkpoint has to say.
+const MOST_FAILING: usize = 1024;
+
+/// A post may be the fault of its socket when it takes longer than this, and ten times as long as others.
+const HANGS_AFTER: Duration = Duration::from_millis(200);
+
+/// How long a post that seems to hang is waited for once more: on a busy machine its answer may be there unread.
+const LAST_LOOK: Duration = Duration::from_millis(20);
+
+/// How often a post that hangs is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Names a call that is under way.
+pub(crate) type Ticket = u64;
+
+/// A member: index of its room, index in the room's audience.
+type Key = (usize, u32);
+
+/// What is to be done next.
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    /// Send a frame to a connection.
+    Post { ticket: Ticket, connection: String, frame: Arc<str>, request_id: Option<Arc<str>> },
+    /// Close a connection.
+    Close { ticket: Ticket, connection: String },
+    /// Look whether a connection is still known: [`Answer::Gone`] if it is not.
+    Look { ticket: Ticket, connection: String },
+    /// Remove what is stored of a connection. Nobody waits for the answer.
+    Forget { connection: String },
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It was done.
+    Accepted,
+    /// The gateway does not know the connection.
+    Gone,
+    /// No connection will ever take this frame.
+    TooLarge,
+    /// It was refused, or has no answer.
+    Refused,
+}
+
+/// What is known of the gateway. It outlives a delivery, since the next one meets the same gateway.
+#[derive(Debug)]
+pub(crate) struct Health {
+    evidence: Evidence,
+    pace: Pace,
+}
+
+impl Health {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { evidence: Evidence::default(), pace: Pace::new(now) }
+    }
+}
+
+/// What happened besides what was told, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Sockets that were closed because they did not take what others took.
+    pub(crate) closed: u32,
+    /// Posts that were refused or had no answer.
+    pub(crate) refused: u32,
+    /// Events that are larger than the gateway takes.
+    pub(crate) too_large: u32,
+}
+
+/// A call that is under way.
+#[derive(Debug)]
+struct Call {
+    key: Key,
+    began: Instant,
+    /// A post, and not a close or a look.
+    is_post: bool,
+    /// See [`evidence`].
+    is_control: bool,
+}
+
+/// Something to be looked at, at its time.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    /// The pause of a member is over, if it is still this pause.
+    Retry(Key, u32),
+    /// This call may hang.
+    Check(Ticket),
+}
+
+/// A delivery under way.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    rooms: Vec<Room>,
+    health: Arc<Mutex<Health>>,
+    started: Instant,
+    /// Epoch milliseconds at `started`.
+    epoch: i64,
+    calls: HashMap<Ticket, Call>,
+    last_ticket: Ticket,
+    posts: usize,
+    /// Members that wait for another attempt.
+    failing: usize,
+    alarms: BinaryHeap<Reverse<(Instant, Alarm)>>,
+    /// Members whose next call does not have to wait for the pace of posts: closes, and what goes before them in a kick.
+    urgent: VecDeque<Key>,
+    /// Members whose next post may be made.
+    ready: VecDeque<Key>,
+    forget: VecDeque<String>,
+    goodbye: Arc<str>,
+    stopping: bool,
+    counts: Counts,
+}
+
+impl Delivery {
+    /// `epoch`: the time of now, milliseconds.
+    pub(crate) fn new(
+        batch: Batch,
+        partitions: &[usize],
+        health: Arc<Mutex<Health>>,
+        now: Instant,
+        epoch: i64,
+    ) -> Self {
+        let rooms = batch.rooms.into_iter().zip(partitions);
+        Self {
+            rooms: rooms.map(|(events, partitions)| Room::new(events.steps, *partitions)).collect(),
+            health,
+            started: now,
+            epoch,
+            calls: HashMap::new(),
+            last_ticket: 0,
+            posts: 0,
+            failing: 0,
+            alarms: BinaryHeap::new(),
+            urgent: VecDeque::new(),
+            ready: VecDeque::new(),
+            forget: VecDeque::new(),
+            goodbye: Packet::new(NAMESPACE, PacketData::Disconnect).to_frame().into(),
+            stopping: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Members of a partition of a room were read, and interrupted deliveries to it.
+    pub(crate) fn read(
+        &mut self,
+        room: usize,
+        partition: usize,
+        members: Vec<Member>,
+        checkpoints: Vec<DeliveryCheckpoint>,
+    ) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.read(partition, members, checkpoints);
+        }
+    }
+
+    /// All of a partition was read.
+    pub(crate) fn read_to_its_end(&mut self, room: usize) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.unread = room.unread.saturating_sub(1);
+        }
+    }
+
+    /// The room cannot be read now: what was not read is left for a retry.
+    pub(crate) fn unreadable(&mut self, room: usize) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.is_unreadable = true;
+        }
+    }
+
+    /// Begin with nothing more; what is under way is waited for.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Whether nothing is left that this delivery could do.
+    pub(crate) fn is_done(&self) -> bool {
+        let rooms = || self.rooms.iter().all(|room| room.queues.is_empty() && room.has_nothing_to_hand_out());
+        self.forget.is_empty() && self.calls.is_empty() && (self.stopping || rooms())
+    }
+
+    /// When [`Delivery::next`] has something to do although no answer came.
+    pub(crate) fn wakes_at(&self) -> Option<Instant> {
+        self.alarms.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// What happened besides what was told.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What to do now, if there is anything. To be called until there is not.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Command> {
+        self.sound_alarms(now);
+        if let Some(connection) = self.forget.pop_front() {
+            return Some(Command::Forget { connection });
+        }
+        if self.stopping {
+            return None;
+        }
+        while self.calls.len() < CONCURRENCY * 2
+            && let Some(key) = self.urgent.pop_front()
+        {
+            if let Some(command) = self.begin(key, now) {
+                return Some(command);
+            }
+        }
+        if self.calls.len() < CONCURRENCY * 2
+            && let Some(command) = self.hand_out(true, now)
+        {
+            return Some(command);
+        }
+        if self.posts >= self.health().pace.limit() {
+            return None;
+        }
+        while let Some(key) = self.ready.pop_front() {
+            if let Some(command) = self.begin(key, now) {
+                return Some(command);
+            }
+        }
+        if self.failing >= MOST_FAILING {
+            return None;
+        }
+        self.hand_out(false, now)
+    }
+
+    /// Begins with the next member of a pass, in a room whose members are thrown out or in another one.
+    fn hand_out(&mut self, is_kicked: bool, now: Instant) -> Option<Command> {
+        let time = self.time(now);
+        for room in 0..self.rooms.len() {
+            if self.rooms[room].is_kicked != is_kicked {
+                continue;
+            }
+            while let Some((member, queue)) = self.rooms[room].hand_out(time, now) {
+                self.rooms[room].queues.insert(member, queue);
+                if let Some(command) = self.begin((room, member), now) {
+                    return Some(command);
+                }
+            }
+        }
+        None
+    }
+
+    /// The call a member is due.
+    fn begin(&mut self, key: Key, now: Instant) -> Option<Command> {
+        let ticket = self.last_ticket + 1;
+        let goodbye = Arc::clone(&self.goodbye);
+        let room = self.rooms.get_mut(key.0)?;
+        let connection = room.audience.id(key.1).to_owned();
+        let queue = room.queues.get_mut(&key.1)?;
+        let step = room.steps.get(queue.step)?;
+        let (frame, request_id) = (Arc::clone(&step.emission.frame), step.request_id.clone());
+        let (is_post, is_control, check) = match &mut queue.stage {
+            Stage::Post => (true, queue.attempts == 0 && queue.unopened == 0, Some(now + HANGS_AFTER)),
+            Stage::Look | Stage::Close { .. } => (false, false, None),
+            Stage::Kick(kick) => {
+                kick.begin(now);
+                (kick.is_post(), false, kick.is_post().then_some(kick.until))
+            }
+        };
+        let command = match &queue.stage {
+            Stage::Post => Command::Post { ticket, connection, frame, request_id },
+            Stage::Look => Command::Look { ticket, connection },
+            Stage::Close { .. } => Command::Close { ticket, connection },
+            Stage::Kick(kick) => kick.command(ticket, connection, frame, goodbye, request_id),
+        };
+        self.last_ticket = ticket;
+        self.calls.insert(ticket, Call { key, began: now, is_post, is_control });
+        self.posts += usize::from(is_post);
+        self.alarms.extend(check.map(|at| Reverse((at, Alarm::Check(ticket)))));
+        Some(command)
+    }
+
+    fn sound_alarms(&mut self, now: Instant) {
+        while let Some(Reverse((at, _))) = self.alarms.peek()
+            && *at <= now
+        {
+            match self.alarms.pop() {
+                Some(Reverse((_, Alarm::Retry(key, pause)))) => self.retry(key, pause),
+                Some(Reverse((at, Alarm::Check(ticket)))) => self.check(ticket, at, now),
+                None => {}
+            }
+        }
+    }
+
+    fn retry(&mut self, key: Key, pause: u32) {
+        let queue = self.rooms.get(key.0).and_then(|room| room.queues.get(&key.1));
+        match queue {
+            Some(queue) if queue.pauses == pause && queue.stage == Stage::Post => self.ready.push_back(key),
+            Some(queue) if queue.pauses == pause => self.urgent.push_back(key),
+            _ => {}
+        }
+    }
+
+    /// A post that is still under way: does it hang, and whose fault is it?
+    fn check(&mut self, ticket: Ticket, due: Instant, now: Instant) {
+        let Some(Call { key, began, .. }) = self.calls.get(&ticket) else { return };
+        let (key, began) = (*key, *began);
+        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        if let Stage::Kick(kick) = &mut queue.stage {
+            // It has had its time; what must happen is the close.
+            kick.give_up();
+            self.abandon(ticket, now);
+            self.urgent.push_back(key);
+            return;
+        }
+        let hanging = self.calls.values().filter(|call| call.is_post && call.began + HANGS_AFTER / 2 < now).count();
+        let again = {
+            let health = self.health();
+            let usual = health.pace.latency().map_or(HANGS_AFTER, |latency| HANGS_AFTER.max(latency * 10));
+            let looks_hung_at = began + usual;
+            if due < looks_hung_at {
+                Some(looks_hung_at)
+            } else if due < looks_hung_at + LAST_LOOK {
+                Some(due + LAST_LOOK)
+            } else if health.evidence.only_this_one_hangs(began, hanging.saturating_sub(1)) {
+                None
+            } else {
+                Some(now + LOOK_AGAIN)
+            }
+        };
+        match again {
+            Some(at) => self.alarms.push(Reverse((at, Alarm::Check(ticket)))),
+            None => {
+                self.abandon(ticket, now);
+                self.blame(key, "it does not answer while others do");
+            }
+        }
+    }
+
+    /// Waits for this call no longer; its answer will mean nothing.
+    fn abandon(&mut self, ticket: Ticket, now: Instant) {
+        if let Some(call) = self.calls.remove(&ticket) {
+            self.posts -= usize::from(call.is_post);
+            if call.is_control {
+                self.health().evidence.answered(now, false);
+            }
+        }
+    }
+
+    /// Epoch milliseconds.
+    fn time(&self, now: Instant) -> i64 {
+        let passed = now.saturating_duration_since(self.started).as_millis();
+        self.epoch + i64::try_from(passed).unwrap_or_default()
+    }
+
+    /// What somebody panicked over is still right enough.
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,163 @@
+//! A room that is being told its steps: how far the passes are, and the queues of those who are not level with them.
+
+use std::{collections::HashMap, time::Instant};
+
+use shared::connections::{DeliveryCheckpoint, Member};
+
+use super::kick::Kick;
+use crate::{audience::Audience, batch::Step};
+
+/// A room.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) steps: Vec<Step>,
+    /// Whether members are thrown out here. No event of ours is for both kinds of rooms.
+    pub(super) is_kicked: bool,
+    pub(super) audience: Audience,
+    /// Partitions that were not read to their end yet.
+    pub(super) unread: usize,
+    pub(super) is_unreadable: bool,
+    /// The step that is being handed out, and the member it is handed to next.
+    pub(super) pass: usize,
+    pub(super) index: u32,
+    /// Members with a call under way or an attempt to come.
+    pub(super) queues: HashMap<u32, Queue>,
+    /// Steps whose frame the gateway refuses as too large.
+    pub(super) too_large: Vec<bool>,
+    /// Where an earlier attempt stopped, by partition.
+    pub(super) resumed: Vec<Option<Resumed>>,
+}
+
+/// An earlier attempt at the same steps.
+#[derive(Debug)]
+pub(super) struct Resumed {
+    pub(super) checkpoint: DeliveryCheckpoint,
+    /// Index of the first of our steps among the changes of the checkpoint.
+    pub(super) offset: usize,
+}
+
+/// The queue of one member.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// What it is due: index of a step.
+    pub(super) step: usize,
+    pub(super) stage: Stage,
+    /// When the first refused attempt at this step began.
+    pub(super) since: Option<Instant>,
+    /// Refused attempts at this step.
+    pub(super) attempts: u32,
+    /// How much they speak against the socket; see [`super::evidence`].
+    pub(super) score: f64,
+    /// Attempts that met a connection which was not open yet.
+    pub(super) unopened: u32,
+    /// Counts pauses, so that an alarm of an earlier one is recognised.
+    pub(super) pauses: u32,
+}
+
+/// What is being done about a member.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It is told its step.
+    Post,
+    /// The gateway does not know it, and it is young: does it still exist?
+    Look,
+    /// It is closed. `insists`: until that succeeds; otherwise one attempt decides whether the gateway does anything at all.
+    Close { insists: bool },
+    /// It is told, and thrown out.
+    Kick(Kick),
+}
+
+impl Queue {
+    pub(super) fn new(step: usize, stage: Stage) -> Self {
+        Self { step, stage, since: None, attempts: 0, score: 0.0, unopened: 0, pauses: 0 }
+    }
+}
+
+impl Room {
+    pub(super) fn new(steps: Vec<Step>, partitions: usize) -> Self {
+        Self {
+            too_large: vec![false; steps.len()],
+            is_kicked: steps.iter().any(|step| step.emission.kick_before.is_some()),
+            steps,
+            audience: Audience::default(),
+            unread: partitions,
+            is_unreadable: false,
+            pass: 0,
+            index: 0,
+            queues: HashMap::new(),
+            resumed: (0..partitions).map(|_| None).collect(),
+        }
+    }
+
+    pub(super) fn read(&mut self, partition: usize, members: Vec<Member>, checkpoints: Vec<DeliveryCheckpoint>) {
+        if let Some(resumed) = self.resumed.get_mut(partition)
+            && let Some(first) = self.steps.first()
+        {
+            let ours = checkpoints.into_iter().find_map(|checkpoint| {
+                let offset = checkpoint.changes.iter().position(|change| **change == *first.sequence_number)?;
+                Some(Resumed { checkpoint, offset })
+            });
+            *resumed = ours.or(resumed.take());
+        }
+        self.audience.add(partition, members);
+    }
+
+    /// Whether this attempt has handed out everything it can.
+    pub(super) fn has_nothing_to_hand_out(&self) -> bool {
+        let is_read = self.unread == 0 || self.is_unreadable;
+        let is_last = self.pass + 1 >= self.steps.len() || self.is_unreadable;
+        is_read && is_last && self.index >= self.audience.len()
+    }
+
+    /// How many of the steps a member was told by earlier attempts.
+    pub(super) fn told_before(&self, member: u32) -> usize {
+        match self.resumed.get(self.audience.partition(member)) {
+            Some(Some(resumed)) => resumed.checkpoint.told(self.audience.id(member)).saturating_sub(resumed.offset),
+            _ => 0,
+        }
+    }
+
+    /// The next member of the pass that has to be spoken to, and its queue. `time`: epoch milliseconds.
+    pub(super) fn hand_out(&mut self, time: i64, now: Instant) -> Option<(u32, Queue)> {
+        loop {
+            if self.index >= self.audience.len() {
+                // Those who are still to be read have to hear this step, too.
+                let goes_on = self.unread == 0 && !self.is_unreadable && self.pass + 1 < self.steps.len();
+                if !goes_on {
+                    return None;
+                }
+                (self.pass, self.index) = (self.pass + 1, 0);
+                continue;
+            }
+            let member = self.index;
+            self.index += 1;
+            // One that is behind comes to this step by itself.
+            if self.queues.contains_key(&member) || self.audience.has_ended(member) || !self.is_for(self.pass, member) {
+                continue;
+            }
+            let expired = self.audience.details(member).is_some_and(|details| details.is_expired(time));
+            return Some((member, Queue::new(self.pass, self.stage(self.pass, expired, now))));
+        }
+    }
+
+    /// How a step begins for a member.
+    pub(super) fn stage(&self, step: usize, is_expired: bool, now: Instant) -> Stage {
+        match self.steps.get(step) {
+            Some(step) if step.emission.kick_before.is_some() => Stage::Kick(Kick::new(now)),
+            _ if is_expired => Stage::Close { insists: true },
+            _ => Stage::Post,
+        }
+    }
+
+    /// The next step of a member that is done with one; `None` when it is level with the pass.
+    pub(super) fn next_step(&self, member: u32, done: usize) -> Option<usize> {
+        let end = if member < self.index { self.pass + 1 } else { self.pass };
+        (done + 1..end).find(|step| self.is_for(*step, member))
+    }
+
+    fn is_for(&self, step: usize, member: u32) -> bool {
+        let generation = self.audience.details(member).and_then(|details| details.generation);
+        let is_meant = self.steps.get(step).is_some_and(|step| step.emission.is_for(generation));
+        is_meant && !self.too_large.get(step).is_some_and(|too_large| *too_large) && self.told_before(member) <= step
+    }
+}

@@ -1,0 +1,162 @@
+//! Reading a room to tell it something, and how far a delivery to it came.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::{Stream, stream};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+
+use super::{ConnectionStore, Member};
+use crate::{
+    dynamodb::{Item, n, s},
+    error::Error,
+};
+
+/// Sort keys of checkpoints begin with this. It sorts before every connection id, so that checkpoints are on the first
+/// page of their partition and cost no read of their own.
+const CHECKPOINT: char = '!';
+
+/// Seconds a checkpoint is kept: longer than the event source tries a record.
+const CHECKPOINT_TTL: i64 = 15 * 60;
+
+/// A page of the rows of a room's partition.
+#[derive(Debug, Default)]
+pub struct RoomPage {
+    /// Its members, in the order of their ids.
+    pub members: Vec<Member>,
+    /// Deliveries to this partition that were interrupted.
+    pub checkpoints: Vec<DeliveryCheckpoint>,
+}
+
+/// How far a delivery to one partition of a room came before its time was over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryCheckpoint {
+    /// Names it within its partition: the sequence number of the first change that was not told to everyone.
+    #[serde(rename = "sk")]
+    pub id: String,
+    /// Sequence numbers of the changes, from that one to the last one that was told to anybody.
+    pub changes: Vec<String>,
+    /// The members up to this connection id were told all these changes, those behind it all but the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// Members to whom that does not apply, and how many of these changes they were told.
+    #[serde(default)]
+    pub laggards: BTreeMap<String, usize>,
+}
+
+impl DeliveryCheckpoint {
+    /// The first checkpoint of a delivery that begins with this change.
+    #[must_use]
+    pub fn id_of(sequence_number: &str) -> String {
+        format!("{CHECKPOINT}{sequence_number}")
+    }
+
+    /// How many of its changes a member was told.
+    #[must_use]
+    pub fn told(&self, connection_id: &str) -> usize {
+        if let Some(told) = self.laggards.get(connection_id) {
+            return *told;
+        }
+        let is_before = self.position.as_deref().is_some_and(|position| connection_id <= position);
+        if is_before { self.changes.len() } else { self.changes.len().saturating_sub(1) }
+    }
+}
+
+impl ConnectionStore {
+    /// The rows of a room's partition, page by page, read consistently: whoever joined before this call is among them,
+    /// also those whose token has ended since. Ends after an error.
+    pub fn room_pages(&self, partition: &str) -> impl Stream<Item = Result<RoomPage, Error>> + use<> {
+        let pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :room")
+            // Items past their TTL may be returned for days.
+            .filter_expression("expiresAt > :now")
+            .expression_attribute_values(":room", s(partition))
+            .expression_attribute_values(":now", n(Timestamp::now().as_second()))
+            .consistent_read(true)
+            .into_paginator()
+            .send();
+        stream::unfold(Some(pages), |pages| async {
+            let mut pages = pages?;
+            match pages.next().await? {
+                Ok(output) => Some((Ok(RoomPage::of(output.items.unwrap_or_default())), Some(pages))),
+                Err(error) => Some((Err(Error::internal("reading a room")(error)), None)),
+            }
+        })
+    }
+
+    /// Remembers how far a delivery to this partition came.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn save_checkpoint(&self, partition: &str, checkpoint: &DeliveryCheckpoint) -> Result<(), Error> {
+        let mut item: Item = to_item(checkpoint).map_err(Error::internal("writing a checkpoint"))?;
+        item.insert("pk".into(), s(partition));
+        item.insert("expiresAt".into(), n(Timestamp::now().as_second() + CHECKPOINT_TTL));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
+        put.await.map(drop).map_err(Error::internal("saving a checkpoint"))
+    }
+
+    /// Forgets a checkpoint; that of a delivery that came to its end.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn delete_checkpoint(&self, partition: &str, id: &str) -> Result<(), Error> {
+        let delete = self.client.delete_item().table_name(&self.table).key("pk", s(partition)).key("sk", s(id)).send();
+        delete.await.map(drop).map_err(Error::internal("deleting a checkpoint"))
+    }
+}
+
+impl RoomPage {
+    fn of(items: Vec<Item>) -> Self {
+        let mut page = Self { members: Vec::with_capacity(items.len()), checkpoints: Vec::new() };
+        for item in items {
+            let is_checkpoint = matches!(item.get("sk"), Some(AttributeValue::S(key)) if key.starts_with(CHECKPOINT));
+            if is_checkpoint {
+                // Without it everyone is told once more, which at least once allows.
+                let read = from_item(item).map_err(Error::internal("reading a checkpoint"));
+                page.checkpoints.extend(read.inspect_err(Error::log));
+            } else {
+                page.members.extend(Member::from_item(item));
+            }
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> DeliveryCheckpoint {
+        DeliveryCheckpoint {
+            id: DeliveryCheckpoint::id_of("100"),
+            changes: vec!["100".into(), "101".into()],
+            position: Some("k=".into()),
+            laggards: BTreeMap::from([("b=".into(), 0)]),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_says_how_much_each_member_was_told() {
+        let checkpoint = checkpoint();
+        assert_eq!(["a=", "b=", "k=", "l="].map(|id| checkpoint.told(id)), [2, 0, 2, 1]);
+        let begun = DeliveryCheckpoint { position: None, laggards: BTreeMap::new(), ..checkpoint };
+        assert_eq!(begun.told("a="), 1);
+    }
+
+    #[test]
+    fn a_page_has_members_and_checkpoints_apart() {
+        let mut row: Item = to_item(checkpoint()).unwrap();
+        row.insert("expiresAt".into(), n(1));
+        let member = Item::from([("pk".into(), s("ROOM#/users#feed")), ("sk".into(), s("-a="))]);
+        let page = RoomPage::of(vec![row, member]);
+        assert_eq!(page.checkpoints, [checkpoint()]);
+        assert_eq!(page.members.iter().map(|member| member.connection_id.as_str()).collect::<Vec<_>>(), ["-a="]);
+        assert!(*checkpoint().id < *"-", "it sorts before the characters of connection ids");
+    }
+}

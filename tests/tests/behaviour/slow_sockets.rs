@@ -1,0 +1,93 @@
+//! Sockets that do not read: closed where that is their own fault, and nobody else's trouble.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tests::{Cloud, Edge, Socket, until};
+
+/// Fills what is between the management API and clients that do not read.
+async fn fill(cloud: &Cloud, ids: &[String]) {
+    let client = Client::new();
+    let fill = async |id: &String| {
+        let url = format!("{}/dev/@connections/{}", cloud.url(), id.replace('=', "%3D"));
+        for size in std::iter::repeat_n(100_000, 4000) {
+            let status = client.post(&url).body(format!("6{}", "x".repeat(size))).send().await.unwrap().status();
+            if status == 429 {
+                return;
+            }
+            assert_eq!(status, 200);
+        }
+        panic!("never full")
+    };
+    join_all(ids.iter().map(fill)).await;
+}
+
+/// Connects clients with a tiny receive buffer, which then never read; returns them and their connection ids.
+async fn silent(cloud: &Cloud, count: usize, token: Option<&str>) -> (Vec<Socket>, Vec<String>) {
+    let before = cloud.connection_ids().await;
+    let mut sockets = Vec::new();
+    for _ in 0..count {
+        sockets.push(Socket::connected_with_a_tiny_buffer(cloud, token).await);
+    }
+    let ids: Vec<_> = cloud.connection_ids().await.into_iter().filter(|id| !before.contains(id)).collect();
+    assert_eq!(ids.len(), count);
+    fill(cloud, &ids).await;
+    (sockets, ids)
+}
+
+fn path(user: &Value) -> String {
+    format!("/users/{}", user["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn of_two_hundred_sockets_those_that_stop_reading_are_closed_and_the_others_hear_everything_within_a_second() {
+    for count in [9, 50] {
+        let cloud = Cloud::for_crowds().await;
+        let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+        let (_silent, ids) = silent(&cloud, count, None).await;
+        let mut others = Vec::new();
+        for _ in count..200 {
+            others.push(Socket::connected(&cloud, Edge::Gateway, None).await);
+        }
+        let mut latest = Duration::ZERO;
+        for n in 0..20 {
+            let name = format!("Sara Ahmadi {n}");
+            let sent = Instant::now();
+            admin.patch(&path(&user), json!({ "fullName": name })).await.expect(200);
+            for event in join_all(others.iter_mut().map(Socket::event)).await {
+                assert_eq!(event.1["fullName"], name, "everything, in order");
+            }
+            latest = latest.max(sent.elapsed());
+        }
+        println!("{count} silent: the last of the others heard an event after {latest:?} at the latest");
+        assert!(latest < Duration::from_secs(1), "{latest:?}");
+        until(async || {
+            let left = cloud.connection_ids().await;
+            left.len() == 200 - count && ids.iter().all(|id| !left.contains(id))
+        })
+        .await;
+        assert_eq!(cloud.running().dead_letters(), Vec::<Value>::new());
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn nine_banned_sockets_that_do_not_read_are_closed_within_two_seconds() {
+    let cloud = Cloud::for_crowds().await;
+    let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+    let token = cloud.rest().login(&user).await;
+    let mut feed = Socket::connected(&cloud, Edge::Gateway, None).await;
+    let (_silent, ids) = silent(&cloud, 9, Some(token.token())).await;
+    let banned = Instant::now();
+    let ban = admin.post(&format!("{}/ban", path(&user)), json!({"reason": "fraud"})).await.expect(200);
+    assert_eq!(feed.event().await.1, ban["user"]);
+    let client = Client::new();
+    for id in ids {
+        let url = format!("{}/dev/@connections/{}", cloud.url(), id.replace('=', "%3D"));
+        until(async || client.get(&url).send().await.unwrap().status() == 410).await;
+    }
+    assert!(banned.elapsed() < Duration::from_secs(2), "{:?}", banned.elapsed());
+    cloud.stop().await;
+}
