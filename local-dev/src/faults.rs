@@ -25,6 +25,11 @@ pub enum Fault {
     Reorder(Often),
     /// `slow=message:500ms`: the function takes this much longer.
     Slow(String, Duration),
+    /// `timeout=broadcast:6s`: the function has only so much time, instead of what the template gives it.
+    Timeout(String, Duration),
+    /// `empty-answers`: a two-way route whose function answers without a body sends an empty frame. Whether API Gateway
+    /// does is not documented.
+    EmptyAnswers,
     /// `fail=broadcast:2` or `fail=broadcast:20%`: the next invocations of the function fail, or that many of all.
     Fail(String, Often),
 }
@@ -83,6 +88,7 @@ impl FromStr for Fault {
         };
         match name {
             "drop-disconnect" => Ok(Self::DropDisconnect),
+            "empty-answers" => Ok(Self::EmptyAnswers),
             "gone" => duration(value).map(Self::Gone),
             "refuse" => Ok(Self::Refuse),
             "stall" => Ok(Self::Stall(value.to_owned())),
@@ -90,10 +96,13 @@ impl FromStr for Fault {
             "duplicate" => value.parse().map(Self::Duplicate),
             "reorder" => value.parse().map(Self::Reorder),
             "slow" => of_function().and_then(|(function, value)| Ok(Self::Slow(function.to_owned(), duration(value)?))),
+            "timeout" => {
+                of_function().and_then(|(function, value)| Ok(Self::Timeout(function.to_owned(), duration(value)?)))
+            }
             "fail" => of_function().and_then(|(function, value)| Ok(Self::Fail(function.to_owned(), value.parse()?))),
             _ => Err(format!(
-                "`{name}` is none of drop-disconnect, gone=300ms, throttle=20%, refuse, stall=<connection id>, duplicate=20%, \
-                 reorder=20%, slow=message:500ms, fail=broadcast:2"
+                "`{name}` is none of drop-disconnect, empty-answers, gone=300ms, throttle=20%, refuse, stall=<connection id>, \
+                 duplicate=20%, reorder=20%, slow=message:500ms, timeout=broadcast:6s, fail=broadcast:2"
             )),
         }
     }
@@ -112,7 +121,7 @@ impl Faults {
     /// The functions they name.
     pub(crate) fn functions(&self) -> Vec<String> {
         let name = |fault: &Fault| match fault {
-            Fault::Slow(name, _) | Fault::Fail(name, _) => Some(name.clone()),
+            Fault::Slow(name, _) | Fault::Timeout(name, _) | Fault::Fail(name, _) => Some(name.clone()),
             _ => None,
         };
         self.faults().iter().filter_map(name).collect()
@@ -120,6 +129,10 @@ impl Faults {
 
     pub(crate) fn drops_disconnect(&self) -> bool {
         self.faults().contains(&Fault::DropDisconnect)
+    }
+
+    pub(crate) fn sends_empty_answers(&self) -> bool {
+        self.faults().contains(&Fault::EmptyAnswers)
     }
 
     pub(crate) fn gone_for(&self) -> Option<Duration> {
@@ -153,6 +166,13 @@ impl Faults {
         self.faults().iter().find_map(slow)
     }
 
+    pub(crate) fn time_of(&self, function: &str) -> Option<Duration> {
+        let time = |fault: &Fault| {
+            if let Fault::Timeout(name, time) = fault { (name == function).then_some(*time) } else { None }
+        };
+        self.faults().iter().find_map(time)
+    }
+
     pub(crate) fn fails(&self, function: &str) -> bool {
         self.strikes(
             |fault| if let Fault::Fail(name, often) = fault { (name == function).then_some(often) } else { None },
@@ -176,7 +196,9 @@ mod tests {
     fn faults_are_read_as_they_are_written() {
         let read = |text: &str| text.parse::<Fault>();
         assert_eq!(read("drop-disconnect"), Ok(Fault::DropDisconnect));
+        assert_eq!(read("empty-answers"), Ok(Fault::EmptyAnswers));
         assert_eq!(read("gone=300ms"), Ok(Fault::Gone(Duration::from_millis(300))));
+        assert_eq!(read("timeout=broadcast:6s"), Ok(Fault::Timeout("broadcast".into(), Duration::from_secs(6))));
         assert_eq!(read("refuse"), Ok(Fault::Refuse));
         assert_eq!(read("stall=QQFxqeZfIAMCKRA="), Ok(Fault::Stall("QQFxqeZfIAMCKRA=".into())));
         assert_eq!(read("throttle=20%"), Ok(Fault::Throttle(Often::Percent(20))));

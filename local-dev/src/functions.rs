@@ -35,6 +35,12 @@ pub(crate) enum FunctionError {
         /// What it said.
         message: String,
     },
+    /// As many invocations as the account may have at once were under way.
+    #[error("{function} was throttled: there are as many invocations at once as there may be")]
+    Throttled {
+        /// Logical id.
+        function: String,
+    },
     /// It ran longer than the template allows.
     #[error("{function} timed out after {limit:?}")]
     TimedOut {
@@ -174,6 +180,7 @@ struct Deployed {
 pub(crate) struct Functions {
     deployed: Arc<HashMap<String, Deployed>>,
     turns: Arc<Semaphore>,
+    concurrency: Arc<Semaphore>,
     poke: Poke,
     faults: Arc<Faults>,
     tally: Tally,
@@ -218,13 +225,18 @@ impl Functions {
             let function = Deployed { code, folder: folder.clone(), timeout, config: config.into() };
             deployed.insert(logical_id.clone(), function);
         }
-        let turns = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-        Ok(Self { deployed: Arc::new(deployed), turns, poke, faults, tally: Tally::default() })
+        let (turns, concurrency) = (unlimited(), unlimited());
+        Ok(Self { deployed: Arc::new(deployed), turns, concurrency, poke, faults, tally: Tally::default() })
     }
 
     /// Counts invocations here as well.
     pub(crate) fn counted_by(self, tally: Tally) -> Self {
         Self { tally, ..self }
+    }
+
+    /// Refuses an API's invocation while so many are under way, as Lambda does.
+    pub(crate) fn throttled_at(self, invocations: usize) -> Self {
+        Self { concurrency: Arc::new(Semaphore::new(invocations.min(Semaphore::MAX_PERMITS))), ..self }
     }
 
     /// At most so many invocations for the APIs at once; the others wait for their turn.
@@ -234,6 +246,9 @@ impl Functions {
 
     /// Invokes a function for an API, in its turn. It may have written something, so the event sources look at once.
     pub(crate) async fn invoke<T: DeserializeOwned>(&self, function: &str, event: Value) -> Result<T, FunctionError> {
+        let Ok(_under_way) = self.concurrency.try_acquire() else {
+            return Err(logged(FunctionError::Throttled { function: function.to_owned() }));
+        };
         // Only a closed semaphore gives no turn, and this one never is.
         let turn = self.turns.acquire().await.ok();
         let answer = self.run(function, event).await;
@@ -252,10 +267,11 @@ impl Functions {
             return Err(logged(FunctionError::Failed { function: function.to_owned(), message }));
         };
         self.tally.add(function, Spent::invocation());
-        let context = context(&deployed.config, deployed.timeout);
+        let timeout = self.faults.time_of(&deployed.folder).unwrap_or(deployed.timeout);
+        let context = context(&deployed.config, timeout);
         // As the Lambda runtime does it; of level `error`, so that it is around lines of every level.
         let span = tracing::error_span!("invocation", function = deployed.folder, id = context.request_id);
-        let answer = self.attempt(deployed, event, context, span.clone()).await;
+        let answer = self.attempt(deployed, event, context, timeout, span.clone()).await;
         answer.map_err(|error| span.in_scope(|| logged(error)))
     }
 
@@ -264,9 +280,10 @@ impl Functions {
         deployed: &Deployed,
         event: Value,
         context: Context,
+        timeout: Duration,
         span: tracing::Span,
     ) -> Result<Value, FunctionError> {
-        let Deployed { code, folder, timeout, config } = deployed;
+        let Deployed { code, folder, config, .. } = deployed;
         let (code, function) = (code.clone(), config.function_name.clone());
         let (slow, fails) = (self.faults.slows(folder), self.faults.fails(folder));
         let invocation = async move {
@@ -275,16 +292,20 @@ impl Functions {
         };
         // A task of its own, so that a panic ends the invocation and nothing else.
         let mut task = tokio::spawn(invocation.instrument(span));
-        match tokio::time::timeout(*timeout, &mut task).await {
+        match tokio::time::timeout(timeout, &mut task).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(message))) => Err(FunctionError::Failed { function, message }),
             Ok(Err(panic)) => Err(FunctionError::Failed { function, message: panic.to_string() }),
             Err(_elapsed) => {
                 task.abort();
-                Err(FunctionError::TimedOut { function, limit: *timeout })
+                Err(FunctionError::TimedOut { function, limit: timeout })
             }
         }
     }
+}
+
+fn unlimited() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))
 }
 
 fn logged(error: FunctionError) -> FunctionError {
@@ -332,6 +353,23 @@ Resources:
             join_all((0..6).map(|_| functions.invoke::<Value>("F", Value::Null))).await;
             assert_eq!(started.elapsed().as_secs(), seconds, "{at_once} at once");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn invocations_beyond_what_the_account_may_have_at_once_are_throttled_and_wait_for_nothing() {
+        let (template, faults) = (Template::parse(FUNCTION).unwrap(), Arc::<Faults>::default());
+        faults.set([Fault::Slow("f".to_owned(), Duration::from_secs(1)), Fault::Fail("f".to_owned(), Often::Next(6))]);
+        let nowhere = Some("http://127.0.0.1:9");
+        let functions = Functions::start(template.functions(), &HashMap::new(), nowhere, Poke::default(), faults);
+        let functions = functions.unwrap().throttled_at(2);
+        let outcomes = join_all((0..6).map(|_| functions.invoke::<Value>("F", Value::Null))).await;
+        let throttled =
+            |outcome: &Result<Value, FunctionError>| matches!(outcome, Err(FunctionError::Throttled { .. }));
+        assert_eq!(outcomes.iter().filter(|outcome| throttled(outcome)).count(), 4);
+        assert!(
+            !throttled(&functions.invoke::<Value>("F", Value::Null).await),
+            "when they are over there is room again"
+        );
     }
 
     #[test]

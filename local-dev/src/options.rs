@@ -66,6 +66,14 @@ pub struct Options {
     #[arg(long, env = "LOCAL_DEV_REGISTRATIONS_PER_HOUR", default_value_t = 0, value_name = "NUMBER")]
     pub registrations_per_hour: u32,
 
+    /// Value of a parameter of infra/template.yaml, such as FeedShards=4; may be repeated.
+    #[arg(long = "parameter", env = "LOCAL_DEV_PARAMETER", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+
+    /// Invocations of functions at the same time; beyond them the APIs are refused, as by Lambda.
+    #[arg(long, env = "LOCAL_DEV_CONCURRENT_INVOCATIONS", default_value_t = 1000, value_name = "NUMBER")]
+    pub concurrent_invocations: usize,
+
     /// Run the functions behind a Lambda Invoke API, such as http://127.0.0.1:9000 of `cargo lambda watch`.
     #[arg(long, env = "LOCAL_DEV_LAMBDA_ENDPOINT", value_name = "URL")]
     pub lambda_endpoint: Option<String>,
@@ -78,8 +86,8 @@ pub struct Options {
     #[arg(long, env = "LOCAL_DEV_ENFORCE_POLICIES", conflicts_with_all = ["lambda_endpoint", "env_file"])]
     pub enforce_policies: bool,
 
-    /// Something that goes wrong on purpose; may be repeated. One of drop-disconnect, gone=300ms, throttle=20%,
-    /// duplicate=20%, reorder=20%, slow=message:500ms, fail=broadcast:2.
+    /// Something that goes wrong on purpose; may be repeated. One of drop-disconnect, empty-answers, gone=300ms,
+    /// throttle=20%, duplicate=20%, reorder=20%, slow=message:500ms, fail=broadcast:2.
     #[arg(long = "fault", env = "LOCAL_DEV_FAULT", value_name = "FAULT", value_delimiter = ',')]
     pub faults: Vec<Fault>,
 
@@ -90,6 +98,11 @@ pub struct Options {
     /// Changes that could not be delivered for this long are given up [default: as in the template, 600s].
     #[arg(long, env = "LOCAL_DEV_RECORD_AGE", value_name = "TIME", value_parser = duration)]
     pub record_age: Option<Duration>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or_else(|| format!("`{text}` is no NAME=VALUE, such as FeedShards=4"))?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
 /// As browsers will send them: what was written otherwise would be compared with that and never match.
@@ -132,6 +145,8 @@ impl Default for Options {
             admin_password: "local-admin".to_owned(),
             token_secret: None,
             registrations_per_hour: 0,
+            parameters: Vec::new(),
+            concurrent_invocations: 1000,
             lambda_endpoint: None,
             env_file: None,
             enforce_policies: false,
@@ -158,6 +173,13 @@ mod tests {
     fn the_defaults_of_the_struct_are_those_of_the_flags() {
         let parsed = Command::parse_from(["local-dev"]).options;
         assert_eq!(format!("{parsed:?}"), format!("{:?}", Options::default()));
+    }
+
+    #[test]
+    fn a_parameter_is_a_name_and_a_value() {
+        let parse = |text: &str| Command::try_parse_from(["local-dev", "--parameter", text]).map(|c| c.options);
+        assert_eq!(parse("A=b=c").unwrap().parameters, [("A".to_owned(), "b=c".to_owned())]);
+        assert!(parse("FeedShards").unwrap_err().to_string().contains("NAME=VALUE"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! profile, SSO and IMDS providers would only cost start-up time; in `local-dev` several functions with different
 //! variables share one process.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
@@ -34,51 +34,72 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// The DynamoDB client; `AWS_ENDPOINT_URL_DYNAMODB` points it elsewhere.
-///
-/// # Errors
-/// [`ConfigError::Missing`] without region or credentials.
-pub fn dynamodb(env: &Environment) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-    let config = aws_sdk_dynamodb::config::Builder::from(&of_service(env, "AWS_ENDPOINT_URL_DYNAMODB")?);
-    Ok(aws_sdk_dynamodb::Client::from_conf(config.retry_classifier(RetryConflicts).build()))
+/// The SDK clients of one function: one configuration, one pool of connections, one client of DynamoDB.
+pub struct Clients {
+    /// What the clients of all services have in common; has no endpoint and no HTTP client yet.
+    common: SdkConfig,
+    http: HttpClients,
+    dynamodb: aws_sdk_dynamodb::Client,
 }
 
-/// The client of API Gateway's management API, at `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
-///
-/// The endpoint is configuration and not taken from events: behind a custom domain they do not contain it.
-///
-/// # Errors
-/// [`ConfigError::Missing`] without endpoint, region or credentials.
-pub fn management(env: &Environment) -> Result<aws_sdk_apigatewaymanagement::Client, ConfigError> {
-    let endpoint = env.required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?;
-    Ok(aws_sdk_apigatewaymanagement::Client::new(&config(env, Some(endpoint))?))
+impl Clients {
+    /// The clients for these variables; `AWS_ENDPOINT_URL_DYNAMODB` points that of DynamoDB elsewhere.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without region or credentials.
+    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let (common, http) = (common(env)?, HttpClients::default());
+        let config = at(&common, &http, endpoint(env, "AWS_ENDPOINT_URL_DYNAMODB"));
+        let config = aws_sdk_dynamodb::config::Builder::from(&config).retry_classifier(RetryConflicts);
+        Ok(Self { common, http, dynamodb: aws_sdk_dynamodb::Client::from_conf(config.build()) })
+    }
+
+    /// The client of DynamoDB.
+    #[must_use]
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.dynamodb.clone()
+    }
+
+    /// A client of API Gateway's management API, at `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
+    ///
+    /// The endpoint is configuration and not taken from events: behind a custom domain they do not contain it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without the endpoint.
+    pub fn management(&self, env: &Environment) -> Result<aws_sdk_apigatewaymanagement::Client, ConfigError> {
+        let endpoint = env.required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?;
+        Ok(aws_sdk_apigatewaymanagement::Client::new(&at(&self.common, &self.http, Some(endpoint))))
+    }
+
+    /// The same for who makes its own repetitions: a call is made once, and has failed when it has no answer in this time.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without the endpoint.
+    pub fn management_without_retries(
+        &self,
+        env: &Environment,
+        timeout: Duration,
+    ) -> Result<aws_sdk_apigatewaymanagement::Client, ConfigError> {
+        let endpoint = env.required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?;
+        let timeouts = TimeoutConfig::builder().operation_timeout(timeout).build();
+        let config = at(&self.common, &self.http, Some(endpoint)).into_builder();
+        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+        Ok(aws_sdk_apigatewaymanagement::Client::new(&config))
+    }
+
+    /// The configuration of a client of any other service; the variable, or `AWS_ENDPOINT_URL`, points it elsewhere.
+    #[must_use]
+    pub fn of_service(&self, env: &Environment, endpoint_variable: &'static str) -> SdkConfig {
+        at(&self.common, &self.http, endpoint(env, endpoint_variable))
+    }
 }
 
-/// The same client, which makes each call once and waits so long for its answer.
-///
-/// # Errors
-/// [`ConfigError::Missing`] without endpoint, region or credentials.
-pub fn management_without_retries(
-    env: &Environment,
-    timeout: Duration,
-) -> Result<aws_sdk_apigatewaymanagement::Client, ConfigError> {
-    let endpoint = env.required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?;
-    let config = config(env, Some(endpoint))?.into_builder();
-    let timeouts = TimeoutConfig::builder().operation_timeout(timeout).build();
-    let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
-    Ok(aws_sdk_apigatewaymanagement::Client::new(&config))
-}
-
-/// The configuration of a client of any other service; the variable, or `AWS_ENDPOINT_URL`, points it elsewhere.
-///
-/// # Errors
-/// [`ConfigError::Missing`] without region or credentials.
-pub fn of_service(env: &Environment, endpoint_variable: &'static str) -> Result<SdkConfig, ConfigError> {
-    config(env, env.optional(endpoint_variable).or_else(|| env.optional("AWS_ENDPOINT_URL")))
+fn endpoint<'env>(env: &'env Environment, variable: &'static str) -> Option<&'env str> {
+    env.optional(variable).or_else(|| env.optional("AWS_ENDPOINT_URL"))
 }
 
 /// What the clients of all services have in common.
-fn config(env: &Environment, endpoint: Option<&str>) -> Result<SdkConfig, ConfigError> {
+fn common(env: &Environment) -> Result<SdkConfig, ConfigError> {
     let credentials = Credentials::new(
         env.required("AWS_ACCESS_KEY_ID")?,
         env.required("AWS_SECRET_ACCESS_KEY")?,
@@ -86,27 +107,42 @@ fn config(env: &Environment, endpoint: Option<&str>) -> Result<SdkConfig, Config
         None,
         "environment",
     );
-    let mut config = SdkConfig::builder()
+    Ok(SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(env.required("AWS_REGION")?.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http_client(endpoint))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
         .timeout_config(
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build(),
         )
         // For downloads that trickle. Ours are small and end with their attempt; watching each costs.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    config.set_endpoint_url(endpoint.map(str::to_owned));
-    Ok(config.build())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build())
 }
 
-/// Plain HTTP needs no certificates, and loading them is the slowest part of a client's start.
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-        Builder::new().build_http()
-    } else {
-        Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+/// The same for a service at an endpoint of its own, or where AWS has it.
+fn at(common: &SdkConfig, http: &HttpClients, endpoint: Option<&str>) -> SdkConfig {
+    let mut config = common.to_builder().http_client(http.of(endpoint));
+    config.set_endpoint_url(endpoint.map(str::to_owned));
+    config.build()
+}
+
+/// One HTTP client for plain endpoints and one for those with TLS, made when they are asked for: all services of AWS have
+/// TLS, all on a laptop have none, and loading certificates is the slowest part of a client's start.
+#[derive(Default)]
+struct HttpClients {
+    plain: OnceLock<SharedHttpClient>,
+    tls: OnceLock<SharedHttpClient>,
+}
+
+impl HttpClients {
+    fn of(&self, endpoint: Option<&str>) -> SharedHttpClient {
+        if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+            self.plain.get_or_init(|| Builder::new().build_http()).clone()
+        } else {
+            let tls = || Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+            self.tls.get_or_init(tls).clone()
+        }
     }
 }
 
@@ -128,8 +164,8 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "b"),
             ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
         ];
-        let client = dynamodb(&env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect());
-        let (client, started) = (client.unwrap(), Instant::now());
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        let (client, started) = (Clients::from_env(&env).unwrap().dynamodb(), Instant::now());
         let outcome = client.get_item().table_name("users").key("pk", s("USER#1")).send().await;
         assert!(matches!(outcome, Err(SdkError::TimeoutError(_))), "{outcome:?}");
         assert!(started.elapsed() < Duration::from_millis(8100), "{:?}", started.elapsed());

@@ -145,7 +145,7 @@ mod tests {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        (crate::aws::dynamodb(&env).unwrap(), requests)
+        (crate::aws::Clients::from_env(&env).unwrap().dynamodb(), requests)
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use aws_sdk_apigatewaymanagement::{
 };
 
 use crate::{
+    aws::Clients,
     config::{ConfigError, Environment},
     error::Chain,
 };
@@ -69,17 +70,17 @@ impl Gateway {
     /// The gateway of `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] without endpoint, region or credentials.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { client: crate::aws::management(env)?, sent: Arc::default() })
+    /// [`ConfigError::Missing`] without the endpoint.
+    pub fn new(clients: &Clients, env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { client: clients.management(env)?, sent: Arc::default() })
     }
 
-    /// The same for who does its own retries: each call is made once, and has failed when it has no answer in this time.
+    /// The same for who makes its own repetitions: a call is made once, and has failed when it has no answer in this time.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] without endpoint, region or credentials.
-    pub fn without_retries(env: &Environment, timeout: Duration) -> Result<Self, ConfigError> {
-        Ok(Self { client: crate::aws::management_without_retries(env, timeout)?, sent: Arc::default() })
+    /// [`ConfigError::Missing`] without the endpoint.
+    pub fn without_retries(clients: &Clients, env: &Environment, timeout: Duration) -> Result<Self, ConfigError> {
+        Ok(Self { client: clients.management_without_retries(env, timeout)?, sent: Arc::default() })
     }
 
     /// Sends one text frame, at most 128 KB.

@@ -58,7 +58,7 @@ impl Cloud {
 
     async fn begin(options: Options) -> Self {
         log_to_the_test();
-        let dynamodb_endpoint = std::env::var("DYNAMODB_ENDPOINT").ok();
+        let dynamodb_endpoint = options.dynamodb_endpoint.clone().or_else(|| std::env::var("DYNAMODB_ENDPOINT").ok());
         let shared_database = dynamodb_endpoint.is_some();
         let stack = format!("test-{}", uuid::Uuid::new_v4().simple());
         let options = Options {
@@ -110,6 +110,18 @@ impl Cloud {
     /// The connection of every membership in any room.
     pub async fn room_members(&self) -> Vec<String> {
         self.sort_keys_of("ROOM#", "sk").await
+    }
+
+    /// The partition of every membership in any room.
+    pub async fn room_partitions(&self) -> Vec<String> {
+        self.sort_keys_of("ROOM#", "pk").await
+    }
+
+    /// A number of every membership in any room that has it.
+    pub async fn room_attributes(&self, attribute: &str) -> Vec<i64> {
+        let items = self.items_of("ConnectionsTable").await;
+        let rooms = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("ROOM#"));
+        rooms.filter_map(|item| item.get(attribute)?.as_n().unwrap().parse().ok()).collect()
     }
 
     /// The items of the users table whose sort key begins like this.
@@ -219,7 +231,7 @@ impl Cloud {
     }
 
     fn database(&self) -> Client {
-        shared::aws::dynamodb(&self.users_at(self.running.dynamodb_endpoint())).unwrap()
+        shared::aws::Clients::from_env(&self.users_at(self.running.dynamodb_endpoint())).unwrap().dynamodb()
     }
 }
 

@@ -102,6 +102,16 @@ impl Process {
         Rest::new(&self.url)
     }
 
+    /// Files and sockets it has open; none where there is no `/proc`.
+    pub fn open_files(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()?)).ok()?.count())
+    }
+
+    /// Most memory it ever had, in bytes; none where there is no `/proc`.
+    pub fn peak_memory(&self) -> Option<u64> {
+        peak_memory(&self.child)
+    }
+
     /// Ctrl-C.
     pub async fn interrupt(mut self) -> ExitStatus {
         self.signal_interrupt().await;
@@ -118,6 +128,13 @@ impl Process {
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
+}
+
+/// Linux keeps the high-water mark of a process's resident memory.
+pub(crate) fn peak_memory(program: &Child) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id()?)).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 async fn pass_on(mut lines: Lines<BufReader<impl AsyncRead + Unpin>>, to: UnboundedSender<String>) {

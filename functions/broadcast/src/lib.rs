@@ -19,6 +19,7 @@ use aws_lambda_events::event::{
 };
 use lambda_runtime::LambdaEvent;
 use shared::{
+    aws::Clients,
     config::{ConfigError, Environment, FeedShards},
     connections::ConnectionStore,
     gateway::Gateway,
@@ -52,10 +53,11 @@ impl Broadcast {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let clients = Clients::from_env(env)?;
         Ok(Self {
-            connections: ConnectionStore::from_env(env)?,
+            connections: ConnectionStore::new(&clients, env)?,
             shards: FeedShards::from_env(env)?,
-            gateway: Gateway::without_retries(env, CALL_TIMEOUT)?,
+            gateway: Gateway::without_retries(&clients, env, CALL_TIMEOUT)?,
             health: Arc::new(Mutex::new(Health::new(Instant::now()))),
             metrics: Metrics::from_env(env),
         })

@@ -14,6 +14,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment},
     connections::{Connection, ConnectionStore},
     gateway::{Gateway, GatewayError, Outcome},
@@ -43,9 +44,10 @@ impl Handshake {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let clients = Clients::from_env(env)?;
         Ok(Self {
-            connections: ConnectionStore::from_env(env)?,
-            gateway: Gateway::from_env(env)?,
+            connections: ConnectionStore::new(&clients, env)?,
+            gateway: Gateway::new(&clients, env)?,
             metrics: Metrics::from_env(env),
         })
     }

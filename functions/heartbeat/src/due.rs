@@ -50,7 +50,7 @@ mod tests {
     const NOW: i64 = 1_739_125_380;
 
     fn connection() -> Connection {
-        let socket = Socket { sid: "s".into(), subject: None, token_expires_at: None, rooms: vec![] };
+        let socket = Socket { sid: "s".into(), subject: None, role: None, token_expires_at: None, rooms: vec![] };
         Connection {
             connection_id: "QQFxqeZfIAMCKRA=".into(),
             connected_at: (NOW - 1000) * 1000,

@@ -14,6 +14,7 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use shared::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment},
     connections::{Connection, ConnectionStore},
     gateway::{Gateway, Outcome},
@@ -44,9 +45,10 @@ impl Heartbeat {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let clients = Clients::from_env(env)?;
         Ok(Self {
-            connections: ConnectionStore::from_env(env)?,
-            gateway: Gateway::from_env(env)?,
+            connections: ConnectionStore::new(&clients, env)?,
+            gateway: Gateway::new(&clients, env)?,
             metrics: Metrics::from_env(env),
         })
     }

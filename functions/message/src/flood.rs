@@ -1,9 +1,11 @@
 //! How many frames a client may send: enough for anything a client does, not enough to keep functions busy.
 //!
-//! Counting costs an ordinary client nothing. Each instance of this function counts in memory and reports every
-//! twentieth frame of a connection within a window to where all instances see it, the connection's row: one small write
-//! per twenty frames (two for the first of a window), paid for floods alone. Pongs come minutes apart and never get that
-//! far. One instance closes a client at its hundredth frame; several may let through up to nineteen more each.
+//! Counting costs an ordinary client nothing. Each instance of this function counts in memory, before anything else is
+//! done about a frame, and closes a client at its hundredth frame within a window: a flood that one instance sees is over
+//! before it costs a call of anything. What is spread over many instances shows in the connection's row, where each of
+//! them reports every twentieth frame: one small write per twenty frames (two for the first of a window), paid for floods
+//! alone. Pongs come minutes apart and never get that far. Several instances may let through up to nineteen frames more
+//! each.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +21,7 @@ const WINDOW: i64 = 10;
 /// Frames of one connection within a window that an instance reports together.
 const STEP: u32 = 20;
 
-/// Reported frames of one connection within a window that close it.
+/// Frames of one connection within a window that close it.
 const LIMIT: u32 = 100;
 
 /// What to do about a frame.
@@ -50,6 +52,7 @@ impl Flood {
         let window = Timestamp::now().as_second() / WINDOW;
         match self.seen(connection_id, window) {
             None => return Verdict::Late,
+            Some(LIMIT..) => return self.too_many(connection_id),
             Some(frames) if !frames.is_multiple_of(STEP) => return Verdict::Fine,
             Some(_) => {}
         }
@@ -58,11 +61,15 @@ impl Flood {
             error.log();
             0
         });
-        if count < LIMIT {
-            return Verdict::Fine;
+        if count < LIMIT { Verdict::Fine } else { self.too_many(connection_id) }
+    }
+
+    /// Only the first to notice closes it.
+    fn too_many(&self, connection_id: &str) -> Verdict {
+        if !self.lock().closed.insert(connection_id.to_owned()) {
+            return Verdict::Late;
         }
         tracing::warn!(connection_id, "closing a connection that sends too much");
-        self.lock().closed.insert(connection_id.to_owned());
         Verdict::TooMany
     }
 

@@ -1,9 +1,15 @@
-//! `$default`: what a client sends. Reads Engine.IO and Socket.IO, joins and leaves namespaces, answers in the route response.
+//! `$default`: what a client sends. Reads Engine.IO and Socket.IO, joins and leaves namespaces, and answers over the
+//! management API.
+//!
+//! The route is one-way, so that what this function returns says nothing to the client: on a two-way route an answer
+//! without a body may reach the client as an empty frame, on which a Socket.IO client drops its connection.
 //!
 //! This function never fails, panics or times out (design rule 1): the gateway would push a JSON error frame, and a
-//! Socket.IO client drops its connection on that.
+//! Socket.IO client drops its connection on that, too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod answer;
+mod events;
 mod flood;
 mod packets;
 
@@ -15,6 +21,7 @@ use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
     auth::Tokens,
+    aws::Clients,
     config::{Anonymous, ConfigError, Environment, FeedShards},
     connections::ConnectionStore,
     gateway::Gateway,
@@ -24,11 +31,8 @@ use shared::{
 
 use flood::Flood;
 
-/// With [`CLOSE_LIMIT`] below the function's timeout in the template.
+/// For finding out what to do about a message. With the limits of [`answer`] below the function's timeout in the template.
 const TIME_LIMIT: Duration = Duration::from_secs(7);
-
-/// For closing the connection.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The function and what it needs.
 pub struct Message {
@@ -51,11 +55,12 @@ struct Sender {
 /// What the client gets for a frame.
 #[derive(Debug, PartialEq)]
 enum Reaction {
-    /// This packet, in the route response.
+    /// This packet.
     Answer(Packet),
     /// Nothing; the connection stays open.
     Nothing,
-    /// The connection is closed without a word, as the Node server does for every protocol error.
+    /// The connection is closed without a word, as the Node server does for every protocol error. Its client comes back
+    /// by itself.
     Close,
 }
 
@@ -63,10 +68,11 @@ impl Message {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing or wrong.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let clients = Clients::from_env(env)?;
         Ok(Self {
-            connections: ConnectionStore::from_env(env)?,
-            users: UserStore::from_env(env)?,
-            gateway: Gateway::from_env(env)?,
+            connections: ConnectionStore::new(&clients, env)?,
+            users: UserStore::new(&clients, env)?,
+            gateway: Gateway::without_retries(&clients, env, answer::CALL_LIMIT)?,
             tokens: Tokens::from_env(env)?,
             anonymous: Anonymous::from_env(env)?,
             shards: FeedShards::from_env(env)?,
@@ -74,7 +80,7 @@ impl Message {
         })
     }
 
-    /// Handles one text message of one connection. Always answers 200.
+    /// Handles one text message of one connection. Returns 200 and no body, whatever became of it.
     ///
     /// # Errors
     /// Never.
@@ -82,24 +88,26 @@ impl Message {
         &self,
         event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
     ) -> Result<ApiGatewayProxyResponse, std::convert::Infallible> {
+        let context = event.payload.request_context;
+        if let Some(id) = context.connection_id {
+            let from = Sender { id, connected_at: context.connected_at };
+            let text = event.payload.body.unwrap_or_default();
+            match self.react(&from, &text).await {
+                Reaction::Answer(packet) => self.answer(&from, &packet).await,
+                Reaction::Nothing => {}
+                Reaction::Close => self.end(&from).await,
+            }
+        } else {
+            tracing::error!("a message without a connectionId");
+        }
         let mut answer = ApiGatewayProxyResponse::default();
         answer.status_code = 200;
-        let context = event.payload.request_context;
-        let Some(id) = context.connection_id else {
-            tracing::error!("a message without a connectionId");
-            return Ok(answer);
-        };
-        let from = Sender { id, connected_at: context.connected_at };
-        let text = event.payload.body.unwrap_or_default();
-        match self.react(&from, &text).await {
-            Reaction::Answer(packet) => answer.body = Some(packet.to_frame().into()),
-            Reaction::Nothing => {}
-            Reaction::Close => self.close(&from.id).await,
-        }
         Ok(answer)
     }
 
-    /// Nothing below gets past this: an error, a panic or a call that hangs ends here, and a CONNECT is still answered.
+    /// Nothing below gets past this: an error, a panic or a call that hangs ends here, and the connection with it. A
+    /// client that waits for the answer of its CONNECT has no timer for it, and after a refusal it would not come back;
+    /// one whose connection is closed returns by itself, with its own back-off, in a clean state (design rule 2).
     async fn react(&self, from: &Sender, text: &str) -> Reaction {
         let reaction = AssertUnwindSafe(packets::react(self, from, text)).catch_unwind();
         let error = match tokio::time::timeout(TIME_LIMIT, reaction).await {
@@ -109,36 +117,49 @@ impl Message {
             Err(elapsed) => Error::internal("handling a message")(elapsed),
         };
         error.log();
-        let last_resort = AssertUnwindSafe(|| packets::when_it_failed(text, &error));
-        std::panic::catch_unwind(last_resort).unwrap_or(Reaction::Close)
-    }
-
-    /// A connection that cannot be closed now stays; the next frame that deserves it tries again.
-    async fn close(&self, connection_id: &str) {
-        match tokio::time::timeout(CLOSE_LIMIT, self.gateway.close(connection_id)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, connection_id, "could not close a connection"),
-            Err(elapsed) => tracing::warn!(error = %elapsed, connection_id, "could not close a connection"),
-        }
+        Reaction::Close
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{
+        Router,
+        http::{Method, StatusCode, Uri},
+    };
+    use futures::future::join_all;
     use serde_json::{Value, json};
-    use shared::protocol::PacketData;
-    use tokio::net::TcpListener;
+    use tokio::{net::TcpListener, time::Instant};
 
     use super::*;
 
-    /// What a client gets for this frame if this is where the database should be.
-    async fn answer(database: &str, frame: &str) -> Option<String> {
+    /// What the gateway is asked to do, as `<method> <path>: <body>`.
+    type Asked = Arc<Mutex<Vec<String>>>;
+
+    /// A gateway that answers posts with one status and closes with another, and what it was asked.
+    async fn gateway(posts: StatusCode, closes: StatusCode) -> (String, Asked) {
+        let asked = Asked::default();
+        let note = Arc::clone(&asked);
+        let answer = async move |method: Method, uri: Uri, body: String| {
+            note.lock().unwrap().push(format!("{method} {}: {body}", uri.path()));
+            if method == Method::DELETE { closes } else { posts }
+        };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        (endpoint, asked)
+    }
+
+    /// Hands over a frame, where this is the database and that the gateway.
+    async fn hand_over(database: &str, gateway: &str, frame: &str) {
         let env = [
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "a"),
             ("AWS_SECRET_ACCESS_KEY", "b"),
             ("AWS_ENDPOINT_URL_DYNAMODB", database),
-            ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", database),
+            ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", gateway),
             ("CONNECTIONS_TABLE", "connections"),
             ("USERS_TABLE", "users"),
             ("TOKEN_SECRET", "a secret of more than 32 characters"),
@@ -150,25 +171,77 @@ mod tests {
         event["body"] = json!(frame);
         let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), lambda_runtime::Context::default());
         let answer = Message::from_env(&env).unwrap().handle(event).await.unwrap();
-        assert_eq!(answer.status_code, 200);
-        let body = serde_json::to_value(answer).unwrap()["body"].as_str().map(str::to_owned);
-        body.filter(|body| !body.is_empty())
+        let answer = serde_json::to_value(answer).unwrap();
+        assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &Value::Null), "{frame}");
+    }
+
+    const CONNECTION: &str = "/@connections/QQFxqeZfIAMCKRA%3D";
+
+    async fn away() -> String {
+        let nobody = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+        format!("http://{nobody}")
     }
 
     /// Design rules 1 and 2, for a database that is away and for one that hangs.
-    #[tokio::test(start_paused = true)]
-    async fn without_a_database_a_connect_is_refused_in_words_and_nothing_else_is_answered() {
+    #[tokio::test]
+    async fn without_a_database_the_connection_is_closed_and_only_a_pong_does_not_need_one() {
         let hanging = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let away = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
-        for database in [hanging.local_addr().unwrap(), away].map(|address| format!("http://{address}")) {
-            let refusal = answer(&database, "40/users,").await.unwrap();
-            let packet = Packet::decode(refusal.strip_prefix('4').unwrap()).unwrap();
-            assert_eq!(packet.namespace, "/users");
-            let PacketData::ConnectError(error) = packet.data else { panic!("{refusal}") };
-            assert_eq!(error["message"], "INTERNAL_ERROR");
-            for frame in ["3", "41/users,", "42/users,[\"an event\"]", "no frame"] {
-                assert_eq!(answer(&database, frame).await, None, "{frame}");
-            }
+        let databases = [format!("http://{}", hanging.local_addr().unwrap()), away().await];
+        let frames = [
+            ("40/users,", true),
+            ("41/users,", true),
+            ("42/users,[\"an event\"]", true),
+            ("42/users,1[\"auth.renew\",{}]", true),
+            ("no frame", true),
+            ("3", false),
+        ];
+        let cases = databases.iter().flat_map(|database| frames.map(|(frame, closes)| (database, frame, closes)));
+        join_all(cases.map(async |(database, frame, closes)| {
+            let (gateway, asked) = gateway(StatusCode::OK, StatusCode::NO_CONTENT).await;
+            hand_over(database, &gateway, frame).await;
+            let expected = if closes { vec![format!("DELETE {CONNECTION}: ")] } else { vec![] };
+            assert_eq!(*asked.lock().unwrap(), expected, "{frame}");
+        }))
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_posted() {
+        let (gateway, asked) = gateway(StatusCode::OK, StatusCode::NO_CONTENT).await;
+        hand_over(&away().await, &gateway, "40/nope,").await;
+        let expected = format!(r#"POST {CONNECTION}: 44/nope,{{"message":"Invalid namespace"}}"#);
+        assert_eq!(*asked.lock().unwrap(), [expected]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_the_gateway_refuses_is_tried_again_for_seconds_and_then_the_connection_is_closed() {
+        for refusal in [StatusCode::TOO_MANY_REQUESTS, StatusCode::INTERNAL_SERVER_ERROR] {
+            let (gateway, asked) = gateway(refusal, StatusCode::NO_CONTENT).await;
+            let started = Instant::now();
+            hand_over(&away().await, &gateway, "40/nope,").await;
+            let asked = asked.lock().unwrap();
+            let (closes, posts): (Vec<_>, Vec<_>) = asked.iter().partition(|call| call.starts_with("DELETE"));
+            assert!(posts.len() > 5 && started.elapsed() > Duration::from_secs(2), "{refusal}: {asked:?}");
+            assert_eq!((closes.len(), asked.last()), (1, closes.last().copied()), "{refusal}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_long_been_open_and_is_gone_is_not_waited_for() {
+        let (gateway, asked) = gateway(StatusCode::GONE, StatusCode::GONE).await;
+        hand_over(&away().await, &gateway, "40/nope,").await;
+        assert_eq!(asked.lock().unwrap().len(), 2, "one post, one close");
+    }
+
+    /// Even if nothing works it is over before the function's time is, which is 20 seconds in the template.
+    #[tokio::test(start_paused = true)]
+    async fn with_nothing_to_rely_on_it_still_ends_in_time() {
+        let hanging = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let hanging = format!("http://{}", hanging.local_addr().unwrap());
+        for frame in ["40/users,", "40/nope,"] {
+            let started = Instant::now();
+            hand_over(&hanging, &hanging, frame).await;
+            assert!(started.elapsed() < Duration::from_secs(16), "{frame}: {:?}", started.elapsed());
         }
     }
 }

@@ -7,6 +7,7 @@ use aws_sdk_sesv2::{
 };
 use shared::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment},
 };
 
@@ -19,8 +20,8 @@ pub(crate) struct Mailer {
 }
 
 impl Mailer {
-    pub(crate) fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        let client = Client::new(&shared::aws::of_service(env, "AWS_ENDPOINT_URL_SESV2")?);
+    pub(crate) fn new(clients: &Clients, env: &Environment) -> Result<Self, ConfigError> {
+        let client = Client::new(&clients.of_service(env, "AWS_ENDPOINT_URL_SESV2"));
         Ok(Self { client, sender: env.required("SENDER_EMAIL")?.to_owned() })
     }
 

@@ -21,6 +21,7 @@ use futures::{StreamExt as _, stream};
 use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment},
     error::Chain,
     request,
@@ -57,10 +58,11 @@ impl Notify {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing or wrong.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let clients = Clients::from_env(env)?;
         Ok(Self {
             keys: CodeKeys::from_env(env)?,
-            mailer: Mailer::from_env(env)?,
-            texter: Texter::from_env(env)?,
+            mailer: Mailer::new(&clients, env)?,
+            texter: Texter::new(&clients, env),
             sent: Mutex::default(),
         })
     }

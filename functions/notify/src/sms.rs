@@ -1,10 +1,7 @@
 //! Text messages, through Amazon SNS.
 
 use aws_sdk_sns::{Client, operation::publish::PublishError, types::MessageAttributeValue};
-use shared::{
-    Error,
-    config::{ConfigError, Environment},
-};
+use shared::{Error, aws::Clients, config::Environment};
 
 use crate::{Outcome, cause, texts};
 
@@ -12,8 +9,8 @@ use crate::{Outcome, cause, texts};
 pub(crate) struct Texter(Client);
 
 impl Texter {
-    pub(crate) fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self(Client::new(&shared::aws::of_service(env, "AWS_ENDPOINT_URL_SNS")?)))
+    pub(crate) fn new(clients: &Clients, env: &Environment) -> Self {
+        Self(Client::new(&clients.of_service(env, "AWS_ENDPOINT_URL_SNS")))
     }
 
     pub(crate) async fn send(&self, to: &str, code: &str) -> Result<Outcome, Error> {

@@ -7,7 +7,7 @@ import { CfnInclude } from "aws-cdk-lib/cloudformation-include";
 import { parse } from "yaml";
 
 /** Resources that refer to what only exists once SAM's transform has run; they are passed on unread. */
-const afterTransform = ["DefaultRouteResponse", "RestMapping", "SocketMapping", "HeartbeatMissingAlarm"];
+const afterTransform = ["RestMapping", "SocketMapping", "HeartbeatMissingAlarm"];
 
 /** Every resource of a template as it is written there, for what of it is plain text: short tags are not expanded. */
 export function written(template: string): Record<string, Record<string, unknown>> {

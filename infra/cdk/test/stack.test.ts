@@ -76,13 +76,10 @@ test("a function that was not built is named", () => {
   writeFileSync(join(built, "connect", "bootstrap"), "connect");
 });
 
-test("the default route answers", () => {
-  template.hasResourceProperties("AWS::ApiGatewayV2::RouteResponse", {
-    RouteId: { Ref: "WebSocketApiDefaultRoute" },
-    RouteResponseKey: "$default",
-  });
+test("no route answers by itself: message does it over the management API", () => {
+  template.resourceCountIs("AWS::ApiGatewayV2::RouteResponse", 0);
   template.hasResourceProperties("AWS::Serverless::WebSocketApi", {
-    Routes: { $default: Match.objectLike({ RouteResponseSelectionExpression: "$default" }) },
+    Routes: { $default: { RouteResponseSelectionExpression: Match.absent() } },
   });
 });
 

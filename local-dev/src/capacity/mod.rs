@@ -142,7 +142,9 @@ impl Crowd {
             heartbeat,
             reading,
             posts,
-            frames: template.throttle_of_sockets(&template.scope(&BTreeMap::new())?)?,
+            frames: template
+                .socket_throttle(&template.scope(&BTreeMap::new())?)?
+                .map_or(f64::INFINITY, |limit| limit.rate),
         })
     }
 

@@ -80,6 +80,7 @@ pub(super) async fn scope(
         ("SenderEmail".to_owned(), SENDER.to_owned()),
         ("RegistrationsPerHour".to_owned(), options.registrations_per_hour.to_string()),
     ]);
+    parameters.extend(options.parameters.iter().cloned());
     parameters.extend(options.origins.clone().map(|origins| ("Origins".to_owned(), origins)));
     let mut scope = template.scope(&parameters)?;
     for (name, value) in [

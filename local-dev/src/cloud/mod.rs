@@ -169,6 +169,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     }
     let endpoint = options.lambda_endpoint.as_deref();
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?
+        .throttled_at(options.concurrent_invocations)
         .at_most(database.bears());
     let functions = match &permissions {
         Some(permissions) => functions.counted_by(permissions.tally().clone()),
@@ -176,7 +177,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     };
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
-    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits);
+    let throttle = template.socket_throttle(&scope)?;
+    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle);
     let (release, released) = watch::channel(false);
     let settings = Settings {
         database: &database,

@@ -339,6 +339,7 @@ mod tests {
             handshake: new.handshake.clone(),
             connected_at: new.connected_at,
             last_active_at: new.connected_at.into(),
+            turns: std::sync::Arc::new(tokio::sync::Semaphore::new(1)),
             wire: std::sync::Arc::new(Nowhere),
             _unfinished: super::super::Unfinished::new(&tokio::sync::watch::Sender::new(0)),
         };

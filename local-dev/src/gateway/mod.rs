@@ -6,6 +6,7 @@
 mod events;
 pub(crate) mod management;
 mod socketio;
+mod throttle;
 mod upgrade;
 pub(crate) mod websocket;
 
@@ -22,13 +23,15 @@ use aws_lambda_events::event::apigw::ApiGatewayProxyResponse;
 use axum::http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL};
 use jiff::Timestamp;
 use tokio::{
-    sync::watch,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, timeout, timeout_at},
 };
 
+use self::throttle::Buckets;
 pub(crate) use self::{
     events::{Close, Handshake},
     socketio::SocketIoEdge,
+    throttle::Throttle,
 };
 use crate::{
     event::request_id,
@@ -62,6 +65,10 @@ impl Default for Limits {
     }
 }
 
+/// Messages of one connection that are handled at the same time. Beyond them the gateway reads no further: the client has
+/// to wait, as behind any TCP connection the other end of which is busy.
+const MESSAGES_AT_ONCE: usize = 64;
+
 /// How frames get from the gateway to one client. Each edge has its own.
 pub(crate) trait Wire: Send + Sync {
     /// Hands over one text frame without waiting.
@@ -81,8 +88,15 @@ pub(crate) struct Connection {
     connected_at: Timestamp,
     last_active_at: RwLock<Timestamp>,
     wire: Arc<dyn Wire>,
+    /// One for each message that may be handled.
+    turns: Arc<Semaphore>,
     /// Until `$disconnect` was answered.
     _unfinished: Unfinished,
+}
+
+/// The right to have one message handled; held until it is.
+pub(crate) struct Turn {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Why a frame did not reach a connection.
@@ -103,6 +117,7 @@ struct Inner {
     functions: Functions,
     faults: Arc<Faults>,
     limits: Limits,
+    throttle: Buckets,
     connections: RwLock<HashMap<String, Arc<Connection>>>,
     /// How many connections have been opened so far.
     opened: watch::Sender<usize>,
@@ -129,10 +144,16 @@ impl Drop for Unfinished {
 }
 
 impl Gateway {
-    pub(crate) fn new(api: WebSocketApi, functions: Functions, faults: Arc<Faults>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        api: WebSocketApi,
+        functions: Functions,
+        faults: Arc<Faults>,
+        limits: Limits,
+        throttle: Option<Throttle>,
+    ) -> Self {
         let (connections, opened, unfinished) = (RwLock::default(), watch::Sender::new(0), watch::Sender::new(0));
-        let stopping = AtomicBool::new(false);
-        Self(Arc::new(Inner { api, functions, faults, limits, connections, opened, unfinished, stopping }))
+        let (stopping, throttle) = (AtomicBool::new(false), Buckets::new(throttle));
+        Self(Arc::new(Inner { api, functions, faults, limits, throttle, connections, opened, unfinished, stopping }))
     }
 
     /// First part of the path of its URLs.
@@ -182,6 +203,9 @@ impl Gateway {
         if self.is_stopping() {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
+        if !self.0.throttle.take("$connect") {
+            return Err(StatusCode::TOO_MANY_REQUESTS);
+        }
         let (id, connected_at) = (request_id(), Timestamp::now());
         let new = New { id, connected_at, handshake: handshake.into(), unfinished: self.unfinished() };
         let accept = |new, protocol| Ok(Accepted { gateway: self.clone(), new: Some(new), protocol });
@@ -193,7 +217,7 @@ impl Gateway {
                 Some(status) if status.is_client_error() || status.is_server_error() => Err(status),
                 _ => Err(StatusCode::BAD_GATEWAY),
             },
-            Err(FunctionError::Failed { .. }) => Err(StatusCode::BAD_GATEWAY),
+            Err(FunctionError::Failed { .. } | FunctionError::Throttled { .. }) => Err(StatusCode::BAD_GATEWAY),
             Err(FunctionError::TimedOut { .. }) => Err(StatusCode::GATEWAY_TIMEOUT),
         }
     }
@@ -202,7 +226,8 @@ impl Gateway {
     pub(crate) fn open(&self, mut accepted: Accepted, wire: Arc<dyn Wire>) {
         let Some(New { id, connected_at, handshake, unfinished }) = accepted.new.take() else { return };
         let last_active_at = RwLock::new(connected_at);
-        let connection = Connection { handshake, connected_at, last_active_at, wire, _unfinished: unfinished };
+        let turns = Arc::new(Semaphore::new(MESSAGES_AT_ONCE));
+        let connection = Connection { handshake, connected_at, last_active_at, wire, turns, _unfinished: unfinished };
         self.connections_mut().insert(id.clone(), connection.into());
         if self.is_stopping() {
             // It came while all were being closed.
@@ -211,21 +236,46 @@ impl Gateway {
         self.0.opened.send_modify(|count| *count += 1);
     }
 
-    /// Hands a text message to its route, and returns the frame to answer with, if there is one.
+    /// Waits until another message of the connection may be handled.
+    pub(crate) async fn turn(&self, id: &str) -> Result<Turn, NotSent> {
+        let turns = Arc::clone(&self.connection(id).ok_or(NotSent::Gone)?.turns);
+        // It is closed with the connection: who waited then waits in vain.
+        turns.acquire_owned().await.map(|permit| Turn { _permit: permit }).map_err(|_closed| NotSent::Gone)
+    }
+
+    /// Hands a text message to its route in its turn, and returns the frame to answer with, if there is one.
     pub(crate) async fn message(&self, id: &str, body: String) -> Result<Option<String>, NotSent> {
+        let turn = self.turn(id).await?;
+        self.message_in(turn, id, body).await
+    }
+
+    /// The same for who has waited for the turn already.
+    pub(crate) async fn message_in(&self, turn: Turn, id: &str, body: String) -> Result<Option<String>, NotSent> {
+        let answer = self.handle(id, body).await;
+        drop(turn);
+        answer
+    }
+
+    async fn handle(&self, id: &str, body: String) -> Result<Option<String>, NotSent> {
         let connection = self.connection(id).ok_or(NotSent::Gone)?;
         connection.touch();
         let api = &self.0.api;
         let Some((route, function)) = api.route(&body) else {
             return Ok(Some(events::error_frame("Forbidden", id)));
         };
+        if !self.0.throttle.take(route) {
+            return Ok(Some(events::error_frame("Too Many Requests", id)));
+        }
         let event = events::message(api, route, id, &connection, &body);
         let answer = self.0.functions.invoke::<ApiGatewayProxyResponse>(function, event);
         match timeout(self.0.limits.integration, answer).await {
             Ok(Ok(answer)) => {
+                if !api.answering.contains(route) {
+                    return Ok(None);
+                }
                 let body = answer.body.map(|body| String::from_utf8_lossy(body.as_ref()).into_owned());
-                let answers = api.answering.contains(route);
-                Ok(body.filter(|body| answers && !body.is_empty()))
+                let body = body.unwrap_or_default();
+                Ok(Some(body).filter(|body| !body.is_empty() || self.0.faults.sends_empty_answers()))
             }
             // AWS tells the client, and a Socket.IO client drops its connection on it.
             Ok(Err(_)) => Ok(Some(events::error_frame("Internal server error", id))),
@@ -257,6 +307,7 @@ impl Gateway {
 
     fn end(&self, id: &str, close: Close) -> Result<(), NotSent> {
         let connection = self.connections_mut().remove(id).ok_or(NotSent::Gone)?;
+        connection.turns.close();
         connection.wire.close();
         self.disconnected(id, connection, close);
         Ok(())
@@ -266,6 +317,7 @@ impl Gateway {
     pub(crate) fn disconnect(&self, id: &str, close: Close) {
         let removed = self.connections_mut().remove(id);
         if let Some(connection) = removed {
+            connection.turns.close();
             self.disconnected(id, connection, close);
         }
     }

@@ -1,8 +1,9 @@
 //! The Socket.IO edge at `/socket.io/`: socketioxide in front of the gateway, with polling and WebSocket.
 //!
 //! socketioxide speaks the protocol to the client; what it says means what the functions say. An Engine.IO session
-//! becomes a gateway connection, its packets become messages, and frames that functions post come out of socketioxide.
-//! Opening and heartbeats are socketioxide's own, so such frames stop here.
+//! becomes a gateway connection, its packets become messages, and frames that functions post come out of socketioxide:
+//! events, the answer of a CONNECT, acknowledgements. Opening and heartbeats are socketioxide's own, so such frames stop
+//! here.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,11 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, ser::SerializeTuple as _};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+    ser::SerializeTuple as _,
+};
 use serde_json::Value;
 use shared::{
     events::NAMESPACE,
@@ -90,6 +95,8 @@ struct Session {
     settled: Notify,
     /// Every TCP connection a WebSocket of this session runs over.
     scissors: Mutex<Vec<Scissors>>,
+    /// That of the request by which a polling client waits for frames.
+    poll: Mutex<Option<Scissors>>,
 }
 
 /// Where the client is with its namespace.
@@ -103,6 +110,34 @@ struct Joining {
     closed: Option<Instant>,
     /// What functions posted before; clients hear it right after CONNECT was answered.
     waiting: Vec<String>,
+    /// What functions said about the CONNECT that is under way.
+    verdict: Option<Verdict>,
+    /// The client's events that functions are handling, by the acknowledgement id they know.
+    unacknowledged: HashMap<u64, AckSender>,
+    /// The acknowledgement id of the last one.
+    last_event: u64,
+}
+
+/// The answer of a CONNECT.
+enum Verdict {
+    Accepted,
+    /// In these words.
+    Refused(String),
+}
+
+impl Verdict {
+    fn read(frame: &str) -> Option<Self> {
+        match frame.strip_prefix('4').map(Packet::decode)?.ok()? {
+            Packet { namespace, data } if namespace == NAMESPACE => match data {
+                PacketData::Connect(_) => Some(Self::Accepted),
+                PacketData::ConnectError(error) => {
+                    Some(Self::Refused(error["message"].as_str().unwrap_or_default().to_owned()))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// The handle in the request's extensions.
@@ -162,6 +197,11 @@ impl Session {
         if state.joined {
             return self.deliver(&mut state, frame);
         }
+        if let Some(verdict) = Verdict::read(frame) {
+            // `join` has it sent.
+            state.verdict = Some(verdict);
+            return Ok(());
+        }
         if state.waiting.len() == BUFFER {
             return Err(BufferFull);
         }
@@ -194,10 +234,30 @@ impl Session {
                 })
             }
             Ok(PacketData::Disconnect) => socket.disconnect(),
+            Ok(PacketData::Ack { id, args }) => {
+                let acknowledge = id.and_then(|id| state.unacknowledged.remove(&id));
+                match acknowledge.map(|acknowledge| acknowledge.send(&Arguments(&args))) {
+                    Some(Err(SendError::Socket(error))) => Err(error),
+                    _ => Ok(()),
+                }
+            }
             _ => Ok(()),
         };
         // A socket that is closing is not slow.
         if let Err(SocketError::InternalChannelFull) = outcome { Err(BufferFull) } else { Ok(()) }
+    }
+
+    /// Hands over what the client sent. What its route answers counts as posted, if it is a packet; on an error frame or
+    /// an empty one, which API Gateway may send, a client would drop its connection.
+    async fn hand_over(self: &Arc<Self>, packet: Packet) {
+        match self.edge.gateway.message(self.id(), packet.to_frame()).await {
+            Ok(Some(frame)) if frame.starts_with('4') => {
+                // An answer that finds the buffer full is lost, as what is posted then.
+                let _ = self.send(&frame);
+            }
+            Ok(Some(_)) => self.close(),
+            Ok(None) | Err(_) => {}
+        }
     }
 
     /// The client left the namespace. socketioxide would tell at once, but a handler for that makes it ignore a CONNECT
@@ -205,7 +265,7 @@ impl Session {
     fn leave(&self, state: &mut Joining) {
         state.joined = false;
         let (gateway, id) = (self.edge.gateway.clone(), self.id().to_owned());
-        tokio::spawn(async move { gateway.message(&id, disconnect_packet()).await });
+        tokio::spawn(async move { gateway.message(&id, disconnect_packet().to_frame()).await });
     }
 
     fn answer_ping(&self) {
@@ -233,9 +293,14 @@ impl Session {
     }
 
     fn cut(&self) {
-        for scissors in self.scissors.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let poll = self.poll().take();
+        for scissors in self.scissors.lock().unwrap_or_else(PoisonError::into_inner).drain(..).chain(poll) {
             scissors.cut();
         }
+    }
+
+    fn poll(&self) -> std::sync::MutexGuard<'_, Option<Scissors>> {
+        self.poll.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a polling client has had the time to fetch what was sent before the close.
@@ -257,8 +322,33 @@ impl Serialize for Arguments<'_> {
     }
 }
 
+/// The arguments of a client's event, however many; what deserializes as a tuple is given all of them.
+struct Heard(Vec<Value>);
+
+impl<'de> Deserialize<'de> for Heard {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Heard;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the arguments of an event")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut arguments: A) -> Result<Heard, A::Error> {
+                let mut all = Vec::new();
+                while let Some(argument) = arguments.next_element()? {
+                    all.push(argument);
+                }
+                Ok(Heard(all))
+            }
+        }
+        deserializer.deserialize_tuple(1, All)
+    }
+}
+
 /// What Engine.IO asks in the URL.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct EngineQuery {
     sid: Option<String>,
     transport: Option<String>,
@@ -274,6 +364,7 @@ async fn gate(
 ) -> Response {
     let websocket = query.transport.as_deref() == Some("websocket");
     let (mut parts, body) = request.into_parts();
+    let mut polling = None;
     if let Some(sid) = &query.sid {
         let session = edge.sessions().get(sid).and_then(Weak::upgrade);
         if let Some(session) = session {
@@ -282,6 +373,10 @@ async fn gate(
             }
             if websocket {
                 session.runs_over(peer.scissors);
+            } else if parts.method == Method::GET {
+                // Whoever waits for frames when the session is closed is not left waiting.
+                *session.poll() = Some(peer.scissors);
+                polling = Some(session);
             }
         }
         if websocket && let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
@@ -300,6 +395,7 @@ async fn gate(
             state: Mutex::default(),
             settled: Notify::new(),
             scissors: Mutex::default(),
+            poll: Mutex::default(),
         });
         if websocket {
             session.runs_over(peer.scissors);
@@ -313,7 +409,11 @@ async fn gate(
         }
         return answer;
     }
-    next.run(Request::from_parts(parts, body)).await
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(session) = polling {
+        session.poll().take();
+    }
+    response
 }
 
 /// What Engine.IO answers for a session it does not know.
@@ -332,8 +432,8 @@ fn session_of(socket: &SocketRef) -> Result<Arc<Session>, Refusal> {
     lease.map(|lease| Arc::clone(&lease.0)).ok_or_else(|| Refusal("INTERNAL_ERROR".to_owned()))
 }
 
-fn disconnect_packet() -> String {
-    Packet::new(NAMESPACE, PacketData::Disconnect).to_frame()
+fn disconnect_packet() -> Packet {
+    Packet::new(NAMESPACE, PacketData::Disconnect)
 }
 
 /// CONNECT: `message` decides.
@@ -354,23 +454,23 @@ async fn join(socket: SocketRef, TryData(auth): TryData<Value>) -> Result<(), Re
     let again = {
         let mut state = session.state();
         state.sid = Some(socket.id);
+        state.verdict = None;
         std::mem::take(&mut state.joined)
     };
     if again {
-        let _ = session.edge.gateway.message(session.id(), disconnect_packet()).await;
+        session.hand_over(disconnect_packet()).await;
     }
-    let connect = Packet::new(NAMESPACE, PacketData::Connect(auth));
-    let answer = session.edge.gateway.message(session.id(), connect.to_frame()).await.ok().flatten();
-    let answer = answer.as_deref().and_then(|frame| frame.strip_prefix('4')).map(Packet::decode);
-    match answer {
-        Some(Ok(Packet { data: PacketData::Connect(_), .. })) => Ok(()),
-        Some(Ok(Packet { data: PacketData::ConnectError(error), .. })) => {
-            Err(Refusal(error["message"].as_str().unwrap_or_default().to_owned()))
-        }
-        // No answer, or an error frame: on AWS the client would lose its connection.
-        _ => {
+    session.hand_over(Packet::new(NAMESPACE, PacketData::Connect(auth))).await;
+    let verdict = session.state().verdict.take();
+    match verdict {
+        Some(Verdict::Accepted) => Ok(()),
+        Some(Verdict::Refused(message)) => Err(Refusal(message)),
+        // On AWS the client loses its connection, and comes back. socketioxide would refuse it, after which it does not;
+        // so that is done when the connection is cut, and nobody hears it.
+        None => {
             session.close();
-            Err(Refusal("INTERNAL_ERROR".to_owned()))
+            sleep(FAREWELL).await;
+            Err(Refusal("unanswered".to_owned()))
         }
     }
 }
@@ -388,15 +488,18 @@ async fn joined(socket: SocketRef) {
     session.settled.notify_one();
 }
 
-/// EVENT: to `message`, with the acknowledgement id 0 if the client wants one, and its answer back.
-async fn heard(socket: SocketRef, Event(name): Event, TryData(data): TryData<Vec<Value>>, acknowledge: AckSender) {
+/// EVENT: to `message`, with an acknowledgement id, by which its answer finds the way back.
+async fn heard(socket: SocketRef, Event(name): Event, TryData(data): TryData<Heard>, acknowledge: AckSender) {
     let Ok(session) = session_of(&socket) else { return };
-    let args = std::iter::once(Value::from(name)).chain(data.unwrap_or_default()).collect();
-    let event = Packet::new(NAMESPACE, PacketData::Event { id: Some(0), args });
-    let answer = session.edge.gateway.message(session.id(), event.to_frame()).await.ok().flatten();
-    let answer = answer.as_deref().and_then(|frame| frame.strip_prefix('4')).map(Packet::decode);
-    if let Some(Ok(Packet { data: PacketData::Ack { args, .. }, .. })) = answer {
-        // The socket may have gone meanwhile.
-        let _ = acknowledge.send(&Arguments(&args));
-    }
+    let args = std::iter::once(Value::from(name)).chain(data.map(|Heard(data)| data).unwrap_or_default()).collect();
+    let id = {
+        let mut state = session.state();
+        state.last_event += 1;
+        let id = state.last_event;
+        state.unacknowledged.insert(id, acknowledge);
+        id
+    };
+    session.hand_over(Packet::new(NAMESPACE, PacketData::Event { id: Some(id), args })).await;
+    // What was not acknowledged by now never is: functions answer before they return.
+    session.state().unacknowledged.remove(&id);
 }

@@ -26,11 +26,22 @@ Resources:
 
 /// A gateway with these routes, all to one function that answers with the body `hello`.
 async fn gateway(routes: &[&str], answering: &[&str], selection: RouteSelection) -> (Gateway, Sent) {
+    with(json!({"statusCode": 200, "body": "hello"}), None, routes, answering, selection).await
+}
+
+/// The same with another answer and a throttle.
+async fn with(
+    answer: Value,
+    throttle: Option<Throttle>,
+    routes: &[&str],
+    answering: &[&str],
+    selection: RouteSelection,
+) -> (Gateway, Sent) {
     let sent = Sent::default();
     let kept = Arc::clone(&sent);
     let invoke = async move |Json(event): Json<Value>| {
         kept.lock().unwrap().push(event);
-        Json(json!({"statusCode": 200, "body": "hello"}))
+        Json(answer)
     };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -48,7 +59,7 @@ async fn gateway(routes: &[&str], answering: &[&str], selection: RouteSelection)
         routes: routes.iter().map(|key| ((*key).to_owned(), "F".to_owned())).collect::<BTreeMap<_, _>>(),
         answering: answering.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>(),
     };
-    (Gateway::new(api, functions.unwrap(), faults, Limits::default()), sent)
+    (Gateway::new(api, functions.unwrap(), faults, Limits::default(), throttle), sent)
 }
 
 fn handshake() -> Handshake {
@@ -105,6 +116,54 @@ async fn the_body_of_an_answer_goes_nowhere_unless_its_route_has_a_response() {
         let id = opened(&gateway).await;
         assert_eq!(gateway.message(&id, "2".to_owned()).await.unwrap().as_deref(), frame, "{answering:?}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_an_empty_frame_with_that_fault_and_only_on_a_two_way_route() {
+    for (answering, with_fault) in [(&["$default"][..], Some("")), (&[], None)] {
+        let answer = json!({"statusCode": 200});
+        let (gateway, _) = with(answer, None, &["$default"], answering, RouteSelection::Default).await;
+        let id = opened(&gateway).await;
+        assert_eq!(gateway.message(&id, "3".to_owned()).await.unwrap(), None, "{answering:?}");
+        gateway.0.faults.set([crate::Fault::EmptyAnswers]);
+        assert_eq!(gateway.message(&id, "3".to_owned()).await.unwrap().as_deref(), with_fault, "{answering:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_above_the_throttle_is_answered_with_an_error_frame_and_at_the_door_with_429() {
+    let throttle = Some(Throttle { rate: 0.001, burst: 2.0 });
+    let answer = json!({"statusCode": 200});
+    let (gateway, sent) = with(answer, throttle, &["$connect", "$default"], &[], RouteSelection::Default).await;
+    let (id, other) = (opened(&gateway).await, opened(&gateway).await);
+    assert_eq!(gateway.connect(handshake()).await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
+    // The messages of all connections together.
+    assert_eq!(gateway.message(&id, "3".to_owned()).await.unwrap(), None);
+    assert_eq!(gateway.message(&other, "3".to_owned()).await.unwrap(), None);
+    let frame: Value = serde_json::from_str(&gateway.message(&id, "3".to_owned()).await.unwrap().unwrap()).unwrap();
+    assert_eq!((&frame["message"], &frame["connectionId"]), (&json!("Too Many Requests"), &json!(id)));
+    assert_eq!(sent.lock().unwrap().len(), 4, "two handshakes and two messages");
+}
+
+#[tokio::test]
+async fn a_connection_waits_while_as_many_of_its_messages_as_may_be_are_being_handled() {
+    let (gateway, _) = gateway(&["$default"], &["$default"], RouteSelection::Default).await;
+    let (busy, other) = (opened(&gateway).await, opened(&gateway).await);
+    let mut turns = Vec::new();
+    for _ in 0..MESSAGES_AT_ONCE {
+        turns.push(gateway.turn(&busy).await.ok().unwrap());
+    }
+    let mut waiting = std::pin::pin!(gateway.message(&busy, "2".to_owned()));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    assert_eq!(gateway.message(&other, "2".to_owned()).await.unwrap().as_deref(), Some("hello"));
+    turns.pop();
+    assert_eq!(waiting.await.unwrap().as_deref(), Some("hello"));
+    // Who waits when the connection is closed waits no longer.
+    turns.push(gateway.turn(&busy).await.ok().unwrap());
+    let mut waiting = std::pin::pin!(gateway.message(&busy, "2".to_owned()));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    gateway.delete(&busy).unwrap();
+    assert_eq!(waiting.await, Err(NotSent::Gone));
 }
 
 #[tokio::test]

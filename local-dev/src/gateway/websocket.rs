@@ -12,13 +12,16 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
+use futures::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
 use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{BufferFull, Close, Gateway, Handshake, Limits, Wire};
+use super::{BufferFull, Close, Gateway, Handshake, Limits, Turn, Wire};
 use crate::server::Peer;
 
 /// Largest frame and largest message a client may send, in bytes.
@@ -156,7 +159,7 @@ impl Session<'_> {
                     }
                 }
                 code = &mut ends => Step::Close(code),
-                message = stream.next() => self.read(message),
+                (turn, message) = self.next(&mut stream) => self.read(turn, message),
             };
             match step {
                 Step::GoOn => idle_at = Instant::now() + limits.idle,
@@ -199,10 +202,19 @@ impl Session<'_> {
         }
     }
 
-    fn read(&self, message: Option<Result<Message, axum::Error>>) -> Step {
+    /// Reads on, as soon as another message may be handled.
+    async fn next(&self, stream: &mut SplitStream<WebSocket>) -> (Option<Turn>, Option<Result<Message, axum::Error>>) {
+        let turn = self.edge.gateway.turn(self.id).await.ok();
+        (turn, stream.next().await)
+    }
+
+    fn read(&self, turn: Option<Turn>, message: Option<Result<Message, axum::Error>>) -> Step {
         match message {
             Some(Ok(Message::Text(text))) => {
-                self.hand_over(text.to_string());
+                // Without a turn it is a connection that is being closed.
+                if let Some(turn) = turn {
+                    self.hand_over(turn, text.to_string());
+                }
                 Step::GoOn
             }
             Some(Ok(Message::Binary(_))) => Step::Close(close_code::UNSUPPORTED),
@@ -218,10 +230,10 @@ impl Session<'_> {
     }
 
     /// Every message is an invocation of its own: AWS promises neither one at a time nor an order.
-    fn hand_over(&self, text: String) {
+    fn hand_over(&self, turn: Turn, text: String) {
         let (gateway, id, channel) = (self.edge.gateway.clone(), self.id.to_owned(), Arc::clone(self.channel));
         tokio::spawn(async move {
-            if let Ok(Some(frame)) = gateway.message(&id, text).await {
+            if let Ok(Some(frame)) = gateway.message_in(turn, &id, text).await {
                 // A connection that ended meanwhile gets no answer.
                 let _ = channel.frames.send(frame.into()).await;
             }

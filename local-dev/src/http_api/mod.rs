@@ -26,7 +26,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use self::{answer::Answer, route::Match};
 use crate::{
     event,
-    functions::Functions,
+    functions::{FunctionError, Functions},
     server::Peer,
     template::{Cors, Function, Route},
 };
@@ -123,6 +123,7 @@ async fn handle(State(api): State<Arc<HttpApi>>, ConnectInfo(peer): ConnectInfo<
     event::set_query(&mut event, &parts.uri, |values| values.join(","));
     match timeout(api.integration, api.functions.invoke::<Answer>(function, event)).await {
         Ok(Ok(answer)) => answer.into_response(),
+        Ok(Err(FunctionError::Throttled { .. })) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         // Also when its own time-out was the reason.
         Ok(Err(_)) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         Err(_elapsed) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),

@@ -20,7 +20,7 @@ const IMITATED: [&str; 7] = [
 ];
 
 /// Without meaning on a laptop: nothing of a function's events or answers depends on them. Whole services end in `::`.
-const IRRELEVANT: [&str; 20] = [
+const IRRELEVANT: [&str; 21] = [
     "AWS::ApiGateway::Account",
     "AWS::ApiGatewayV2::ApiMapping",
     "AWS::ApiGatewayV2::DomainName",
@@ -35,6 +35,7 @@ const IRRELEVANT: [&str; 20] = [
     "AWS::Lambda::Permission",
     "AWS::Logs::",
     "AWS::Route53::",
+    "AWS::S3::Bucket",
     "AWS::SecretsManager::",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",

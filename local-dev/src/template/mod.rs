@@ -38,6 +38,7 @@ pub(crate) use self::{
 pub(crate) use self::web_socket_api::RouteSelection;
 
 use self::{resolve::Parameter, throttle::Throttles};
+use crate::gateway::Throttle;
 
 /// Everything the template declares that a laptop can imitate.
 #[derive(Debug)]
@@ -102,10 +103,9 @@ impl Template {
         self.throttles.rate(scope)
     }
 
-    /// What the throttle of the WebSocket API lets through in a second.
-    pub(crate) fn throttle_of_sockets(&self, scope: &Scope) -> Result<f64, TemplateError> {
-        let api = self.web_socket_api.as_ref().map_or("", |api| &api.logical_id);
-        self.throttles.of(api).rate(scope)
+    /// The throttle of the WebSocket API's routes, if it has one.
+    pub(crate) fn socket_throttle(&self, scope: &Scope) -> Result<Option<Throttle>, TemplateError> {
+        self.web_socket_api.as_ref().map_or(Ok(None), |api| self.throttles.of(&api.logical_id, scope))
     }
 
     /// The event source mappings of all functions.
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn only_functions_that_talk_to_sockets_may_do_so() {
         let may = |call: &str| functions_with(|function| function["Properties"]["Policies"].to_string().contains(call));
-        let posts = ["HandshakeFunction", "HeartbeatFunction", "BroadcastFunction"];
+        let posts = ["HandshakeFunction", "HeartbeatFunction", "MessageFunction", "BroadcastFunction"];
         let closes = ["HeartbeatFunction", "MessageFunction", "BroadcastFunction"];
         assert_eq!(may("${WebSocketApi}/dev/POST/@connections/*"), posts);
         assert_eq!(may("${WebSocketApi}/dev/DELETE/@connections/*"), closes);

@@ -26,8 +26,9 @@ pub(crate) struct WebSocketApi {
     pub(crate) selection: RouteSelection,
     /// Route key to the logical id of its function.
     pub(crate) routes: BTreeMap<String, String>,
-    /// Routes whose function's answer is sent to the client. API Gateway wants both the selection expression on the
-    /// route and a route response resource; with one of them alone the answer goes nowhere, so it does here.
+    /// Two-way routes, whose function's answer is sent to the client: those with a route response resource. AWS's
+    /// documentation asks for the selection expression on the route as well; by what can be seen of AWS the resource alone
+    /// makes a route two-way, and a route that is meant to be one-way must be so by that, too.
     pub(crate) answering: BTreeSet<String>,
 }
 
@@ -53,7 +54,6 @@ struct Properties {
 #[serde(rename_all = "PascalCase")]
 struct RouteProperties {
     function_arn: Value,
-    route_response_selection_expression: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -90,9 +90,8 @@ impl WebSocketApi {
             }
             let function = resource::attribute_of(&route.function_arn, "Arn")
                 .ok_or_else(|| resource.error(format!("Routes.{key}.FunctionArn"), "write `!GetAtt <function>.Arn`"))?;
-            let has_expression = route.route_response_selection_expression.as_deref() == Some("$default");
             let route_id = generated_route_id(resource.logical_id, &key);
-            if has_expression && responses.iter().any(|response| response.is_for(resource.logical_id, &route_id)) {
+            if responses.iter().any(|response| response.is_for(resource.logical_id, &route_id)) {
                 answering.insert(key.clone());
             }
             routes.insert(key, function.to_owned());
@@ -191,23 +190,30 @@ mod tests {
     }
 
     #[test]
-    fn only_the_default_route_answers() {
+    fn no_route_answers() {
         let template = Template::parse(TEXT).unwrap();
-        let answering: Vec<_> = template.web_socket_api().unwrap().answering.iter().collect();
-        assert_eq!(answering, ["$default"]);
+        assert!(template.web_socket_api().unwrap().answering.is_empty());
     }
 
     #[test]
-    fn an_answer_needs_the_expression_and_the_route_response() {
-        for missing in ["RouteResponseSelectionExpression: $default", "RouteResponseKey: $default"] {
-            let other = missing.replace("$default", "none");
-            let template = Template::parse(&TEXT.replace(missing, &other)).unwrap();
-            assert!(template.web_socket_api().unwrap().answering.is_empty(), "without {missing}");
-        }
+    fn a_route_response_alone_makes_a_route_two_way_and_an_expression_alone_does_not() {
+        let response = "
+  DefaultRouteResponse:
+    Type: AWS::ApiGatewayV2::RouteResponse
+    Properties: { ApiId: !Ref WebSocketApi, RouteId: !Ref WebSocketApiDefaultRoute, RouteResponseKey: $default }
+";
+        let template = Template::parse(&TEXT.replace("\nResources:\n", &format!("\nResources:{response}"))).unwrap();
+        let answering: Vec<_> = template.web_socket_api().unwrap().answering.iter().collect();
+        assert_eq!(answering, ["$default"]);
+
+        let route = "{ FunctionArn: !GetAtt MessageFunction.Arn";
+        let text = TEXT.replace(route, &format!("{route}, RouteResponseSelectionExpression: $default"));
+        assert!(text != TEXT && Template::parse(&text).unwrap().web_socket_api().unwrap().answering.is_empty());
     }
+
     /// An API with one route more, which leads to the function of `$default`.
     fn with_route(key: &str, expression: &str) -> Result<WebSocketApi, String> {
-        let default = "        $default:\n          FunctionArn";
+        let default = "        $default: { FunctionArn";
         let extra = format!("        {key}: {{ FunctionArn: !GetAtt MessageFunction.Arn }}\n{default}");
         let text = TEXT.replace(default, &extra).replace(r"RouteSelectionExpression: \$default", expression);
         let template = Template::parse(&text).map_err(|error| error.to_string())?;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Role;
+
 /// A `CONNECTION#<id>`/`META` item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,7 +40,10 @@ pub struct Socket {
     /// The user or administrator behind it; absent for anonymous sockets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// When the token that opened it expires, epoch seconds.
+    /// What that one may be; absent for anonymous sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// When the token it has now expires, epoch seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expires_at: Option<i64>,
     /// Partition keys of the rooms it is in.

@@ -11,8 +11,10 @@ use super::{
     store::{attribute, expiry, meta_key},
 };
 use crate::{
+    config::FeedShards,
     dynamodb::{Item, failed_conditions, n, s, transact},
     error::Error,
+    users::Standing,
 };
 
 /// What a row of a room says of its member, as it is stored.
@@ -29,6 +31,19 @@ pub enum Joined {
     Already,
     /// The connection is not (or no longer) known.
     NoConnection,
+    /// The account is not in the standing it was read in.
+    StandingChanged,
+}
+
+/// What became of a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewed {
+    /// The socket stays until the new end.
+    Yes,
+    /// The socket left, or was renewed by a later token meanwhile.
+    SocketChanged,
+    /// The account is not in the standing it was read in.
+    StandingChanged,
 }
 
 /// A connection in a room.
@@ -47,13 +62,20 @@ pub struct Member {
 }
 
 impl ConnectionStore {
-    /// Joins a namespace and its rooms, all or nothing: rows of rooms cannot outlive the connection they belong to.
+    /// Joins a namespace and its rooms, all or nothing: rows of rooms cannot outlive the connection they belong to, and no
+    /// socket of a user is in a room at any moment unless its account is in the `standing` that was read.
     ///
     /// `member` is this connection as it will be found in its rooms.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
-    pub async fn join(&self, member: &Member, namespace: &str, socket: &Socket) -> Result<Joined, Error> {
+    pub async fn join(
+        &self,
+        member: &Member,
+        namespace: &str,
+        socket: &Socket,
+        standing: Option<&Standing>,
+    ) -> Result<Joined, Error> {
         let connection_id = member.connection_id.as_str();
         let meta = Update::builder()
             .table_name(&self.table)
@@ -72,14 +94,104 @@ impl ConnectionStore {
             let row = row.map_err(Error::internal("building a join"))?;
             actions.push(TransactWriteItem::builder().put(row).build());
         }
+        match self.on_condition_of(standing, actions).await? {
+            Written::Yes => Ok(Joined::Yes),
+            Written::StandingChanged => Ok(Joined::StandingChanged),
+            // An older DynamoDB Local does not say what it found.
+            Written::Not(item) if item.is_empty() && self.get(connection_id).await?.is_none() => {
+                Ok(Joined::NoConnection)
+            }
+            Written::Not(_) => Ok(Joined::Already),
+        }
+    }
+
+    /// Lets a socket stay until the end of another token, in its namespace and its rooms, all or nothing. The rooms keep
+    /// the session generation it joined with: a ban that is still on its way finds it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn renew(
+        &self,
+        connection_id: &str,
+        namespace: &str,
+        socket: &Socket,
+        token_expires_at: i64,
+        standing: Option<&Standing>,
+    ) -> Result<Renewed, Error> {
+        let meta = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(meta_key(connection_id)))
+            .update_expression("SET namespaces.#namespace.tokenExpiresAt = :end")
+            // Not a socket that joined after this one left, and no later end that another message brought.
+            .condition_expression("namespaces.#namespace.sid = :sid AND namespaces.#namespace.tokenExpiresAt < :end")
+            .expression_attribute_names("#namespace", namespace)
+            .expression_attribute_values(":sid", s(&socket.sid))
+            .expression_attribute_values(":end", n(token_expires_at))
+            .build()
+            .map_err(Error::internal("building a renewal"))?;
+        let mut actions = vec![TransactWriteItem::builder().update(meta).build()];
+        for room in &socket.rooms {
+            let row = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(member_key(room, connection_id)))
+                .update_expression("SET tokenExpiresAt = :end")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":end", n(token_expires_at))
+                .build()
+                .map_err(Error::internal("building a renewal"))?;
+            actions.push(TransactWriteItem::builder().update(row).build());
+        }
+        Ok(match self.on_condition_of(standing, actions).await? {
+            Written::Yes => Renewed::Yes,
+            Written::StandingChanged => Renewed::StandingChanged,
+            Written::Not(_) => Renewed::SocketChanged,
+        })
+    }
+
+    /// Writes all or nothing, and only while the account is in that standing.
+    async fn on_condition_of(
+        &self,
+        standing: Option<&Standing>,
+        actions: Vec<TransactWriteItem>,
+    ) -> Result<Written, Error> {
+        let check = standing.map(Standing::check).transpose()?;
+        let is_checked = check.is_some();
+        let actions = check.into_iter().chain(actions).collect();
         match transact(&self.client, actions).await {
-            Ok(()) => Ok(Joined::Yes),
-            Err(error) => match failed_conditions(&error).and_then(|reasons| reasons.into_iter().next().flatten()) {
-                // An older DynamoDB Local does not say what it found.
-                Some(item) if item.is_empty() && self.get(connection_id).await?.is_none() => Ok(Joined::NoConnection),
-                Some(_) => Ok(Joined::Already),
-                None => Err(Error::internal("joining a namespace")(error)),
+            Ok(()) => Ok(Written::Yes),
+            Err(error) => match failed_conditions(&error) {
+                Some(reasons) if is_checked && reasons.first().is_some_and(Option::is_some) => {
+                    Ok(Written::StandingChanged)
+                }
+                Some(reasons) => Ok(Written::Not(reasons.into_iter().flatten().next().unwrap_or_default())),
+                None => Err(Error::internal("writing the membership of a socket")(error)),
             },
+        }
+    }
+
+    /// Takes a connection out of all its rooms that could not be closed, and notes that it never joined: the heartbeat
+    /// closes it for that, as often as it takes.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only; an unknown connection stays unknown.
+    pub async fn abandon(&self, connection_id: &str) -> Result<(), Error> {
+        let Some(connection) = self.get(connection_id).await? else { return Ok(()) };
+        let meta = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(meta_key(connection_id)))
+            .update_expression("SET namespaces = :none, joined = :false")
+            // Nobody joined or left since it was read; who did has messages that are answered, or not, by themselves.
+            .condition_expression("namespaces = :seen")
+            .expression_attribute_values(":seen", attribute(&connection.namespaces)?)
+            .expression_attribute_values(":none", AttributeValue::M(Item::new()))
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .build()
+            .map_err(Error::internal("building the end of a connection"))?;
+        let meta = TransactWriteItem::builder().update(meta).build();
+        match transact(&self.client, self.with_rooms(meta, connection_id, connection.namespaces.values())?).await {
+            Ok(()) => Ok(()),
+            Err(error) if failed_conditions(&error).is_some() => Ok(()),
+            Err(error) => Err(Error::internal("abandoning a connection")(error)),
         }
     }
 
@@ -126,6 +238,15 @@ impl ConnectionStore {
         }
         Ok(actions)
     }
+}
+
+/// What became of a transaction.
+enum Written {
+    Yes,
+    /// The account's condition failed.
+    StandingChanged,
+    /// Another condition failed, with the item as it is if it was asked for and exists.
+    Not(Item),
 }
 
 impl Member {

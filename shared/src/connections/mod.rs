@@ -8,6 +8,6 @@ mod store;
 
 pub use connection::{Connection, Socket};
 pub use delivery::{DeliveryCheckpoint, RoomPage};
-pub use membership::{Joined, Member};
+pub use membership::{Joined, Member, Renewed};
 pub use room::Room;
 pub use store::{ConnectionStore, PageKey};

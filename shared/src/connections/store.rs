@@ -16,6 +16,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 
 use super::Connection;
 use crate::{
+    aws::Clients,
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
     error::Error,
@@ -46,9 +47,17 @@ impl ConnectionStore {
     /// The store of `CONNECTIONS_TABLE`.
     ///
     /// # Errors
+    /// [`ConfigError::Missing`] without the table.
+    pub fn new(clients: &Clients, env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { client: clients.dynamodb(), table: env.required("CONNECTIONS_TABLE")?.to_owned() })
+    }
+
+    /// The same with clients of its own, for whoever needs no other.
+    ///
+    /// # Errors
     /// [`ConfigError::Missing`] without table, region or credentials.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { client: crate::aws::dynamodb(env)?, table: env.required("CONNECTIONS_TABLE")?.to_owned() })
+        Self::new(&Clients::from_env(env)?, env)
     }
 
     /// Remembers a new connection.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{PasswordHash, User, iso_millis, page::list_key, rules};
 use crate::{
+    aws::Clients,
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
     error::Error,
@@ -65,9 +66,17 @@ impl UserStore {
     /// The store of `USERS_TABLE`.
     ///
     /// # Errors
+    /// [`ConfigError::Missing`] without the table.
+    pub fn new(clients: &Clients, env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { client: clients.dynamodb(), table: env.required("USERS_TABLE")?.to_owned() })
+    }
+
+    /// The same with clients of its own, for whoever needs no other.
+    ///
+    /// # Errors
     /// [`ConfigError::Missing`] without table, region or credentials.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { client: crate::aws::dynamodb(env)?, table: env.required("USERS_TABLE")?.to_owned() })
+        Self::new(&Clients::from_env(env)?, env)
     }
 
     /// What stores beside this one work with.

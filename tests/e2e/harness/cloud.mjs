@@ -10,6 +10,10 @@ export const TOKEN_SECRET = "the e2e suite signs its forgeries with this";
 
 export const ADMIN = { email: "admin@e2e.example", password: "correct horse battery staple" };
 
+/** Where its database is, and the end of what it prints at start. */
+const DATABASE_URL = /DynamoDB\s+(http:\S+)/;
+const LAST_WORDS = "Ctrl-C stops.";
+
 const BASE_URL = /http:\/\/(?:127\.0\.0\.1|localhost):(\d+)/;
 
 /** Without the settings of whoever runs the suites: they would change what is tested. */
@@ -24,15 +28,20 @@ export class Cloud {
   /** The end of what the program printed since it was started. */
   output = "";
 
-  /** Options: `anonymous` ("allow" or "deny"), `origins` (comma-separated), `dataDir`, `extra` (other arguments). */
-  constructor({ anonymous = "allow", origins, dataDir, extra = [] } = {}) {
+  /**
+   * Options: `anonymous` ("allow" or "deny"), `origins` (comma-separated), `dataDir`, `database` (the URL of another one
+   * than its own), `extra` (other arguments).
+   */
+  constructor({ anonymous = "allow", origins, dataDir, database, extra = [] } = {}) {
     const stack = ["--stack-name", `e2e-${randomUUID()}`];
-    const endpoint = process.env.DYNAMODB_ENDPOINT;
+    const endpoint = database ?? process.env.DYNAMODB_ENDPOINT;
     this.#arguments = [
       ["--host", "127.0.0.1"],
       ["--anonymous", anonymous],
       ["--admin-email", ADMIN.email],
       ["--admin-password", ADMIN.password],
+      // Whether AWS makes a frame of an answer without a body is not known; no client may be hurt by it.
+      ["--fault", "empty-answers"],
       origins ? ["--origins", origins] : [],
       // An external database keeps its rows by itself, under the name of the stack.
       endpoint ? ["--dynamodb-endpoint", endpoint, ...stack] : dataDir ? ["--data-dir", dataDir] : [],
@@ -60,8 +69,11 @@ export class Cloud {
       child.stdout.on("data", (chunk) => {
         banner += chunk;
         const [, port] = BASE_URL.exec(banner) ?? [];
-        // Only once the line is complete: a port may arrive in two pieces.
-        if (port && banner.includes("\n", BASE_URL.exec(banner).index)) resolve(Number(port));
+        // Only once all is said: a port may arrive in two pieces.
+        if (port && banner.includes(LAST_WORDS)) {
+          this.dynamodb = DATABASE_URL.exec(banner)?.[1];
+          resolve(Number(port));
+        }
       });
     });
     for (const stream of [child.stdout, child.stderr]) {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use self::stub::{Said, Stub};
-use crate::Cloud;
+use crate::{Cloud, process::peak_memory};
 
 /// Longer than the slowest takes: the greeting of a socket that never opens.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -127,11 +127,4 @@ async fn heard(function: &str, stub: &mut Stub) -> Said {
         Said::Error(error) => panic!("{function}: {error}"),
         said => said,
     }
-}
-
-/// Linux keeps the high-water mark of a process's resident memory.
-fn peak_memory(program: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", program.id()?)).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use local_dev::{Fault, Often, Options};
 use serde_json::{Value, json};
 use tests::{Cloud, Edge, Socket, until};
@@ -105,6 +106,36 @@ async fn a_gateway_that_takes_nothing_for_a_while_is_tried_again_without_doublin
     cloud.stop().await;
 }
 
+/// What is told in no time is the whole point: an attempt has so little of it that there have to be many.
+#[tokio::test]
+async fn a_room_larger_than_the_time_is_told_in_many_attempts_in_order_and_nobody_twice() {
+    let cloud = Cloud::for_crowds().await;
+    let admin = cloud.admin().await;
+    let mut sockets = connected(&cloud, Edge::Gateway, 300).await;
+    let user = cloud.rest().register().await;
+    for socket in &mut sockets {
+        assert_eq!(socket.event().await.1, user);
+    }
+    // It begins with nothing more when five seconds are left.
+    cloud.running().faults().set([Fault::Timeout("broadcast".into(), Duration::from_millis(5030))]);
+    for n in 0..3 {
+        admin.patch(&path(&user), json!({"fullName": format!("Sara Ahmadi {n}")})).await.expect(200);
+    }
+    let told = join_all(sockets.iter_mut().map(async |socket| {
+        for n in 0..3 {
+            assert_eq!(socket.event().await.1["fullName"], format!("Sara Ahmadi {n}"));
+        }
+    }));
+    told.await;
+    cloud.running().faults().set([]);
+    let marker = cloud.rest().register().await;
+    for socket in &mut sockets {
+        assert_eq!(socket.event().await.1, marker, "nothing was told twice");
+    }
+    until(async || cloud.room_members().await.len() == 300).await;
+    cloud.stop().await;
+}
+
 /// The worst minute of a gateway, for both of what there is to tell.
 #[tokio::test]
 async fn after_half_a_minute_in_which_the_gateway_refused_everything_all_is_as_if_it_had_not() {
@@ -168,7 +199,7 @@ async fn a_socket_whose_posts_hang_delays_the_next_event_of_the_others_by_less_t
         assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi One");
         assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi Two");
     }
-    println!("the last of the others heard the second event after {:?}", sent.elapsed());
+    assert!(sent.elapsed() < Duration::from_millis(300), "{:?}", sent.elapsed());
     assert_eq!(stalled.frame().await, None, "it is closed, so that its client comes back");
     cloud.running().faults().set([]);
     cloud.stop().await;

@@ -249,6 +249,55 @@ async fn with_410_for_the_first_300_ms_every_client_still_connects() {
     cloud.stop().await;
 }
 
+/// No client does it, and what it gets may not be what it likes; but it is never joined, open and deaf.
+#[tokio::test]
+async fn who_sends_connect_before_the_open_packet_hears_what_changes_or_is_closed() {
+    let cloud =
+        Cloud::with(Options { faults: vec![Fault::Gone(Duration::from_millis(300))], ..Options::default() }).await;
+    let early = async || {
+        let mut socket = Socket::dial(&cloud, Edge::Gateway, None).await.unwrap();
+        socket.send_connect(None).await;
+        // Answered as soon as the gateway knows the connection.
+        while socket.frame().await.expect("an answer").starts_with('0') {}
+        socket
+    };
+    let mut sockets = join_all((0..20).map(|_| early())).await;
+    let user = cloud.rest().register().await;
+    let ends = join_all(sockets.iter_mut().map(async |socket| {
+        loop {
+            match socket.frame().await {
+                Some(frame) if frame.contains(user["id"].as_str().unwrap()) => return true,
+                Some(_) => {}
+                None => return false,
+            }
+        }
+    }));
+    assert!(ends.await.into_iter().all(|heard| heard), "nobody had to be closed");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn the_feed_is_spread_over_its_partitions_and_everybody_hears_it() {
+    for edge in Edge::ALL {
+        let parameters = vec![("FeedShards".to_owned(), "4".to_owned())];
+        let cloud = Cloud::with(Options { parameters, ..Options::default() }).await;
+        let mut sockets = join_all((0..40).map(|_| Socket::connected(&cloud, edge, None))).await;
+        let mut partitions = cloud.room_partitions().await;
+        assert_eq!(partitions.len(), 40, "{edge:?}");
+        partitions.sort();
+        partitions.dedup();
+        let expected = ["ROOM#/users#feed", "ROOM#/users#feed#1", "ROOM#/users#feed#2", "ROOM#/users#feed#3"];
+        assert_eq!(partitions, expected, "{edge:?}");
+        let user = cloud.rest().register().await;
+        for socket in &mut sockets {
+            assert_eq!(socket.event().await, ("users.created".into(), user.clone()), "{edge:?}");
+        }
+        drop(sockets);
+        until(async || cloud.room_members().await.is_empty()).await;
+        cloud.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_dies_before_the_open_packet_delays_no_other_and_leaves_no_rows() {
     let cloud = Cloud::for_crowds().await;

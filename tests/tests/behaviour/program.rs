@@ -111,7 +111,7 @@ async fn items(banner: &str, table: &str) -> usize {
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
     ];
     let env = Environment::from_iter(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let scan = shared::aws::dynamodb(&env).unwrap().scan().table_name(table).send().await.unwrap();
+    let scan = shared::aws::Clients::from_env(&env).unwrap().dynamodb().scan().table_name(table).send().await.unwrap();
     scan.items().len()
 }
 

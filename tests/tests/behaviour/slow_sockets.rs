@@ -6,6 +6,7 @@ use futures::future::join_all;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tests::{Cloud, Edge, Socket, until};
+use tokio::time::interval;
 
 /// Fills what is between the management API and clients that do not read.
 async fn fill(cloud: &Cloud, ids: &[String]) {
@@ -51,7 +52,7 @@ async fn of_two_hundred_sockets_those_that_stop_reading_are_closed_and_the_other
         for _ in count..200 {
             others.push(Socket::connected(&cloud, Edge::Gateway, None).await);
         }
-        let mut latest = Duration::ZERO;
+        let mut took = Vec::new();
         for n in 0..20 {
             let name = format!("Sara Ahmadi {n}");
             let sent = Instant::now();
@@ -59,10 +60,13 @@ async fn of_two_hundred_sockets_those_that_stop_reading_are_closed_and_the_other
             for event in join_all(others.iter_mut().map(Socket::event)).await {
                 assert_eq!(event.1["fullName"], name, "everything, in order");
             }
-            latest = latest.max(sent.elapsed());
+            took.push(sent.elapsed());
         }
-        println!("{count} silent: the last of the others heard an event after {latest:?} at the latest");
-        assert!(latest < Duration::from_secs(1), "{latest:?}");
+        // Most events meet no silent socket, since these are closed at the first; how long an event takes at all is a
+        // matter of the machine.
+        took.sort();
+        let (usual, latest) = (took[took.len() / 2], took[took.len() - 1]);
+        assert!(latest < usual + Duration::from_secs(1), "{count} silent: {latest:?} instead of {usual:?}");
         until(async || {
             let left = cloud.connection_ids().await;
             left.len() == 200 - count && ids.iter().all(|id| !left.contains(id))
@@ -71,6 +75,29 @@ async fn of_two_hundred_sockets_those_that_stop_reading_are_closed_and_the_other
         assert_eq!(cloud.running().dead_letters(), Vec::<Value>::new());
         cloud.stop().await;
     }
+}
+
+#[tokio::test]
+async fn one_that_does_not_read_delays_the_next_event_of_the_others_by_less_than_300_ms() {
+    let cloud = Cloud::for_crowds().await;
+    let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+    let (_silent, _) = silent(&cloud, 1, None).await;
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        others.push(Socket::connected(&cloud, Edge::Gateway, None).await);
+    }
+    admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi One"})).await.expect(200);
+    let mut pause = interval(Duration::from_millis(50));
+    pause.tick().await;
+    pause.tick().await;
+    let sent = Instant::now();
+    admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi Two"})).await.expect(200);
+    for socket in &mut others {
+        assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi One");
+        assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi Two");
+    }
+    assert!(sent.elapsed() < Duration::from_millis(300), "{:?}", sent.elapsed());
+    cloud.stop().await;
 }
 
 #[tokio::test]

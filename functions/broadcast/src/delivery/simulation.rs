@@ -101,6 +101,8 @@ struct Scene {
     start: Instant,
     delivery: Delivery,
     log: Log,
+    /// Whether the log is of the first event alone, for rooms whose whole log would be too long.
+    logs_first_event: bool,
 }
 
 impl Scene {
@@ -108,7 +110,12 @@ impl Scene {
         let start = Instant::now();
         let partitions = vec![1; batch.rooms.len()];
         let health = Arc::new(Mutex::new(Health::new(start)));
-        Self { start, delivery: Delivery::new(batch, &partitions, health, start, EPOCH), log: Log::default() }
+        Self {
+            start,
+            delivery: Delivery::new(batch, &partitions, health, start, EPOCH),
+            log: Log::default(),
+            logs_first_event: false,
+        }
     }
 
     fn with(mut self, room: usize, members: Vec<Member>, checkpoints: Vec<DeliveryCheckpoint>) -> Self {
@@ -143,7 +150,9 @@ impl Scene {
                     Answer::TooLarge => 2,
                     Answer::Refused => 3,
                 };
-                self.log.0.push((now, connection, did, frame, answer));
+                if !self.logs_first_event || frame == "event 0" {
+                    self.log.0.push((now, connection, did, frame, answer));
+                }
                 if did != Did::Forget {
                     answers.push(Reverse((at, ticket, number)));
                 }
@@ -451,9 +460,10 @@ fn a_retry_of_fewer_records_than_were_told_repeats_nothing_either() {
 #[test]
 fn the_last_of_many_sockets_hears_the_first_of_ten_records_as_early_as_if_it_were_alone() {
     let heard_by_all = |records| {
-        let scene = Scene::new(feed(0..records)).with(0, members(20_000), vec![]);
+        let mut scene = Scene::new(feed(0..records)).with(0, members(100_000), vec![]);
+        scene.logs_first_event = true;
         let scene = scene.run(TIME, &mut |_| Some(Answer::Accepted));
-        scene.log.0.iter().filter(|(.., frame, _)| frame == "event 0").map(|(at, ..)| *at).max().unwrap()
+        scene.log.end()
     };
     assert_eq!(heard_by_all(10), heard_by_all(1));
 }

@@ -35,21 +35,12 @@ pub(crate) async fn react(app: &Message, from: &Sender, text: &str) -> Result<Re
     match data {
         PacketData::Connect(auth) => connect::react(app, from, namespace, auth).await,
         PacketData::Disconnect => disconnect::react(app, connection_id, &namespace).await,
-        PacketData::Event { .. } | PacketData::BinaryEvent { .. } => event::react(app, connection_id, &namespace).await,
+        PacketData::Event { id, args } => event::react(app, from, namespace, id, args).await,
+        // No event of a client's has binary arguments.
+        PacketData::BinaryEvent { .. } => event::drop(app, connection_id, &namespace).await,
         // No event of ours asks for an acknowledgement, so each is for an unknown id: as unheard as an unknown event.
-        PacketData::Ack { .. } | PacketData::BinaryAck { .. } => event::react(app, connection_id, &namespace).await,
+        PacketData::Ack { .. } | PacketData::BinaryAck { .. } => event::drop(app, connection_id, &namespace).await,
         // Only servers refuse.
         PacketData::ConnectError(_) => Ok(Reaction::Close),
-    }
-}
-
-/// What a client gets when handling its message failed: a CONNECT is refused in words, because clients have no timer
-/// for its answer; anything else is closed, so that the client comes back with a clean state.
-pub(crate) fn when_it_failed(text: &str, error: &Error) -> Reaction {
-    match text.strip_prefix('4').map(Packet::decode) {
-        Some(Ok(Packet { namespace, data: PacketData::Connect(_) })) => {
-            Reaction::Answer(Packet::connect_error(namespace, error.code()))
-        }
-        _ => Reaction::Close,
     }
 }

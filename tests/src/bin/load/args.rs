@@ -21,6 +21,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 10, value_parser = at_least_one, value_name = "U")]
     pub(crate) users: usize,
 
+    /// Sockets beside those, with tiny receive buffers, that join and then never read. Their server has to close them.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) silent: usize,
+
     /// Where sockets connect.
     #[arg(long, value_enum, default_value_t = Edge::SocketIo)]
     pub(crate) edge: Edge,

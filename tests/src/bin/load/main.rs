@@ -30,7 +30,7 @@ use self::{
     report::{Memory, Report},
     rest::Rest,
     server::Server,
-    socket::Sockets,
+    socket::{Silent, Sockets},
 };
 
 /// How long the server may rest before its memory is read: its threads for hashing end after two seconds.
@@ -96,6 +96,7 @@ async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
     let begin = Instant::now();
     let sockets = Sockets::open(args.sockets, server.url(), args.edge, &run.marker(), &ledger).await?;
     let connecting = begin.elapsed();
+    let silent = Silent::open(args.silent, server.url(), args.edge).await?;
     let with_sockets = at_rest(server).await;
 
     if args.rate > 0.0 {
@@ -104,7 +105,7 @@ async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
         run.one_after_another(args.mutations, &rest, &users, &ledger).await?;
     }
     let after_run = at_rest(server).await;
-    drop(sockets);
+    drop((sockets, silent));
     let memory = Memory::of([idle, before_sockets, with_sockets, after_run], args.sockets);
     Report::new(args, connecting, &ledger.tally(), memory)
 }

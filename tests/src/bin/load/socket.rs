@@ -1,17 +1,19 @@
 //! The sockets: Engine.IO and Socket.IO by hand, one task each, as little work per frame as can be.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::{SinkExt as _, StreamExt as _, stream};
 use shared::protocol::{Frame, Open, Packet, PacketData};
 use tokio::{
-    net::TcpStream,
+    net::{TcpSocket, TcpStream, lookup_host},
     task::JoinSet,
     time::{Instant, timeout},
 };
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
-    tungstenite::{Error as WebSocketError, Message, Utf8Bytes, protocol::WebSocketConfig},
+    MaybeTlsStream, WebSocketStream, client_async, connect_async_with_config,
+    tungstenite::{
+        Error as WebSocketError, Message, Utf8Bytes, client::IntoClientRequest as _, protocol::WebSocketConfig,
+    },
 };
 
 use crate::{Failure, args::Edge, ledger::Ledger};
@@ -31,6 +33,33 @@ const NAMESPACE: &str = "/users";
 const EVENT: &str = r#"2/users,["users.updated","#;
 
 type Wire = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What the system keeps for a socket that does not read, in bytes; it makes it a little more.
+const TINY: u32 = 2048;
+
+/// Opens sockets that join and then never read. Dropping them ends them.
+pub(crate) struct Silent(#[expect(dead_code, reason = "they only have to be open")] Vec<Wire>);
+
+impl Silent {
+    /// Opens all, one after another.
+    pub(crate) async fn open(count: usize, url: &str, edge: Edge) -> Result<Self, Failure> {
+        let url = format!("{}{}?EIO=4&transport=websocket", url.replacen("http", "ws", 1), edge.path());
+        let mut wires = Vec::with_capacity(count);
+        for _ in 0..count {
+            let request = url.as_str().into_client_request()?;
+            let address = request.uri().authority().ok_or("the URL has no host")?.as_str().to_owned();
+            let address =
+                lookup_host(address).await?.find(SocketAddr::is_ipv4).ok_or("the host has no IPv4 address")?;
+            let socket = TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(TINY)?;
+            let stream = MaybeTlsStream::Plain(socket.connect(address).await?);
+            let (mut wire, _) = client_async(request, stream).await.map_err(explained)?;
+            join(&mut wire).await?;
+            wires.push(wire);
+        }
+        Ok(Self(wires))
+    }
+}
 
 /// Sockets that listen, each in a task. Dropping this ends them.
 pub(crate) struct Sockets {

@@ -1,0 +1,92 @@
+//! How an answer reaches the client, and what becomes of a connection that cannot be answered: a client that waits for the
+//! answer of a CONNECT has no timer for it, so it gets the answer or a closed connection (design rule 2).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::{
+    gateway::{GatewayError, Outcome},
+    protocol::Packet,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{Message, Sender};
+
+/// A call of the management API that has no answer after this long has failed.
+pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(1);
+
+/// For an answer to be taken by the gateway.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+
+/// For a connection to be closed.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+
+/// For its rows to be removed. Who reads a room, and the heartbeat, find them otherwise.
+const FORGET_LIMIT: Duration = Duration::from_secs(2);
+
+/// A gateway that answers 410 about a connection this young may not know it yet (design rule 5).
+const YOUNG: i64 = 5_000;
+
+/// Pauses between attempts grow from this to [`MAX_PAUSE`].
+const MIN_PAUSE: Duration = Duration::from_millis(25);
+const MAX_PAUSE: Duration = Duration::from_millis(400);
+
+impl Message {
+    /// Sends a packet to whoever sent the message. A connection that does not take it is ended.
+    pub(crate) async fn answer(&self, to: &Sender, packet: &Packet) {
+        let frame = packet.to_frame();
+        match insist(to, ANSWER_LIMIT, || self.gateway.post(&to.id, &frame)).await {
+            Some(Outcome::Accepted) => {}
+            // It is gone for certain, or nobody can say; its rows are of no use either way.
+            Some(Outcome::Gone) | None => self.end(to).await,
+        }
+    }
+
+    /// Closes a connection and forgets it, in that order: who is forgotten and not closed would look connected and hear
+    /// nothing. One that cannot be closed now is left to the heartbeat, out of all rooms.
+    pub(crate) async fn end(&self, connection: &Sender) {
+        let id = connection.id.as_str();
+        let closed = insist(connection, CLOSE_LIMIT, || self.gateway.close(id)).await;
+        let forgotten = async {
+            if closed.is_some() { self.connections.forget(id).await } else { self.connections.abandon(id).await }
+        };
+        match timeout(FORGET_LIMIT, forgotten).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error.log(),
+            Err(elapsed) => tracing::warn!(error = %elapsed, connection_id = id, "could not forget a connection"),
+        }
+    }
+}
+
+/// Repeats a call of the management API until the gateway has done it, or says about a connection that is not young any
+/// more that it is gone; `None` if neither happens in time.
+async fn insist<Call>(about: &Sender, within: Duration, call: impl Fn() -> Call) -> Option<Outcome>
+where
+    Call: Future<Output = Result<Outcome, GatewayError>>,
+{
+    let give_up = Instant::now() + within;
+    let mut pause = MIN_PAUSE;
+    loop {
+        // Looked at before the attempt, so that a machine that was held up in between gets one more.
+        let is_last = Instant::now() + pause > give_up;
+        match call().await {
+            Ok(Outcome::Accepted) => return Some(Outcome::Accepted),
+            Ok(Outcome::Gone) if !about.is_young() => return Some(Outcome::Gone),
+            Ok(Outcome::Gone) => {}
+            Err(error) => {
+                tracing::warn!(%error, connection_id = about.id, "the gateway did not do what it was asked");
+            }
+        }
+        if is_last {
+            return None;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
+impl Sender {
+    fn is_young(&self) -> bool {
+        Timestamp::now().as_millisecond() - self.connected_at < YOUNG
+    }
+}

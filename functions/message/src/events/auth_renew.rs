@@ -1,0 +1,80 @@
+//! `auth.renew` with `{ token }`: the socket stays until that token ends, instead of being closed at the end of the one it
+//! joined with. Acknowledged with `{ "ok": true, "expiresAt": … }`, or `{ "ok": false, "message": … }`.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::{
+    Error,
+    auth::{Claims, Role},
+    connections::{Renewed, Socket},
+    users::iso_millis,
+};
+
+use crate::{Message, Sender};
+
+/// The event's name.
+pub(super) const NAME: &str = "auth.renew";
+
+/// How often a renewal is tried that something came in between of.
+const ATTEMPTS: u32 = 6;
+
+pub(super) async fn handle(
+    app: &Message,
+    from: &Sender,
+    namespace: &str,
+    socket: Socket,
+    args: &[Value],
+) -> Result<Value, Error> {
+    match renew(app, from, namespace, socket, args).await {
+        Ok(end) => {
+            let end = Timestamp::from_second(end).map_err(Error::internal("writing the end of a token"))?;
+            Ok(json!({ "ok": true, "expiresAt": iso_millis(end) }))
+        }
+        Err(refusal @ (Error::Unauthenticated | Error::AccountBanned)) => {
+            Ok(json!({ "ok": false, "message": refusal.code() }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Until when the socket may stay now, epoch seconds.
+async fn renew(
+    app: &Message,
+    from: &Sender,
+    namespace: &str,
+    mut socket: Socket,
+    args: &[Value],
+) -> Result<i64, Error> {
+    let token = args.first().and_then(|argument| argument.get("token")).and_then(Value::as_str);
+    let claims = app.tokens.verify(token.ok_or(Error::Unauthenticated)?)?;
+    for _ in 0..ATTEMPTS {
+        if !is_of(&claims, &socket) {
+            break;
+        }
+        let standing = match claims.role {
+            Role::User => Some(app.users.standing(claims.user_id()?).await?),
+            Role::Admin => None,
+        };
+        // The token it has, or one that a later message has brought.
+        if let Some(end) = socket.token_expires_at.filter(|end| *end >= claims.exp) {
+            return Ok(end);
+        }
+        match app.connections.renew(&from.id, namespace, &socket, claims.exp, standing.as_ref()).await? {
+            Renewed::Yes => return Ok(claims.exp),
+            Renewed::StandingChanged => {}
+            Renewed::SocketChanged => {
+                let connection = app.connections.get(&from.id).await?;
+                let now = connection.and_then(|mut connection| connection.namespaces.remove(namespace));
+                let Some(now) = now.filter(|now| now.sid == socket.sid) else { break };
+                socket = now;
+            }
+        }
+    }
+    // Another one's token, or a socket that is no longer there to be renewed.
+    Err(Error::Unauthenticated)
+}
+
+/// Whether the token's bearer is who the socket joined as. Nobody joined as an anonymous one.
+fn is_of(claims: &Claims, socket: &Socket) -> bool {
+    socket.subject.as_ref() == Some(&claims.sub) && socket.role == Some(claims.role)
+}

@@ -1,0 +1,80 @@
+//! The throttle of a stage: a token bucket per route, as API Gateway has it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use tokio::time::Instant;
+
+/// Requests a route lets through.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Throttle {
+    /// In a second, in the long run.
+    pub(crate) rate: f64,
+    /// At once.
+    pub(crate) burst: f64,
+}
+
+/// What is left of the throttle of each route; without a throttle everything passes.
+pub(super) struct Buckets {
+    throttle: Option<Throttle>,
+    routes: Mutex<HashMap<String, Bucket>>,
+}
+
+struct Bucket {
+    tokens: f64,
+    filled_at: Instant,
+}
+
+impl Buckets {
+    pub(super) fn new(throttle: Option<Throttle>) -> Self {
+        Self { throttle, routes: Mutex::default() }
+    }
+
+    /// Whether a request for this route passes.
+    pub(super) fn take(&self, route: &str) -> bool {
+        let Some(Throttle { rate, burst }) = self.throttle else { return true };
+        let now = Instant::now();
+        // What somebody panicked over is still a count.
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !routes.contains_key(route) {
+            routes.insert(route.to_owned(), Bucket { tokens: burst, filled_at: now });
+        }
+        routes.get_mut(route).is_none_or(|bucket| {
+            bucket.tokens = burst.min(bucket.tokens + rate * now.duration_since(bucket.filled_at).as_secs_f64());
+            bucket.filled_at = now;
+            let passes = bucket.tokens >= 1.0;
+            if passes {
+                bucket.tokens -= 1.0;
+            }
+            passes
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_passes_and_then_the_rate_for_each_route() {
+        let buckets = Buckets::new(Some(Throttle { rate: 2.0, burst: 3.0 }));
+        let passed = |route| (0..10).filter(|_| buckets.take(route)).count();
+        assert_eq!([passed("$default"), passed("$default"), passed("$connect")], [3, 0, 3]);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(passed("$default"), 2);
+        advance(Duration::from_secs(60)).await;
+        assert_eq!(passed("$default"), 3, "never more than a burst");
+    }
+
+    #[test]
+    fn without_a_throttle_everything_passes() {
+        let buckets = Buckets::new(None);
+        assert!((0..10_000).all(|_| buckets.take("$default")));
+    }
+}
