@@ -30,7 +30,7 @@ mod template;
 mod undelivered;
 
 pub use cloud::{Running, StartError, start};
-pub use cost::{CYCLE, Cycle};
+pub use cost::{CYCLE, Cycle, RENEWAL};
 pub use faults::{Fault, Faults, Often};
 pub use gateway::Limits;
 pub use options::{Anonymous, Options};

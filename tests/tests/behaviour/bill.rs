@@ -1,7 +1,7 @@
 //! The bill is of what happens: the model's numbers are those of a real connection.
 
 use jiff::{Timestamp, ToSpan as _};
-use local_dev::{CYCLE, Cycle, Spent};
+use local_dev::{CYCLE, Cycle, RENEWAL, Spent};
 use tests::{Cloud, Edge, Socket, until};
 
 /// The functions that work for a connection.
@@ -55,5 +55,23 @@ async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_s
     let used = used - (spent(&cloud) - nobody);
     let seen = Cycle { frames: sent + heard, invocations: used.invocations, writes: used.writes, reads: used.reads };
     assert_eq!(seen, CYCLE, "{used:?}");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_renewed_uses_what_the_bill_says() {
+    let cloud = Cloud::start().await;
+    let user = cloud.rest().register().await;
+    let token = cloud.rest().login(&user).await;
+    let mut socket = Socket::connected(&cloud, Edge::Gateway, Some(token.token())).await;
+    let fresh = cloud.rest().login(&user).await;
+    let before = spent(&cloud);
+    let renewal = serde_json::json!(["auth.renew", { "token": fresh.token() }]);
+    socket.send(&format!("42/users,7{renewal}")).await;
+    let answer = socket.raw_frame().await.unwrap();
+    assert!(answer.starts_with("43/users,7"), "{answer}");
+    let used = spent(&cloud) - before;
+    let seen = Cycle { frames: 2.0, invocations: used.invocations, writes: used.writes, reads: used.reads };
+    assert_eq!(seen, RENEWAL, "{used:?}");
     cloud.stop().await;
 }
