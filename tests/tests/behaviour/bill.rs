@@ -2,7 +2,11 @@
 
 use jiff::{Timestamp, ToSpan as _};
 use local_dev::{CYCLE, Cycle, RENEWAL, Spent};
-use tests::{Cloud, Edge, Socket, until};
+use shared::{
+    auth::{Role, Tokens},
+    config::Environment,
+};
+use tests::{Cloud, Edge, Socket, TOKEN_SECRET, until};
 
 /// The functions that work for a connection.
 const OF_A_CONNECTION: [&str; 5] =
@@ -62,8 +66,11 @@ async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_s
 async fn a_token_that_is_renewed_uses_what_the_bill_says() {
     let cloud = Cloud::start().await;
     let user = cloud.rest().register().await;
-    let token = cloud.rest().login(&user).await;
-    let mut socket = Socket::connected(&cloud, Edge::Gateway, Some(token.token())).await;
+    // One that ends earlier: what ends at the same second has nothing to be written.
+    let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
+    let (sub, issued) = (user["id"].as_str().unwrap(), Timestamp::now() - 5.minutes());
+    let token = Tokens::from_env(&env).unwrap().issue_at(sub, Role::User, issued).unwrap();
+    let mut socket = Socket::connected(&cloud, Edge::Gateway, Some(&token)).await;
     let fresh = cloud.rest().login(&user).await;
     let before = spent(&cloud);
     let renewal = serde_json::json!(["auth.renew", { "token": fresh.token() }]);
