@@ -99,8 +99,9 @@ class Deployed(unittest.TestCase):
         dynamodb = boto3.client("dynamodb")
         for name, declared in self.declared("AWS::DynamoDB::Table").items():
             table = dynamodb.describe_table(TableName=self.physical[name])["Table"]
-            view = declared["StreamSpecification"]["StreamViewType"]
-            self.assertEqual(table["StreamSpecification"], {"StreamEnabled": True, "StreamViewType": view}, name)
+            view = declared.get("StreamSpecification", {}).get("StreamViewType")
+            expected = {"StreamEnabled": True, "StreamViewType": view} if view else None
+            self.assertEqual(table.get("StreamSpecification"), expected, name)
             self.assertEqual(table["DeletionProtectionEnabled"], declared["DeletionProtectionEnabled"], name)
             indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
             self.assertEqual(indexes, {index["IndexName"] for index in declared.get("GlobalSecondaryIndexes", [])})
@@ -162,6 +163,29 @@ class Deployed(unittest.TestCase):
         for name in ("FunctionErrorsAlarm", "FunctionThrottlesAlarm", "Dashboard"):
             for function in functions:
                 self.assertIn(function, json.dumps(whole[name]), f"{function} is missing in {name}")
+
+    def test_a_connection_is_greeted_by_the_function_that_connect_knows_and_may_invoke(self):
+        client = boto3.client("lambda")
+        connect = client.get_function_configuration(FunctionName=self.physical["ConnectFunction"])
+        self.assertEqual(connect["Environment"]["Variables"]["HANDSHAKE_FUNCTION"], self.physical["HandshakeFunction"])
+        policies = self.declared("AWS::IAM::Role")["ConnectFunctionRole"]["Policies"]
+        statements = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+        invoke = [each["Resource"] for each in statements if each["Action"] == "lambda:InvokeFunction"]
+        self.assertEqual(invoke, [{"Fn::GetAtt": ["HandshakeFunction", "Arn"]}])
+
+    def test_events_that_are_given_up_go_to_a_queue_that_has_an_alarm(self):
+        resources = transformed(PARAMETERS)["Resources"]
+        configs = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Lambda::EventInvokeConfig"]
+        destinations = {
+            config["FunctionName"]["Ref"]: config["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0]
+            for config in configs
+            if config["DestinationConfig"]
+        }
+        self.assertEqual(destinations, {"HandshakeFunction": "HandshakeDeadLetters"})
+        role = json.dumps(resources["HandshakeFunctionRole"])
+        self.assertIn("sqs:SendMessage", role)
+        alarm = json.dumps(resources["HandshakeDeadLettersAlarm"]["Properties"]["Dimensions"])
+        self.assertIn("HandshakeDeadLetters", alarm)
 
     def test_every_reader_of_a_stream_has_an_alarm_for_being_late(self):
         resources = transformed(PARAMETERS)["Resources"].values()

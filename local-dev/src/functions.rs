@@ -7,7 +7,7 @@ use std::{
 };
 
 use lambda_runtime::{Context, LambdaEvent};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use shared::{config::Environment, error::Chain};
 use tokio::sync::Semaphore;
@@ -32,6 +32,8 @@ pub(crate) enum FunctionError {
     Failed {
         /// Logical id.
         function: String,
+        /// The type of its error.
+        kind: String,
         /// What it said.
         message: String,
     },
@@ -83,6 +85,20 @@ pub(crate) enum StartError {
     },
 }
 
+/// What a function says instead of an answer, as the Runtime API is told it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Complaint {
+    error_type: String,
+    error_message: String,
+}
+
+impl Complaint {
+    fn of<T: ?Sized>(error_message: String) -> Self {
+        Self { error_type: std::any::type_name::<T>().to_owned(), error_message }
+    }
+}
+
 /// The code of a function, ready to be called.
 #[derive(Clone)]
 enum Code {
@@ -116,7 +132,7 @@ impl Code {
         })
     }
 
-    async fn call(&self, event: Value, context: Context) -> Result<Value, String> {
+    async fn call(&self, event: Value, context: Context) -> Result<Value, Complaint> {
         match self {
             Self::Api(code) => answer(event, context, |event| code.handle(event)).await,
             Self::Broadcast(code) => answer(event, context, |event| code.handle(event)).await,
@@ -139,13 +155,18 @@ struct Remote {
 }
 
 impl Remote {
-    async fn call(&self, event: &Value) -> Result<Value, String> {
-        let unreachable = |error: reqwest::Error| format!("{} cannot be reached: {}", self.url, Chain(&error));
+    async fn call(&self, event: &Value) -> Result<Value, Complaint> {
+        let unreachable = |error: reqwest::Error| {
+            Complaint::of::<reqwest::Error>(format!("{} cannot be reached: {}", self.url, Chain(&error)))
+        };
         let response = self.client.post(&self.url).json(event).send().await.map_err(unreachable)?;
         // AWS answers 200 and says so in a header, cargo lambda answers 500.
         let failed = !response.status().is_success() || response.headers().contains_key("x-amz-function-error");
         let body = response.text().await.map_err(unreachable)?;
-        if failed { Err(body) } else { serde_json::from_str(&body).map_err(|error| format!("{error}: {body}")) }
+        if failed {
+            return Err(serde_json::from_str(&body).unwrap_or_else(|_| Complaint::of::<reqwest::Response>(body)));
+        }
+        serde_json::from_str(&body).map_err(|error| Complaint::of::<serde_json::Error>(format!("{error}: {body}")))
     }
 }
 
@@ -154,16 +175,18 @@ async fn answer<Event, Answer, Failure, Future>(
     event: Value,
     context: Context,
     handle: impl FnOnce(LambdaEvent<Event>) -> Future,
-) -> Result<Value, String>
+) -> Result<Value, Complaint>
 where
     Event: DeserializeOwned,
     Answer: Serialize,
     Failure: std::error::Error + 'static,
     Future: std::future::Future<Output = Result<Answer, Failure>>,
 {
-    let event = serde_json::from_value(event).map_err(|error| format!("the event is not what it expects: {error}"))?;
-    let answer = handle(LambdaEvent::new(event, context)).await.map_err(|failure| Chain(&failure).to_string())?;
-    serde_json::to_value(answer).map_err(|error| format!("the answer is not JSON: {error}"))
+    let no_json = |what: &str, error| Complaint::of::<serde_json::Error>(format!("{what}: {error}"));
+    let event = serde_json::from_value(event).map_err(|error| no_json("the event is not what it expects", error))?;
+    let answer = handle(LambdaEvent::new(event, context)).await;
+    let answer = answer.map_err(|failure| Complaint::of::<Failure>(Chain(&failure).to_string()))?;
+    serde_json::to_value(answer).map_err(|error| no_json("the answer is not JSON", error))
 }
 
 /// A function as deployed.
@@ -255,20 +278,36 @@ impl Functions {
         drop(turn);
         self.poke.poke();
         serde_json::from_value(answer?).map_err(|error| {
-            let message = format!("its answer is not what the API expects: {error}");
-            logged(FunctionError::Failed { function: function.to_owned(), message })
+            let Complaint { error_type: kind, error_message } = Complaint::of::<T>(error.to_string());
+            let message = format!("its answer is not what the API expects: {error_message}");
+            logged(FunctionError::Failed { function: function.to_owned(), kind, message })
         })
+    }
+
+    /// Invokes a function for somebody who waits for its answer, whatever that is. It may have written something.
+    pub(crate) async fn wait_for(&self, id: Uuid, function: &str, event: Value) -> Result<Value, FunctionError> {
+        let Ok(_under_way) = self.concurrency.try_acquire() else {
+            return Err(logged(FunctionError::Throttled { function: function.to_owned() }));
+        };
+        let answer = self.run_as(id, function, event).await;
+        self.poke.poke();
+        answer
     }
 
     /// Invokes a function. That it failed is logged here, and nowhere else.
     pub(crate) async fn run(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
+        self.run_as(Uuid::new_v4(), function, event).await
+    }
+
+    /// The same under that request id, which all attempts at an asynchronous invocation share.
+    pub(crate) async fn run_as(&self, id: Uuid, function: &str, event: Value) -> Result<Value, FunctionError> {
         let Some(deployed) = self.deployed.get(function) else {
-            let message = "no such function".to_owned();
-            return Err(logged(FunctionError::Failed { function: function.to_owned(), message }));
+            let (kind, message) = ("ResourceNotFound".to_owned(), "no such function".to_owned());
+            return Err(logged(FunctionError::Failed { function: function.to_owned(), kind, message }));
         };
         self.tally.add(function, Spent::invocation());
         let timeout = self.faults.time_of(&deployed.folder).unwrap_or(deployed.timeout);
-        let context = context(&deployed.config, timeout);
+        let context = context(id, &deployed.config, timeout);
         // As the Lambda runtime does it; of level `error`, so that it is around lines of every level.
         let span = tracing::error_span!("invocation", function = deployed.folder, id = context.request_id);
         let answer = self.attempt(deployed, event, context, timeout, span.clone()).await;
@@ -288,14 +327,22 @@ impl Functions {
         let (slow, fails) = (self.faults.slows(folder), self.faults.fails(folder));
         let invocation = async move {
             tokio::time::sleep(slow.unwrap_or_default()).await;
-            if fails { Err("failed on purpose (--fault)".to_owned()) } else { code.call(event, context).await }
+            if fails {
+                return Err(Complaint::of::<Faults>("failed on purpose (--fault)".to_owned()));
+            }
+            code.call(event, context).await
         };
         // A task of its own, so that a panic ends the invocation and nothing else.
         let mut task = tokio::spawn(invocation.instrument(span));
         match tokio::time::timeout(timeout, &mut task).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(message))) => Err(FunctionError::Failed { function, message }),
-            Ok(Err(panic)) => Err(FunctionError::Failed { function, message: panic.to_string() }),
+            Ok(Ok(Err(Complaint { error_type, error_message }))) => {
+                Err(FunctionError::Failed { function, kind: error_type, message: error_message })
+            }
+            Ok(Err(panic)) => {
+                let Complaint { error_type: kind, error_message } = Complaint::of::<str>(panic.to_string());
+                Err(FunctionError::Failed { function, kind, message: format!("Lambda panicked: {error_message}") })
+            }
             Err(_elapsed) => {
                 task.abort();
                 Err(FunctionError::TimedOut { function, limit: timeout })
@@ -313,16 +360,20 @@ fn logged(error: FunctionError) -> FunctionError {
     error
 }
 
-fn context(config: &Arc<lambda_runtime::Config>, timeout: Duration) -> Context {
+fn context(id: Uuid, config: &Arc<lambda_runtime::Config>, timeout: Duration) -> Context {
     let deadline = SystemTime::now() + timeout;
     let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut context = Context::default();
-    context.request_id = Uuid::new_v4().to_string();
+    context.request_id = id.to_string();
     context.deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-    context.invoked_function_arn =
-        format!("arn:aws:lambda:{}:{}:function:{}", crate::REGION, crate::event::ACCOUNT, config.function_name);
+    context.invoked_function_arn = arn(&config.function_name);
     context.env_config = Arc::clone(config);
     context
+}
+
+/// The ARN of a function by that name.
+pub(crate) fn arn(name: &str) -> String {
+    format!("arn:aws:lambda:{}:{}:function:{name}", crate::REGION, crate::event::ACCOUNT)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod faults;
 mod functions;
 mod gateway;
 mod http_api;
+mod invoke_api;
 mod options;
 mod outbox;
 mod own_host;

@@ -91,6 +91,10 @@ pub struct Options {
     #[arg(long = "fault", env = "LOCAL_DEV_FAULT", value_name = "FAULT", value_delimiter = ',')]
     pub faults: Vec<Fault>,
 
+    /// How long a function's failed asynchronous invocation waits for its second attempt; the third one waits twice as long.
+    #[arg(long, env = "LOCAL_DEV_RETRY_PAUSE", value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub retry_pause: Duration,
+
     /// When the gateway ends something.
     #[command(flatten)]
     pub limits: Limits,
@@ -151,6 +155,7 @@ impl Default for Options {
             env_file: None,
             enforce_policies: false,
             faults: Vec::new(),
+            retry_pause: Duration::from_secs(60),
             limits: Limits::default(),
             record_age: None,
         }

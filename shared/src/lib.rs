@@ -13,6 +13,7 @@ pub mod error;
 pub mod events;
 pub mod gateway;
 pub mod heartbeat;
+pub mod invoke;
 pub mod lambda;
 pub mod limits;
 pub mod metrics;

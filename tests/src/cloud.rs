@@ -104,7 +104,7 @@ impl Cloud {
 
     /// The connections the connections table knows.
     pub async fn connection_ids(&self) -> Vec<String> {
-        self.sort_keys_of("CONNECTION#", "connectionId").await
+        self.sort_keys_of("SLOT#", "connectionId").await
     }
 
     /// The connection of every membership in any room.

@@ -50,9 +50,8 @@ async fn every_program_answers_its_event_over_the_runtime_api() {
     assert_eq!(cloud.connection_ids().await, Vec::<String>::new());
     assert_eq!(status_and_body(&deployment.invoke("connect").await.answer), (200, ""));
 
-    let Invocation { answer: greeted, printed, .. } = deployment.invoke("handshake").await;
-    assert_eq!(greeted, json!({ "batchItemFailures": [] }));
-    assert_eq!(metric(&printed, "HandshakeFailures"), Some(json!([0.0])), "{printed}");
+    // A connection that never opens is given up without an error.
+    assert_eq!(deployment.invoke("handshake").await.answer, Value::Null);
 
     let Invocation { answer: beaten, printed, .. } = deployment.invoke("heartbeat").await;
     assert_eq!(beaten, Value::Null);

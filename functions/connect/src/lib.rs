@@ -1,4 +1,5 @@
-//! `$connect`: judges the handshake, and remembers the connection. Nothing can be sent yet: the WebSocket opens after the answer.
+//! `$connect`: judges the handshake, remembers the connection, and has `handshake` greet it. Nothing can be sent from here:
+//! the WebSocket opens after the answer.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod judge;
@@ -12,13 +13,15 @@ use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
     config::{ConfigError, Environment},
-    connections::ConnectionStore,
+    connections::{ConnectionStore, NewConnection},
+    invoke::AsynchronousFunction,
     origins::Origins,
 };
 
 /// The function and what it needs.
 pub struct Connect {
     connections: ConnectionStore,
+    handshake: AsynchronousFunction,
     origins: Origins,
 }
 
@@ -26,7 +29,11 @@ impl Connect {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing or wrong.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { connections: ConnectionStore::from_env(env)?, origins: Origins::from_env(env)? })
+        Ok(Self {
+            connections: ConnectionStore::from_env(env)?,
+            handshake: AsynchronousFunction::from_env(env, "HANDSHAKE_FUNCTION")?,
+            origins: Origins::from_env(env)?,
+        })
     }
 
     /// Answers 200 to let the handshake go on, with the first of the subprotocols the client offered, or refuses it
@@ -35,7 +42,8 @@ impl Connect {
     /// Tokens are not judged here: a refused handshake makes clients retry for ever (design 2.1).
     ///
     /// # Errors
-    /// [`Error::Internal`]; the gateway then refuses the handshake with a 5xx, and the client tries again.
+    /// [`Error::Internal`]; the gateway then refuses the handshake with a 5xx, and the client tries again. A connection
+    /// that was remembered but could not be greeted is forgotten by the heartbeat, like any that never sends CONNECT.
     pub async fn handle(
         &self,
         event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
@@ -50,6 +58,8 @@ impl Connect {
         let id = id.map_err(Error::internal("reading a $connect event"))?;
         let origin = origin.map(HeaderValue::as_bytes).map(|origin| String::from_utf8_lossy(origin).into_owned());
         self.connections.remember(&id, context.connected_at, origin).await?;
+        // In this order: a greeting that finds no connection takes it for one that has ended.
+        self.handshake.invoke(&NewConnection { connection_id: id }).await?;
         let mut opened = answer(StatusCode::OK);
         opened.headers.extend(protocol.map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol)));
         Ok(opened)
@@ -60,4 +70,66 @@ fn answer(status: StatusCode) -> ApiGatewayProxyResponse {
     let mut answer = ApiGatewayProxyResponse::default();
     answer.status_code = status.as_u16().into();
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{
+        Router,
+        extract::{Request, State},
+    };
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// DynamoDB and Lambda in one, which take everything or nothing: what came, in order.
+    type Calls = Arc<Mutex<Vec<String>>>;
+
+    async fn aws(lambda: StatusCode) -> (Connect, Calls) {
+        let calls = Calls::default();
+        let answer = async move |State(calls): State<Calls>, request: Request| {
+            let what = request.headers().get("x-amz-target").map_or(request.uri().path(), |v| v.to_str().unwrap());
+            calls.lock().unwrap().push(what.to_owned());
+            if what.starts_with('/') { (lambda, "") } else { (StatusCode::OK, "{}") }
+        };
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&calls));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let env = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+            ("AWS_ENDPOINT_URL", &endpoint),
+            ("CONNECTIONS_TABLE", "connections"),
+            ("HANDSHAKE_FUNCTION", "handshake"),
+            ("ORIGINS", "http://localhost:4200"),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        (Connect::from_env(&env).unwrap(), calls)
+    }
+
+    async fn answer(connect: &Connect) -> Result<i64, Error> {
+        let event = serde_json::from_str(include_str!("../../../tests/fixtures/events/connect.json")).unwrap();
+        let event = LambdaEvent::new(event, lambda_runtime::Context::default());
+        connect.handle(event).await.map(|answer| answer.status_code)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_remembered_before_it_is_greeted() {
+        let (connect, calls) = aws(StatusCode::ACCEPTED).await;
+        assert_eq!(answer(&connect).await.unwrap(), 200);
+        let calls = calls.lock().unwrap();
+        let (greeting, writes) = calls.split_last().unwrap();
+        assert_eq!(greeting, "/2015-03-31/functions/handshake/invocations");
+        assert!(!writes.is_empty() && writes.iter().all(|call| call == "DynamoDB_20120810.PutItem"), "{writes:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_greeted_is_refused() {
+        let (connect, _) = aws(StatusCode::FORBIDDEN).await;
+        assert!(matches!(answer(&connect).await, Err(Error::Internal { .. })));
+    }
 }

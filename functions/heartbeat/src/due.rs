@@ -1,17 +1,15 @@
-//! What a connection is due, from what is known of it. A pure function of rows and time.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! What a connection is due, from what is known of it. A pure function of its item and time.
 
 use shared::{
     connections::Connection,
-    heartbeat::{CONNECT_TIMEOUT, PONG_TIMEOUT},
+    heartbeat::{CLOSES_EARLY, CONNECT_TIMEOUT, PONG_TIMEOUT},
 };
 
-use crate::state::Pinged;
+use crate::plan::Pinged;
 
 /// A connection this young may not have been greeted yet; it is pinged in the next round, well before clients expect it,
 /// and until then owes no pong.
-const YOUNG: i64 = 30;
+pub(crate) const YOUNG: i64 = 30;
 
 /// What to do about a connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,27 +20,30 @@ pub(crate) enum Due {
     Close(&'static str),
 }
 
-/// `slots`: whose turn it is. `pinged`: when each slot was last pinged. `now`: epoch seconds.
-pub(crate) fn due(connection: &Connection, slots: &BTreeSet<u8>, pinged: &BTreeMap<String, Pinged>, now: i64) -> Due {
+/// `pings`: whether it is its slot's turn. `pinged`: when its slot was pinged before. `now`: epoch seconds.
+pub(crate) fn due(connection: &Connection, pings: bool, pinged: Option<&Pinged>, now: i64) -> Due {
     let age = now - connection.connected_at / 1000;
-    if connection.namespaces.values().any(|socket| socket.token_expires_at.is_some_and(|expiry| expiry <= now)) {
-        return Due::Close("its token expired");
+    let ends = |end: i64| end - CLOSES_EARLY <= now;
+    if connection.namespaces.values().any(|socket| socket.token_expires_at.is_some_and(ends)) {
+        return Due::Close("its token ends before the next heartbeat");
     }
     if !connection.joined && age > CONNECT_TIMEOUT {
         return Due::Close("it never sent CONNECT");
     }
-    if let Some(Pinged { started, ended }) = pinged.get(&connection.slot.to_string())
+    if let Some(Pinged { started, ended }) = pinged
         && connection.connected_at / 1000 + YOUNG <= *started
         && connection.last_seen / 1000 < *started
         && now - ended >= PONG_TIMEOUT
     {
         return Due::Close("it did not answer a ping");
     }
-    if slots.contains(&connection.slot) && age >= YOUNG { Due::Ping } else { Due::Nothing }
+    if pings && age >= YOUNG { Due::Ping } else { Due::Nothing }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use shared::connections::Socket;
 
     use super::*;
@@ -55,7 +56,6 @@ mod tests {
             connection_id: "QQFxqeZfIAMCKRA=".into(),
             connected_at: (NOW - 1000) * 1000,
             origin: None,
-            slot: 3,
             last_seen: (NOW - 100) * 1000,
             joined: true,
             namespaces: BTreeMap::from([("/users".to_owned(), socket)]),
@@ -64,15 +64,14 @@ mod tests {
     }
 
     fn of(connection: &Connection, pinged: Option<(i64, i64)>) -> Due {
-        let pinged =
-            pinged.map(|(started, ended)| ("3".to_owned(), Pinged { started: NOW + started, ended: NOW + ended }));
-        due(connection, &BTreeSet::from([3]), &pinged.into_iter().collect(), NOW)
+        let pinged = pinged.map(|(started, ended)| Pinged { started: NOW + started, ended: NOW + ended });
+        due(connection, true, pinged.as_ref(), NOW)
     }
 
     #[test]
-    fn a_healthy_connection_is_pinged_in_its_slot_only() {
+    fn a_healthy_connection_is_pinged_in_the_turn_of_its_slot_only() {
         assert_eq!(of(&connection(), None), Due::Ping);
-        assert_eq!(of(&Connection { slot: 4, ..connection() }, None), Due::Nothing);
+        assert_eq!(due(&connection(), false, None, NOW), Due::Nothing);
     }
 
     #[test]
@@ -87,18 +86,17 @@ mod tests {
             joined: false,
             connected_at: (NOW - age) * 1000,
             namespaces: BTreeMap::new(),
-            slot: 0,
             ..connection()
         };
-        assert_eq!(of(&never(45), None), Due::Nothing);
-        assert_eq!(of(&never(46), None), Due::Close("it never sent CONNECT"));
+        assert_eq!(due(&never(45), false, None, NOW), Due::Nothing);
+        assert_eq!(due(&never(46), false, None, NOW), Due::Close("it never sent CONNECT"));
         let left = Connection { joined: true, ..never(46) };
-        assert_eq!(of(&left, None), Due::Nothing, "who connected once and left again may stay");
+        assert_eq!(due(&left, false, None, NOW), Due::Nothing, "who connected once and left again may stay");
     }
 
     #[test]
     fn a_missing_pong_closes_only_after_a_ping_and_a_while() {
-        let silent = Connection { last_seen: (NOW - 700) * 1000, slot: 3, ..connection() };
+        let silent = Connection { last_seen: (NOW - 700) * 1000, ..connection() };
         assert_eq!(of(&silent, None), Due::Ping, "without a ping nobody owes a pong");
         assert_eq!(of(&silent, Some((-60, -60))), Due::Ping, "it may still come");
         assert_eq!(of(&silent, Some((-120, -115))), Due::Close("it did not answer a ping"));
@@ -117,11 +115,15 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_token_closes() {
-        let mut expired = connection();
-        expired.namespaces.get_mut("/users").unwrap().token_expires_at = Some(NOW);
-        assert_eq!(of(&expired, None), Due::Close("its token expired"));
-        expired.namespaces.get_mut("/users").unwrap().token_expires_at = Some(NOW + 1);
-        assert_eq!(of(&expired, None), Due::Ping);
+    fn a_token_that_ends_before_the_next_heartbeat_closes() {
+        let ending = |at| {
+            let mut ending = connection();
+            ending.namespaces.get_mut("/users").unwrap().token_expires_at = Some(at);
+            ending
+        };
+        let close = Due::Close("its token ends before the next heartbeat");
+        assert_eq!(of(&ending(NOW), None), close);
+        assert_eq!(of(&ending(NOW + 65), None), close);
+        assert_eq!(of(&ending(NOW + 66), None), Due::Ping);
     }
 }

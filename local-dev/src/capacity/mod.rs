@@ -6,14 +6,14 @@
 
 mod calls;
 mod comeback;
+mod minute;
 
 use std::{collections::BTreeMap, fmt};
-
-use shared::heartbeat::SLOTS;
 
 use self::{
     calls::{Calls, Progress},
     comeback::Comeback,
+    minute::Minute,
 };
 use crate::{
     cost::{comings, minutes, percentage},
@@ -34,12 +34,6 @@ const REQUESTS: f64 = 10_000.0;
 /// Seconds between two pings of a connection.
 #[allow(clippy::cast_precision_loss, reason = "a few hundred seconds")]
 const PING_INTERVAL: f64 = shared::heartbeat::PING_INTERVAL as f64;
-
-/// Bytes of a connection's row.
-const ROW: f64 = 500.0;
-
-/// A page of a scan: bytes, and the seconds it takes.
-const PAGE: (f64, f64) = (1_048_576.0, 0.03);
 
 /// How many there are.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -85,9 +79,7 @@ pub(crate) struct Report {
     comeback: Comeback,
     broadcast: Function,
     telling: Telling,
-    heartbeat: Function,
-    round: Progress,
-    reading: f64,
+    minute: Minute,
     posts: f64,
     /// What the sockets may send, a second.
     frames: f64,
@@ -128,19 +120,14 @@ impl Crowd {
         let attempts = (age as f64 / broadcast.timeout).floor() as u32;
         let telling = self.telling(&broadcast, listeners, attempts, posts);
         let heartbeat = self.function(&template, "heartbeat");
-        let round = self.calls(&heartbeat, heartbeat::CONCURRENCY, posts);
-        let due = self.connections.div_ceil(u32::from(SLOTS));
-        let reading = (f64::from(self.connections) * ROW / PAGE.0).ceil() * PAGE.1;
-        let left = heartbeat.timeout - heartbeat::RESERVE.as_secs_f64() - reading;
+        let calls = self.calls(&heartbeat, heartbeat::CONCURRENCY, posts);
         Ok(Report {
             crowd: self,
             listeners,
             comeback: Comeback::of(self.connections, self.new_per_second),
             broadcast,
             telling,
-            round: round.make(due, left.max(0.0)),
-            heartbeat,
-            reading,
+            minute: Minute::of(self, heartbeat, calls),
             posts,
             frames: template
                 .socket_throttle(&template.scope(&BTreeMap::new())?)?
@@ -194,11 +181,7 @@ impl Report {
         let small = again(Crowd { memory: Some(512), ..self.crowd });
         let few = again(Crowd { listeners: Some(10), ..self.crowd });
         let each_second = |renewing| f64::from(connections) * comings(token_minutes, renewing).0 / 60.0;
-        let due = connections.div_ceil(u32::from(SLOTS));
-        let beats = match self.round.done {
-            done if done < due => format!("{done} of {due} pings only"),
-            _ => after(self.reading + self.round.seconds),
-        };
+        let beats = self.minute.text();
         let frames = each_second(0.0) + f64::from(connections) / PING_INTERVAL;
         let over =
             if frames > self.frames { format!(", above the throttle of {:.0}", self.frames) } else { String::new() };
@@ -269,22 +252,12 @@ impl fmt::Display for Report {
             )?;
         }
 
-        let Function { megabytes, timeout } = self.heartbeat;
-        let due = connections.div_ceil(u32::from(SLOTS));
-        writeln!(f, "\nThe heartbeat's minute, with {megabytes} MB:")?;
-        writeln!(
-            f,
-            "  {:.1} s for reading all rows, {:.1} s for {} of {due} pings; {timeout:.0} s are allowed",
-            self.reading, self.round.seconds, self.round.done
-        )?;
-        if self.round.done < due {
-            writeln!(f, "  TOO MANY: the rest is pinged in later minutes, and clients give up after two and a half")?;
-        }
+        writeln!(f, "\n{}", self.minute)?;
         let Crowd { token_minutes, renewing, .. } = self.crowd;
         let (connects, renewals) = comings(token_minutes, renewing);
         let each_second = |amount: f64| f64::from(connections) * amount / 60.0;
         let frames = each_second(connects + renewals) + f64::from(connections) / PING_INTERVAL;
-        writeln!(f, "\nAll the time, each second:")?;
+        writeln!(f, "All the time, each second:")?;
         writeln!(
             f,
             "  {:.1} connections end and come back, of {new_per_second:.0} that may; {:.1} tokens are renewed",
@@ -310,7 +283,9 @@ impl fmt::Display for Report {
             ),
             "one stream shard and one change at a time".to_owned(),
             format!(
-                "a token lives {token_minutes} minutes (--token-minutes) and a connection as long; {renewing} of a hundred renew it (--renewing)"
+                "a token lives {token_minutes} minutes (--token-minutes) and a connection as long; {renewing} of a hundred renew it \
+                 (--renewing); the heartbeat makes {} calls a second at the most",
+                heartbeat::CALLS_PER_SECOND
             ),
         ] {
             writeln!(f, "  - {line}")?;
@@ -339,9 +314,17 @@ mod tests {
     #[test]
     fn a_thousand_sockets_are_no_effort() {
         let report = report(1000, 1000);
-        assert_eq!((report.telling.attempts, report.telling.progress.done, report.round.done), (1, 1000, 125));
+        assert_eq!((report.telling.attempts, report.telling.progress.done), (1, 1000));
+        assert_eq!((report.minute.pings, report.minute.closes, report.minute.progress.done), (125, 67, 192));
         assert!(report.comeback.all < 10.0, "{}", report.comeback.all);
         assert!(!report.to_string().contains("TOO MANY"));
+    }
+
+    #[test]
+    fn a_million_sockets_fit_into_a_minute_of_the_heartbeat_as_the_template_has_it() {
+        let minute = report(1_000_000, 10).minute;
+        assert_eq!((minute.pings, minute.rows), (125_000, 125_000 + 2 * 66_667));
+        assert!(!minute.is_too_short() && minute.progress.seconds < 50.0, "{minute}");
     }
 
     #[test]

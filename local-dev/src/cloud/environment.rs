@@ -16,6 +16,7 @@ use crate::{
     Options, REGION,
     dynamodb::{Access, LiveTable},
     event::{ACCOUNT, API_ID},
+    functions, invoke_api,
     template::{Function, Scope, Template, TemplateError, resolve_string},
 };
 
@@ -97,6 +98,11 @@ pub(super) async fn scope(
         scope.set_attribute(logical_id, "Arn", table.arn.clone());
         scope.set_attribute(logical_id, "StreamArn", table.stream_arn.clone().unwrap_or_default());
     }
+    for Function { logical_id, .. } in template.functions() {
+        let name = invoke_api::physical_name(&options.stack_name, logical_id);
+        scope.set_attribute(logical_id, "Arn", functions::arn(&name));
+        scope.set(logical_id, name);
+    }
     for (logical_id, value) in secrets {
         scope.set(&logical_id, logical_id.clone());
         scope.set_secret(logical_id, value);
@@ -115,6 +121,7 @@ pub(super) fn runtime_variables(
     address: SocketAddr,
 ) -> Vec<(String, String)> {
     let stage = template.web_socket_api().map_or("", |api| &api.stage);
+    let here = format!("http://{}", reachable(address));
     let credentials = &access.credentials;
     let variables = [
         ("AWS_REGION", access.region.clone()),
@@ -122,9 +129,10 @@ pub(super) fn runtime_variables(
         ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key().to_owned()),
         ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default().to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
-        ("AWS_ENDPOINT_URL_SESV2", format!("http://{}", reachable(address))),
-        ("AWS_ENDPOINT_URL_SNS", format!("http://{}", reachable(address))),
-        ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("http://{}/{stage}", reachable(address))),
+        ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("{here}/{stage}")),
+        ("AWS_ENDPOINT_URL_LAMBDA", here.clone()),
+        ("AWS_ENDPOINT_URL_SESV2", here.clone()),
+        ("AWS_ENDPOINT_URL_SNS", here),
     ];
     variables.map(|(name, value)| (name.to_owned(), value)).into()
 }

@@ -25,7 +25,9 @@ use crate::{
     faults::Faults,
     functions::{self, Functions},
     gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
-    http_api, outbox, own_host,
+    http_api,
+    invoke_api::{self, Asynchronous, Names},
+    outbox, own_host,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Peer, Port},
@@ -123,6 +125,7 @@ pub struct Running {
     sources: EventSources,
     schedules: Schedules,
     functions: Functions,
+    asynchronous: Asynchronous,
     faults: Arc<Faults>,
     gateway: Gateway,
     edge: SocketIoEdge,
@@ -190,6 +193,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         release: released,
     };
     let sources = EventSources::start(settings, wirings(&template, &tables, &functions, &faults)).await?;
+    let asynchronous = Asynchronous::new(functions.clone(), template.functions(), &faults, options.retry_pause);
+    let names = Names::new(&options.stack_name, template.functions());
     let schedules = Schedules::start(functions.clone(), template.schedules().cloned().collect());
     tokio::spawn(release_backlog(release, gateway.opened()));
 
@@ -203,6 +208,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
         .merge(services(&gateway, permissions.as_ref()))
+        .merge(lambda(&asynchronous, &names, permissions.as_ref()))
         .merge(http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits));
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = own_host::only(router, &options.allowed_hosts).into_make_service_with_connect_info::<Peer>();
@@ -217,6 +223,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         sources,
         schedules,
         functions,
+        asynchronous,
         faults,
         gateway,
         edge,
@@ -260,10 +267,11 @@ impl Running {
         self.sources.backlog()
     }
 
-    /// The bodies of what the event sources gave up on.
+    /// The bodies of what was given up: by the event sources, then asynchronous invocations.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<serde_json::Value> {
-        self.sources.dead_letters().list().into_iter().map(|letter| letter.body).collect()
+        let letters = self.sources.dead_letters().list().into_iter().chain(self.asynchronous.dead_letters());
+        letters.map(|letter| letter.body).collect()
     }
 
     /// Invokes a function (its logical id in the template) and returns its answer.
@@ -326,6 +334,7 @@ impl Running {
         if timeout(STOP_WITHIN, self.server).await.is_err() {
             server.abort();
         }
+        self.asynchronous.stop().await;
         self.sources.stop().await;
         (self.database, self.lock)
     }
@@ -366,6 +375,13 @@ fn services(gateway: &Gateway, permissions: Option<&Arc<Permissions>>) -> Router
     management.merge(outbox.layer(from_fn_with_state(Arc::clone(permissions), permissions::of_outbox)))
 }
 
+/// Lambda's Invoke API, which functions reach as people do.
+fn lambda(asynchronous: &Asynchronous, names: &Names, permissions: Option<&Arc<Permissions>>) -> Router {
+    let router = invoke_api::router(asynchronous.clone(), names.clone());
+    let Some(permissions) = permissions else { return router };
+    router.layer(from_fn_with_state((Arc::clone(permissions), names.clone()), permissions::of_functions))
+}
+
 fn no(kind: &str) -> StartError {
     StartError::Other(format!("infra/template.yaml has no {kind}").into())
 }
@@ -379,6 +395,7 @@ Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS; say transp
            since /{stage} has no polling. forceBase64 is for /{stage} only: /socket.io/ closes on it
 Outbox     /_dev/outbox
 Given up   /_dev/undelivered
+Lambda     /2015-03-31/functions/<name>/invocations, for `aws lambda invoke --endpoint-url`
 "
     )
 }

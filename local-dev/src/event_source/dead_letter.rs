@@ -100,11 +100,15 @@ impl DeadLetters {
         if origin.destination.is_some_and(|destination| destination.keeps_records) {
             body["payload"] = batch.event().to_string().into();
         }
-        let letter = DeadLetter {
+        self.keep(DeadLetter {
             function: origin.function.to_owned(),
             destination: origin.destination.map(|to| to.destination.clone()),
             body,
-        };
+        });
+    }
+
+    /// Keeps a letter; the oldest goes where there are too many.
+    pub(crate) fn keep(&self, letter: DeadLetter) {
         let mut letters = self.letters();
         if letters.len() == KEPT {
             letters.pop_front();

@@ -26,7 +26,11 @@ use self::{
     batch::Policy, checkpoint::Checkpoints, filter::Filters, lane::Delivery, record::Source,
     sequence_number::SequenceNumber, shard::Plan, stream::Stream,
 };
-pub(crate) use self::{checkpoint::checkpoint_table, dead_letter::DeadLetters, filter::FilterError};
+pub(crate) use self::{
+    checkpoint::checkpoint_table,
+    dead_letter::{DeadLetter, DeadLetters},
+    filter::FilterError,
+};
 use crate::{
     dynamodb::{Database, DatabaseError, LiveTable, causes},
     template::EventSource,

@@ -1,11 +1,11 @@
-//! Where the policies are enforced: in front of DynamoDB, and in front of the management API.
+//! Where the policies are enforced: in front of DynamoDB, of the management API, of Lambda, and of SES and SNS.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{Request, State},
+    extract::{Path, Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -16,6 +16,8 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 
 use super::{Call, Permissions, call};
 use crate::{
+    functions,
+    invoke_api::Names,
     own_host,
     server::{Peer, Port},
     tally::Spent,
@@ -127,6 +129,21 @@ pub(crate) async fn of_management(
             }
             answer
         }
+        Err(denied) => refused(StatusCode::FORBIDDEN, &denied),
+    }
+}
+
+/// The same for Lambda's Invoke API, whatever the invocation type.
+pub(crate) async fn of_functions(
+    State((permissions, names)): State<(Arc<Permissions>, Names)>,
+    Path(name): Path<String>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // One that does not exist is as good as any other that was not granted.
+    let function = names.function(&name, None).unwrap_or(&name).to_owned();
+    match permissions.judge(caller(request.headers()), "lambda:InvokeFunction".to_owned(), functions::arn(&function)) {
+        Ok(()) => next.run(request).await,
         Err(denied) => refused(StatusCode::FORBIDDEN, &denied),
     }
 }

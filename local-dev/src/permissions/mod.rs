@@ -14,9 +14,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::guard::{Guard, of_management, of_outbox};
+pub(crate) use self::guard::{Guard, of_functions, of_management, of_outbox};
 pub use self::needs::needs;
 use crate::{
+    functions,
     tally::{Spent, Tally},
     template::{Scope, Statement, Template, TemplateError, resolve_string},
 };
@@ -146,7 +147,7 @@ fn policies(template: &Template) -> Result<BTreeMap<String, Policy>, TemplateErr
 }
 
 /// The services whose calls come by here.
-const IMITATED: [&str; 4] = ["dynamodb:", "execute-api:", "ses:", "sns:"];
+const IMITATED: [&str; 5] = ["dynamodb:", "execute-api:", "lambda:", "ses:", "sns:"];
 
 fn grants(statements: &[Statement], scope: &Scope) -> Result<Vec<Grant>, TemplateError> {
     let mut grants = Vec::new();
@@ -180,6 +181,10 @@ fn scope(template: &Template) -> Result<Scope, TemplateError> {
     for table in template.tables() {
         scope.set(&table.logical_id, table.logical_id.clone());
         scope.set_attribute(&table.logical_id, "Arn", table_arn(&table.logical_id));
+    }
+    for function in template.functions() {
+        scope.set(&function.logical_id, function.logical_id.clone());
+        scope.set_attribute(&function.logical_id, "Arn", functions::arn(&function.logical_id));
     }
     if let Some(api) = template.web_socket_api() {
         scope.set(&api.logical_id, crate::event::API_ID);

@@ -212,16 +212,6 @@ mod tests {
     }
 
     #[test]
-    fn the_handshake_mapping_hears_of_new_connections_only() {
-        let template = super::super::tests::infra();
-        let source = template.event_sources().find(|source| source.function == "HandshakeFunction").unwrap();
-        assert_eq!((source.table.as_str(), source.starting_position), ("ConnectionsTable", StartingPosition::Latest));
-        let new = json!({ "eventName": ["INSERT"], "dynamodb": { "Keys": { "sk": { "S": ["META"] } } } });
-        assert_eq!(source.filters, [new]);
-        assert_eq!(source.on_failure.as_ref().unwrap().destination, "HandshakeDeadLetters");
-    }
-
-    #[test]
     fn no_mapping_is_without_filter_limit_and_dead_letters() {
         for source in super::super::tests::infra().event_sources() {
             assert!(source.maximum_record_age_in_seconds.is_some(), "{}", source.function);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EventSource, Schedule, Statement, TemplateError, policy, resource::Resource};
+use super::{Asynchronous, EventSource, Schedule, Statement, TemplateError, policy, resource::Resource};
 
 /// The type name of this resource.
 pub(super) const TYPE: &str = "AWS::Serverless::Function";
@@ -31,6 +31,8 @@ pub(crate) struct Function {
     pub(crate) statements: Vec<Statement>,
     /// Logical id of the policy it cannot go beyond.
     pub(crate) boundary: Option<String>,
+    /// What becomes of events that nobody waits for.
+    pub(crate) asynchronous: Asynchronous,
     /// Streams it is fed from.
     pub(crate) event_sources: Vec<EventSource>,
     /// Routes of the HTTP API that lead to it.
@@ -59,6 +61,7 @@ struct Properties {
     #[serde(default)]
     policies: Vec<Value>,
     permissions_boundary: Option<Value>,
+    event_invoke_config: Option<Value>,
     #[serde(default)]
     events: BTreeMap<String, Event>,
 }
@@ -115,6 +118,7 @@ impl Function {
             environment,
             statements: policy::of_function(resource, &properties.policies)?,
             boundary: policy::boundary(resource, boundary.as_ref())?,
+            asynchronous: Asynchronous::read(resource, properties.event_invoke_config.as_ref())?,
             event_sources: Vec::new(),
             routes: Vec::new(),
             schedules: Vec::new(),

@@ -3,6 +3,7 @@
 //! The short tags of CloudFormation are expanded ([`yaml`]), every resource this emulator imitates is read into a typed
 //! struct at once, and values that depend on the deployment stay unresolved until a [`Scope`] is at hand.
 
+mod asynchronous;
 mod coverage;
 mod error;
 mod event_source;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 pub(crate) use self::{
+    asynchronous::Asynchronous,
     error::TemplateError,
     event_source::{EventSource, OnFailure, StartingPosition},
     function::{Function, Route},
@@ -271,6 +273,12 @@ mod tests {
         assert_eq!(may("${WebSocketApi}/dev/DELETE/@connections/*"), closes);
         let either = |name: &String| posts.contains(&name.as_str()) || closes.contains(&name.as_str());
         assert!(may("ManageConnections").iter().all(either));
+    }
+
+    /// What grows with the number of sockets is read by its key or not at all.
+    #[test]
+    fn no_function_may_scan() {
+        assert_eq!(functions_with(|function| function.to_string().contains("dynamodb:Scan")), Vec::<String>::new());
     }
 
     #[test]

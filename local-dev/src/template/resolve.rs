@@ -406,9 +406,15 @@ mod tests {
         let template = super::super::tests::infra();
         let given = ["AdminEmail", "AdminPasswordHash", "SenderEmail"].map(|name| (name.to_owned(), "x".to_owned()));
         let mut scope = template.scope(&BTreeMap::from(given)).unwrap();
-        for name in
-            ["UsersTable", "ConnectionsTable", "WebSocketApi", "AWS::Region", "AWS::URLSuffix", "AWS::StackName"]
-        {
+        for name in [
+            "UsersTable",
+            "ConnectionsTable",
+            "HandshakeFunction",
+            "WebSocketApi",
+            "AWS::Region",
+            "AWS::URLSuffix",
+            "AWS::StackName",
+        ] {
             scope.set(name, name.to_lowercase());
         }
         for secret in template.secrets() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Role;
 
-/// A `CONNECTION#<id>`/`META` item.
+/// A `SLOT#<slot>#<part>`/`CONNECTION#<id>` item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
@@ -17,8 +17,6 @@ pub struct Connection {
     /// The browser origin. Later events do not carry it, so it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// Which of the minutes of a ping interval it is pinged in.
-    pub slot: u8,
     /// When the client gave its last proof of life, epoch milliseconds.
     pub last_seen: i64,
     /// Whether it ever joined a namespace. Leaving all of them later does not change that.
@@ -29,6 +27,14 @@ pub struct Connection {
     pub namespaces: BTreeMap<String, Socket>,
     /// TTL, epoch seconds.
     pub expires_at: i64,
+}
+
+/// A connection that waits for its open packet: what `connect` tells `handshake`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewConnection {
+    /// API Gateway's connection id; ends with `=`.
+    pub connection_id: String,
 }
 
 /// One joined namespace of a connection.

@@ -8,12 +8,13 @@ use aws_sdk_dynamodb::types::{
 
 use super::{
     ConnectionStore, Socket,
+    due::due_item,
     store::{attribute, expiry, meta_key},
 };
 use crate::{
-    config::FeedShards,
     dynamodb::{Item, failed_conditions, n, s, transact},
     error::Error,
+    heartbeat::CLOSES_EARLY,
     users::Standing,
 };
 
@@ -94,6 +95,10 @@ impl ConnectionStore {
             let row = row.map_err(Error::internal("building a join"))?;
             actions.push(TransactWriteItem::builder().put(row).build());
         }
+        // The heartbeat closes the connection before its token ends.
+        if let Some(end) = socket.token_expires_at {
+            actions.push(self.due_at(connection_id, end - CLOSES_EARLY)?);
+        }
         match self.on_condition_of(standing, actions).await? {
             Written::Yes => Ok(Joined::Yes),
             Written::StandingChanged => Ok(Joined::StandingChanged),
@@ -141,11 +146,18 @@ impl ConnectionStore {
                 .map_err(Error::internal("building a renewal"))?;
             actions.push(TransactWriteItem::builder().update(row).build());
         }
+        actions.push(self.due_at(connection_id, token_expires_at - CLOSES_EARLY)?);
         Ok(match self.on_condition_of(standing, actions).await? {
             Written::Yes => Renewed::Yes,
             Written::StandingChanged => Renewed::StandingChanged,
             Written::Not(_) => Renewed::SocketChanged,
         })
+    }
+
+    /// A write that has the heartbeat look at the connection in the minute of this time, epoch seconds.
+    fn due_at(&self, connection_id: &str, time: i64) -> Result<TransactWriteItem, Error> {
+        let row = Put::builder().table_name(&self.table).set_item(Some(due_item(connection_id, time))).build();
+        Ok(TransactWriteItem::builder().put(row.map_err(Error::internal("building a row of what is due"))?).build())
     }
 
     /// Writes all or nothing, and only while the account is in that standing.

@@ -2,12 +2,15 @@
 
 mod connection;
 mod delivery;
+mod due;
 mod membership;
 mod room;
 mod store;
+mod tasks;
 
-pub use connection::{Connection, Socket};
+pub use connection::{Connection, NewConnection, Socket};
 pub use delivery::{DeliveryCheckpoint, RoomPage};
 pub use membership::{Joined, Member, Renewed};
 pub use room::Room;
-pub use store::{ConnectionStore, PageKey};
+pub use store::{ConnectionStore, Page, Silent};
+pub use tasks::{Lease, Task};

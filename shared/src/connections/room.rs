@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::{config::FeedShards, events::NAMESPACE};
+use crate::{config::FeedShards, events::NAMESPACE, heartbeat::hash};
 
 const FEED: &str = "feed";
 
@@ -54,13 +54,9 @@ impl std::fmt::Display for Room {
     }
 }
 
-/// The same for everyone who asks, in every version of the program: FNV-1a. The high bits are used because neighbouring
-/// ids differ in few characters.
+/// The same for everyone who asks, in every version of the program.
 fn shard_of(connection_id: &str, shards: u8) -> u8 {
-    let hash = connection_id
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    u8::try_from((hash >> 32) % u64::from(shards)).unwrap_or_default()
+    u8::try_from((hash(connection_id) >> 32) % u64::from(shards)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Delete, ReturnValue, TransactWriteItem},
 };
+use futures::future::try_join;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 
-use super::Connection;
+use super::{Connection, due::due_item};
 use crate::{
     aws::Clients,
     config::{ConfigError, Environment},
@@ -29,11 +30,16 @@ const TTL_SECONDS: i64 = 2 * 60 * 60 + 10 * 60;
 /// How often a removal starts again because a socket joined meanwhile. A connection has a handful of namespaces.
 const FORGET_ATTEMPTS: u32 = 8;
 
-/// Where a page of connections starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageKey {
-    pk: String,
-    sk: String,
+/// Connections that are read at a time. Items of that many are about as large as a quarter of what DynamoDB would send.
+const PAGE: i32 = 500;
+
+/// Some connections of a partition, in the order of their ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Rows that are no connections are logged and left out.
+    pub connections: Vec<Connection>,
+    /// The id after which the next page starts, if there is one.
+    pub next: Option<String>,
 }
 
 /// The connections table (`CONNECTIONS_TABLE`).
@@ -69,7 +75,6 @@ impl ConnectionStore {
             connection_id: connection_id.to_owned(),
             connected_at,
             origin,
-            slot: heartbeat::slot_of(connection_id),
             last_seen: connected_at,
             joined: false,
             namespaces: BTreeMap::new(),
@@ -77,8 +82,11 @@ impl ConnectionStore {
         };
         let mut item: Item = to_item(connection).map_err(Error::internal("writing a connection item"))?;
         item.extend(meta_key(connection_id));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
-        put.await.map(drop).map_err(Error::internal("remembering a connection"))
+        // When it will be seen whether it has sent CONNECT. Either row may be without the other: a connection without this
+        // one is found by its ping, and this one is nothing without a connection.
+        let timeout = due_item(connection_id, connected_at.div_euclid(1000) + heartbeat::CONNECT_TIMEOUT);
+        let put = |item| self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
+        try_join(put(item), put(timeout)).await.map(drop).map_err(Error::internal("remembering a connection"))
     }
 
     /// Reads a connection, consistently.
@@ -176,52 +184,54 @@ impl ConnectionStore {
         Ok(0)
     }
 
-    /// One page of all connections, in no particular order, and where the next one starts. Rows that are none are logged
-    /// and left out.
+    /// A page of the connections of a slot's part; with `silent_since` (epoch seconds) only of those that were there some
+    /// time before it, and gave no proof of life since.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
-    pub async fn page(&self, start: Option<PageKey>) -> Result<(Vec<Connection>, Option<PageKey>), Error> {
-        let scan = self
+    pub async fn page(
+        &self,
+        slot: u8,
+        part: u8,
+        after: Option<&str>,
+        silent_since: Option<Silent>,
+    ) -> Result<Page, Error> {
+        let partition = partition(slot, part);
+        let start = after.map(|id| Item::from([("pk".into(), s(&partition)), ("sk".into(), s(sort_key(id)))]));
+        let mut query = self
             .client
-            .scan()
+            .query()
             .table_name(&self.table)
-            .filter_expression("sk = :meta")
-            .expression_attribute_values(":meta", s("META"))
-            .set_exclusive_start_key(
-                start.map(|PageKey { pk, sk }| Item::from([("pk".into(), s(pk)), ("sk".into(), s(sk))])),
-            );
-        let output = scan.send().await.map_err(Error::internal("reading the connections"))?;
-        let next = output.last_evaluated_key.map(from_item).transpose();
-        let next = next.map_err(Error::internal("reading the key of a page"))?;
-        let connections = output.items.unwrap_or_default().into_iter().filter_map(|item| {
-            // One row of another version must not keep the others from their pings.
-            let read = from_item(item).map_err(Error::internal("reading a connection item"));
-            read.inspect_err(Error::log).ok()
-        });
-        Ok((connections.collect(), next))
+            .key_condition_expression("pk = :partition")
+            .expression_attribute_values(":partition", s(&partition))
+            .set_exclusive_start_key(start)
+            .limit(PAGE);
+        if let Some(Silent { since, connected_before }) = silent_since {
+            query = query
+                .filter_expression("lastSeen < :since AND connectedAt <= :before")
+                .expression_attribute_values(":since", n(since * 1000))
+                .expression_attribute_values(":before", n(connected_before * 1000));
+        }
+        let output = query.send().await.map_err(Error::internal("reading the connections"))?;
+        let last = output.last_evaluated_key.and_then(|mut key| key.remove("sk"));
+        let next = last.and_then(|key| Some(key.as_s().ok()?.strip_prefix(SORT_KEY)?.to_owned()));
+        Ok(Page { connections: connections(output.items.unwrap_or_default()), next })
     }
+}
 
-    /// What the heartbeat remembers from one minute to the next.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] only; nothing remembered is the default.
-    pub async fn heartbeat_state<T: DeserializeOwned + Default>(&self) -> Result<T, Error> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(heartbeat_key())).consistent_read(true);
-        let item = get.send().await.map_err(Error::internal("reading the heartbeat's state"))?.item;
-        item.map_or(Ok(T::default()), from_item).map_err(Error::internal("reading the heartbeat's state"))
-    }
+/// Who counts as silent, in epoch seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silent {
+    /// Since when there was no proof of life.
+    pub since: i64,
+    /// Who connected later is not meant.
+    pub connected_before: i64,
+}
 
-    /// Remembers it.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] only.
-    pub async fn save_heartbeat_state<T: Serialize>(&self, state: &T) -> Result<(), Error> {
-        let mut item: Item = to_item(state).map_err(Error::internal("writing the heartbeat's state"))?;
-        item.extend(heartbeat_key());
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
-        put.await.map(drop).map_err(Error::internal("saving the heartbeat's state"))
-    }
+/// One row of another version must not keep the others from their pings.
+pub(super) fn connections(items: Vec<Item>) -> Vec<Connection> {
+    let read = |item| from_item(item).map_err(Error::internal("reading a connection item"));
+    items.into_iter().filter_map(|item| read(item).inspect_err(Error::log).ok()).collect()
 }
 
 pub(super) fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, Error> {
@@ -232,10 +242,18 @@ pub(super) fn expiry() -> i64 {
     Timestamp::now().as_second() + TTL_SECONDS
 }
 
+/// The key of a connection's item, derived from its id alone: reading one is a GetItem, though all of a slot are a Query.
 pub(super) fn meta_key(connection_id: &str) -> Item {
-    HashMap::from([("pk".into(), s(format!("CONNECTION#{connection_id}"))), ("sk".into(), s("META"))])
+    let partition = partition(heartbeat::slot_of(connection_id), heartbeat::part_of(connection_id));
+    HashMap::from([("pk".into(), s(partition)), ("sk".into(), s(sort_key(connection_id)))])
 }
 
-fn heartbeat_key() -> Item {
-    HashMap::from([("pk".into(), s("HEARTBEAT")), ("sk".into(), s("STATE"))])
+const SORT_KEY: &str = "CONNECTION#";
+
+fn sort_key(connection_id: &str) -> String {
+    format!("{SORT_KEY}{connection_id}")
+}
+
+fn partition(slot: u8, part: u8) -> String {
+    format!("SLOT#{slot}#{part}")
 }

@@ -10,6 +10,7 @@ mod gateway;
 mod handshakes;
 mod headers;
 mod heartbeat;
+mod invocations;
 mod limits;
 mod logs;
 mod management;

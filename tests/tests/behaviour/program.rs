@@ -112,7 +112,8 @@ async fn items(banner: &str, table: &str) -> usize {
     ];
     let env = Environment::from_iter(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let scan = shared::aws::Clients::from_env(&env).unwrap().dynamodb().scan().table_name(table).send().await.unwrap();
-    scan.items().len()
+    // Nobody removes what was due; it is looked at in its minute, or never.
+    scan.items().iter().filter(|item| !item["pk"].as_s().unwrap().starts_with("DUE#")).count()
 }
 
 #[tokio::test]

@@ -1,0 +1,89 @@
+//! Rows that say when a connection has to be looked at: `DUE#<minute>#<part>`/`<connection id>`.
+//!
+//! The heartbeat reads the partitions of the minutes that have come, and nothing else. Nobody removes such a row when its
+//! reason is gone: it only has the connection looked at, an old minute is never read again, and its TTL costs nothing.
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use jiff::Timestamp;
+
+use super::{
+    ConnectionStore, Page,
+    store::{connections, expiry, meta_key},
+};
+use crate::{
+    dynamodb::{Item, n, s},
+    error::Error,
+    heartbeat::part_of,
+};
+
+/// As many as DynamoDB reads in one batch.
+const PAGE: i32 = 100;
+
+/// Most calls for one batch; what is left then is read in the next minute.
+const BATCH_ATTEMPTS: u32 = 8;
+
+/// Has the heartbeat look at a connection from this time on (epoch seconds), or now if that has passed. A later row of the
+/// same minute takes the place of an earlier one, whose reason is gone by then.
+pub(super) fn due_item(connection_id: &str, at: i64) -> Item {
+    let at = at.max(Timestamp::now().as_second());
+    Item::from([
+        ("pk".into(), s(partition(at.div_euclid(60), part_of(connection_id)))),
+        ("sk".into(), s(connection_id)),
+        ("dueAt".into(), n(at)),
+        ("expiresAt".into(), n(expiry())),
+    ])
+}
+
+impl ConnectionStore {
+    /// A page of the connections of a part that are due in that minute (counted from the epoch), and between these times
+    /// (epoch seconds): as they are now, read consistently. Those that are gone are left out. A row that was written within
+    /// the last second or so may be overlooked, so the next reading has to begin some seconds before this one ends.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn due(&self, minute: i64, part: u8, between: (i64, i64), after: Option<&str>) -> Result<Page, Error> {
+        let partition = partition(minute, part);
+        let start = after.map(|id| Item::from([("pk".into(), s(&partition)), ("sk".into(), s(id))]));
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :minute")
+            .filter_expression("dueAt BETWEEN :from AND :until")
+            .projection_expression("sk")
+            .expression_attribute_values(":minute", s(&partition))
+            .expression_attribute_values(":from", n(between.0))
+            .expression_attribute_values(":until", n(between.1))
+            .set_exclusive_start_key(start)
+            .limit(PAGE);
+        let output = query.send().await.map_err(Error::internal("reading what is due"))?;
+        let id = |mut item: Item| match item.remove("sk") {
+            Some(AttributeValue::S(id)) => Some(id),
+            _ => None,
+        };
+        let ids: Vec<_> = output.items.unwrap_or_default().into_iter().filter_map(id).collect();
+        Ok(Page { connections: connections(self.items(&ids).await?), next: output.last_evaluated_key.and_then(id) })
+    }
+
+    /// The items of these connections, at most [`PAGE`].
+    async fn items(&self, connection_ids: &[String]) -> Result<Vec<Item>, Error> {
+        let failed = "reading the connections that are due";
+        let (mut items, mut left) = (Vec::new(), connection_ids.iter().map(|id| meta_key(id)).collect::<Vec<_>>());
+        for _ in 0..BATCH_ATTEMPTS {
+            if left.is_empty() {
+                return Ok(items);
+            }
+            let keys = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
+            let keys = keys.map_err(Error::internal(failed))?;
+            let output = self.client.batch_get_item().request_items(&self.table, keys).send().await;
+            let output = output.map_err(Error::internal(failed))?;
+            items.extend(output.responses.unwrap_or_default().into_values().flatten());
+            left = output.unprocessed_keys.unwrap_or_default().into_values().flat_map(|keys| keys.keys).collect();
+        }
+        Err(Error::internal(failed)("DynamoDB does not get through with them"))
+    }
+}
+
+fn partition(minute: i64, part: u8) -> String {
+    format!("DUE#{minute}#{part}")
+}
