@@ -306,7 +306,7 @@ mod tests {
             call_ms: 8.0,
             new_per_second: 500.0,
             token_minutes: 15.0,
-            renewing: 100.0,
+            renewing: 0.0,
         };
         crowd.simulate().unwrap()
     }
