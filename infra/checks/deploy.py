@@ -207,11 +207,66 @@ class Deployed(unittest.TestCase):
             cors,
             {
                 "allowMethods": ["GET", "POST", "PATCH", "DELETE"],
-                "allowHeaders": ["authorization", "content-type"],
+                "allowHeaders": ["authorization", "content-type", "traceparent", "tracestate", "baggage"],
                 "exposeHeaders": ["link", "retry-after", "x-request-id"],
                 "maxAge": 600,
             },
         )
+
+    def test_no_route_takes_the_preflights(self):
+        """API Gateway asks its routes first, and only what none takes is answered from the CORS configuration."""
+        paths = transformed(PARAMETERS)["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
+        self.assertGreater(len(paths), 0)
+        for path, methods in paths.items():
+            self.assertNotEqual(path, "/$default")
+            self.assertLessEqual(set(methods), {"get", "post", "patch", "delete"}, path)
+
+    def test_what_hashes_a_password_has_a_throttle_of_its_own(self):
+        stage = transformed(PARAMETERS)["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]
+        whole = stage["DefaultRouteSettings"]
+        for route in ("users/register", "auth/user/login", "auth/admin/login"):
+            own = stage["RouteSettings"][f"POST /api/v1/{route}"]
+            self.assertNotEqual(own["ThrottlingRateLimit"], whole["ThrottlingRateLimit"], route)
+            self.assertLess(own["ThrottlingBurstLimit"], whole["ThrottlingBurstLimit"], route)
+
+    def test_the_concurrency_of_the_api_is_capped_by_a_parameter(self):
+        """And not at all by its default: a new account could not reserve any."""
+        function = self.template["Resources"]["ApiFunction"]["Properties"]
+        condition, cap, otherwise = function["ReservedConcurrentExecutions"]["Fn::If"]
+        self.assertEqual((cap, otherwise), ({"Ref": "ApiConcurrency"}, {"Ref": "AWS::NoValue"}))
+        self.assertEqual(self.template["Parameters"]["ApiConcurrency"]["Default"], 0)
+        self.assertIn("ApiConcurrency", json.dumps(self.template["Conditions"][condition]))
+
+    def test_dynamodb_may_use_its_key_in_the_name_of_a_function(self):
+        policy = self.template["Resources"]["FunctionBoundary"]["Properties"]["PolicyDocument"]["Statement"]
+        allowed = [each for each in policy if "kms:Decrypt" in each["Action"]]
+        self.assertEqual(len(allowed), 1)
+        via = allowed[0]["Condition"]["StringEquals"]["kms:ViaService"]
+        self.assertEqual(via, {"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"})
+
+    def test_nothing_writes_a_line_for_each_message_or_invocation(self):
+        for name, function in self.declared("AWS::Lambda::Function").items():
+            logging = function["LoggingConfig"]
+            self.assertEqual((logging["LogFormat"], logging["SystemLogLevel"]), ("JSON", "WARN"), name)
+            # RUST_LOG chooses among the functions' own lines; what it lets through is not dropped here.
+            self.assertEqual(logging["ApplicationLogLevel"], "DEBUG", name)
+        stages = [each["Properties"] for each in transformed(PARAMETERS)["Resources"].values() if each["Type"].endswith("::Stage")]
+        sockets = [stage for stage in stages if stage["StageName"] == "dev"]
+        self.assertEqual(len(sockets), 1)
+        self.assertNotIn("AccessLogSettings", sockets[0])
+        self.assertEqual(sockets[0]["DefaultRouteSettings"]["LoggingLevel"], "ERROR")
+        self.assertFalse(sockets[0]["DefaultRouteSettings"]["DataTraceEnabled"])
+        # Without the account's role such a stage is refused; it comes after its API, and so after that.
+        self.assertEqual(sockets[0]["ApiId"], {"Ref": "WebSocketApi"})
+        api = transformed(PARAMETERS)["Resources"]["WebSocketApi"]["Properties"]
+        self.assertIn({"Ref": "ApiGatewayAccount"}, api["Tags"]["logs-written-by"]["Fn::If"])
+
+    def test_origins_that_no_browser_would_send_are_refused(self):
+        pattern = self.template["Parameters"]["Origins"]["AllowedPattern"]
+        for origins in ("", "https://a.example", "http://localhost:4200,https://a.example:8443", "capacitor://localhost", "http://[::1]:4200"):
+            self.assertRegex(origins, pattern)
+        for origins in ("https://a.example/", "https://A.example", "HTTPS://a.example", "https://a.example/x", "a.example", "*", "https://a.example, https://b.example"):
+            self.assertNotRegex(origins, pattern)
 
     def test_the_dashboard_is_json(self):
         body = self.template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]

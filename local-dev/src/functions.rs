@@ -14,7 +14,12 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::{event_source::Poke, faults::Faults, template::Function};
+use crate::{
+    event_source::Poke,
+    faults::Faults,
+    tally::{Spent, Tally},
+    template::Function,
+};
 
 /// How long a function behind a Lambda Invoke API may take to be built.
 pub(crate) const COMPILES_WITHIN: Duration = Duration::from_secs(15 * 60);
@@ -201,6 +206,7 @@ pub(crate) struct Functions {
     concurrency: Arc<Semaphore>,
     poke: Poke,
     faults: Arc<Faults>,
+    tally: Tally,
 }
 
 impl Functions {
@@ -243,7 +249,12 @@ impl Functions {
             deployed.insert(logical_id.clone(), function);
         }
         let (turns, concurrency) = (unlimited(), unlimited());
-        Ok(Self { deployed: Arc::new(deployed), turns, concurrency, poke, faults })
+        Ok(Self { deployed: Arc::new(deployed), turns, concurrency, poke, faults, tally: Tally::default() })
+    }
+
+    /// Counts invocations here as well.
+    pub(crate) fn counted_by(self, tally: Tally) -> Self {
+        Self { tally, ..self }
     }
 
     /// Refuses an API's invocation while so many are under way, as Lambda does.
@@ -294,6 +305,7 @@ impl Functions {
             let (kind, message) = ("ResourceNotFound".to_owned(), "no such function".to_owned());
             return Err(logged(FunctionError::Failed { function: function.to_owned(), kind, message }));
         };
+        self.tally.add(function, Spent::invocation());
         let timeout = self.faults.time_of(&deployed.folder).unwrap_or(deployed.timeout);
         let context = context(id, &deployed.config, timeout);
         // As the Lambda runtime does it; of level `error`, so that it is around lines of every level.

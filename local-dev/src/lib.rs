@@ -20,17 +20,23 @@ mod http_api;
 mod invoke_api;
 mod options;
 mod outbox;
+mod own_host;
 mod permissions;
 mod schedule;
 mod server;
+#[cfg(test)]
+mod tables;
+mod tally;
 mod template;
 mod undelivered;
 
 pub use cloud::{Running, StartError, start};
+pub use cost::{CYCLE, Cycle, RENEWAL};
 pub use faults::{Fault, Faults, Often};
 pub use gateway::Limits;
 pub use options::{Anonymous, Options};
 pub use permissions::{Call, Permissions, needs};
+pub use tally::Spent;
 
 /// The region everything here claims to be in.
 const REGION: &str = "eu-central-1";

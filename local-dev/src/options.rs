@@ -4,6 +4,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
+use shared::origins::parse_list;
+
 use crate::{Fault, Limits, faults::duration};
 
 /// How to run the cloud. `Options::default()` is what no flags mean, except that tests want `port: 0`.
@@ -16,6 +18,11 @@ pub struct Options {
     /// Port to listen on; 0 picks a free one and prints it.
     #[arg(long, env = "LOCAL_DEV_PORT", default_value_t = 3000)]
     pub port: u16,
+
+    /// Further names this machine is reached by, such as host.docker.internal, separated by commas. Requests for any other
+    /// are refused, so that a web page cannot pass for a local one by pointing its name here.
+    #[arg(long, env = "LOCAL_DEV_ALLOWED_HOSTS", value_name = "LIST", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
 
     /// DynamoDB to use instead of the embedded one, e.g. http://127.0.0.1:8000 for DynamoDB Local.
     #[arg(long, env = "LOCAL_DEV_DYNAMODB_ENDPOINT", value_name = "URL")]
@@ -102,11 +109,10 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
-fn origins(list: &str) -> Result<String, &'static str> {
-    if list.split(',').any(|origin| origin.trim() == "*") {
-        return Err("sockets compare origins exactly, so `*` would allow none of them; list the origins");
-    }
-    Ok(list.to_owned())
+/// As browsers will send them: what was written otherwise would be compared with that and never match.
+fn origins(list: &str) -> Result<String, String> {
+    let origins = parse_list(list).map_err(|(origin, problem)| format!("`{origin}` {problem}"))?;
+    Ok(origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 
 /// Whether sockets without a token hear the feed.
@@ -133,6 +139,7 @@ impl Default for Options {
         Self {
             host: [127, 0, 0, 1].into(),
             port: 3000,
+            allowed_hosts: Vec::new(),
             dynamodb_endpoint: None,
             data_dir: None,
             stack_name: "moien-realtime".to_owned(),
@@ -188,5 +195,23 @@ mod tests {
             assert!(parse(list).unwrap_err().to_string().contains("list the origins"), "{list}");
         }
         assert_eq!(parse("http://a.test").unwrap().origins.as_deref(), Some("http://a.test"));
+    }
+
+    #[test]
+    fn origins_are_put_as_browsers_send_them_or_refused_in_words() {
+        let parse =
+            |list: &str| Command::try_parse_from(["local-dev", "--origins", list]).map(|command| command.options);
+        let written = "http://LocalHost:4200/, HTTPS://app.example.com:443";
+        assert_eq!(parse(written).unwrap().origins.as_deref(), Some("http://localhost:4200,https://app.example.com"));
+        for (list, words) in [
+            (
+                "http://a.test,http://localhost:4200/admin",
+                "`http://localhost:4200/admin` has more than scheme, host and port",
+            ),
+            ("localhost:4200", "`localhost:4200` has no scheme"),
+        ] {
+            let message = parse(list).unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+        }
     }
 }

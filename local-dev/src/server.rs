@@ -30,8 +30,24 @@ use tokio::{
 pub(crate) struct Peer {
     /// Where it comes from.
     pub(crate) address: SocketAddr,
+    /// Which of this machine's addresses it reached.
+    pub(crate) local: SocketAddr,
     /// Ends the connection.
     pub(crate) scissors: Scissors,
+}
+
+impl Peer {
+    /// The name of this service for whoever comes this way, as `requestContext.domainName`: never what the client calls it.
+    pub(crate) fn domain_name(&self) -> String {
+        let (address, port) = (self.local.ip().to_canonical(), self.local.port());
+        if address.is_loopback() { format!("localhost:{port}") } else { SocketAddr::new(address, port).to_string() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        let (address, local) = (([203, 0, 113, 7], 4711).into(), ([127, 0, 0, 1], 3000).into());
+        Self { address, local, scissors: Scissors::default() }
+    }
 }
 
 /// Ends one accepted connection.
@@ -66,6 +82,11 @@ impl Port {
         let port = main.local_addr()?.port();
         let other_loopback = if address.ip() == Ipv4Addr::LOCALHOST { other_loopback(port).await } else { None };
         Ok(Self { main, other_loopback })
+    }
+
+    /// Listens on this address alone.
+    pub(crate) async fn bind_one(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { main: TcpListener::bind(address).await?, other_loopback: None })
     }
 }
 
@@ -113,7 +134,10 @@ impl Listener for Port {
 
 impl Connected<IncomingStream<'_, Port>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Port>) -> Self {
-        Self { address: *stream.remote_addr(), scissors: stream.io().scissors.clone() }
+        let (address, connection) = (*stream.remote_addr(), stream.io());
+        // A connection that is gone by now has no address; what comes of it nobody hears.
+        let local = connection.stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        Self { address, local, scissors: connection.scissors.clone() }
     }
 }
 

@@ -5,8 +5,6 @@
 
 use std::{collections::HashMap, num::NonZeroU8};
 
-use http::HeaderValue;
-
 /// The variables one function was started with.
 #[derive(Clone, Default)]
 pub struct Environment(HashMap<String, String>);
@@ -58,27 +56,6 @@ impl Environment {
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
         Self(variables.into_iter().collect())
-    }
-}
-
-/// Which browser origins may connect (`ORIGINS`, separated by commas).
-#[derive(Debug, Clone)]
-pub struct Origins(Vec<String>);
-
-impl Origins {
-    /// Reads `ORIGINS`.
-    ///
-    /// # Errors
-    /// [`ConfigError::Missing`]: an empty list would lock out every browser, which nobody configures on purpose.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        let list = env.required("ORIGINS")?;
-        Ok(Self(list.split(',').map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect()))
-    }
-
-    /// Whether a handshake with this `Origin` header may go on. Native clients send none and are allowed.
-    #[must_use]
-    pub fn allow(&self, origin: Option<&HeaderValue>) -> bool {
-        origin.is_none_or(|origin| self.0.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()))
     }
 }
 
@@ -150,21 +127,6 @@ mod tests {
 
     fn env(pairs: &[(&str, &str)]) -> Environment {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-    }
-
-    #[test]
-    fn origins_match_exactly_and_a_missing_origin_is_allowed() {
-        let origins =
-            Origins::from_env(&env(&[("ORIGINS", "http://localhost:4200, https://app.example.com")])).unwrap();
-        let allowed = |origin: &'static str| origins.allow(Some(&HeaderValue::from_static(origin)));
-        assert!(allowed("http://localhost:4200"));
-        assert!(allowed("https://app.example.com"));
-        assert!(origins.allow(None));
-        for foreign in
-            ["http://localhost:4201", "https://app.example.com.evil.example", "null", "", "HTTP://LOCALHOST:4200"]
-        {
-            assert!(!allowed(foreign), "{foreign}");
-        }
     }
 
     #[test]

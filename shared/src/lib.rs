@@ -17,6 +17,7 @@ pub mod invoke;
 pub mod lambda;
 pub mod limits;
 pub mod metrics;
+pub mod origins;
 pub mod protocol;
 pub mod request;
 pub mod sessions;

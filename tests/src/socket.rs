@@ -30,7 +30,9 @@ impl Edge {
     /// Every edge; behaviour suites run over all of them.
     pub const ALL: [Self; 2] = [Self::SocketIo, Self::Gateway];
 
-    fn path(self) -> &'static str {
+    /// Where a client of it connects to.
+    #[must_use]
+    pub fn path(self) -> &'static str {
         match self {
             Self::SocketIo => "/socket.io/?EIO=4&transport=websocket",
             Self::Gateway => "/dev?EIO=4&transport=websocket",
@@ -56,17 +58,27 @@ impl Socket {
 
     /// Opens a WebSocket and reads nothing yet.
     pub async fn dial(server: &impl AsRef<str>, edge: Edge, origin: Option<&str>) -> Result<Self, u16> {
-        let url = server.as_ref().replacen("http", "ws", 1) + edge.path();
-        let mut request = url.into_client_request().unwrap();
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().unwrap());
+        let headers: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
+        Self::dial_with(server, edge.path(), &headers).await.map(|(socket, _)| socket)
+    }
+
+    /// Opens a WebSocket at this path with these headers, and says which subprotocol the server chose.
+    pub async fn dial_with(
+        server: &impl AsRef<str>,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(Self, Option<String>), u16> {
+        let mut request = (server.as_ref().replacen("http", "ws", 1) + path).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        let stream = match connect_async(request).await {
-            Ok((stream, _)) => stream,
+        let (stream, answer) = match connect_async(request).await {
+            Ok(opened) => opened,
             Err(Error::Http(response)) => return Err(response.status().as_u16()),
-            Err(error) => panic!("{edge:?}: {error}"),
+            Err(error) => panic!("{path}: {error}"),
         };
-        Ok(Self { stream, opened: false })
+        let protocol = answer.headers().get("sec-websocket-protocol").map(|name| name.to_str().unwrap().to_owned());
+        Ok((Self { stream, opened: false }, protocol))
     }
 
     /// A socket on `/users` at the gateway's edge whose system holds as little as possible of what it does not read.

@@ -1,15 +1,21 @@
-//! `$connect`: judges origin and protocol version, remembers the connection, and has `handshake` greet it. Nothing can be
-//! sent from here: the WebSocket opens after the answer.
+//! `$connect`: judges the handshake, remembers the connection, and has `handshake` greet it. Nothing can be sent from here:
+//! the WebSocket opens after the answer.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod judge;
+
 use aws_lambda_events::event::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
-use http::{HeaderValue, StatusCode, header::ORIGIN};
+use http::{
+    HeaderValue, StatusCode,
+    header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL},
+};
 use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
-    config::{ConfigError, Environment, Origins},
+    config::{ConfigError, Environment},
     connections::{ConnectionStore, NewConnection},
     invoke::AsynchronousFunction,
+    origins::Origins,
 };
 
 /// The function and what it needs.
@@ -30,8 +36,8 @@ impl Connect {
         })
     }
 
-    /// Answers 200 to let the handshake go on, 403 to refuse a foreign origin, 400 to refuse a client of another Engine.IO
-    /// than 4, which would not understand what follows; the Node server does the same (facts: Engine.IO 1.6).
+    /// Answers 200 to let the handshake go on, with the first of the subprotocols the client offered, or refuses it
+    /// ([`judge`]).
     ///
     /// Tokens are not judged here: a refused handshake makes clients retry for ever (design 2.1).
     ///
@@ -42,15 +48,11 @@ impl Connect {
         &self,
         event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
     ) -> Result<ApiGatewayProxyResponse, Error> {
-        let origin = event.payload.headers.get(ORIGIN);
-        if !self.origins.allow(origin) {
-            tracing::info!(origin = ?origin, "refused a foreign origin");
-            return Ok(answer(StatusCode::FORBIDDEN));
+        if let Some(refusal) = judge::refusal(&self.origins, &event.payload) {
+            tracing::info!(%refusal, origin = ?event.payload.headers.get(ORIGIN), "refused a handshake");
+            return Ok(answer(refusal.status()));
         }
-        if event.payload.query_string_parameters.first("EIO") != Some("4") {
-            tracing::info!("refused a client that does not speak Engine.IO 4");
-            return Ok(answer(StatusCode::BAD_REQUEST));
-        }
+        let (origin, protocol) = (event.payload.headers.get(ORIGIN), judge::protocol(&event.payload.headers));
         let context = event.payload.request_context;
         let id = context.connection_id.ok_or("the event has no connectionId");
         let id = id.map_err(Error::internal("reading a $connect event"))?;
@@ -58,7 +60,9 @@ impl Connect {
         self.connections.remember(&id, context.connected_at, origin).await?;
         // In this order: a greeting that finds no connection takes it for one that has ended.
         self.handshake.invoke(&NewConnection { connection_id: id }).await?;
-        Ok(answer(StatusCode::OK))
+        let mut opened = answer(StatusCode::OK);
+        opened.headers.extend(protocol.map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol)));
+        Ok(opened)
     }
 }
 

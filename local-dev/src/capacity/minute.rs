@@ -5,12 +5,10 @@ use std::fmt;
 use shared::heartbeat::SLOTS;
 
 use super::{
-    Function,
+    Crowd, Function,
     calls::{Calls, Progress},
 };
-
-/// Minutes after which a connection is due because its token ends: those that renew theirs are looked at, too.
-const TOKEN_MINUTES: u32 = 15;
+use crate::cost::comings;
 
 /// What a row that is read costs a function, in seconds of one CPU: a few hundred bytes of JSON. An estimate.
 const CPU_PER_ROW: f64 = 0.000_01;
@@ -25,13 +23,16 @@ pub(super) struct Minute {
 }
 
 impl Minute {
-    /// Of so many sockets, in the worst case: nobody renews a token. `calls` are those of the function, unpaced.
-    pub(super) fn of(connections: u32, function: Function, calls: Calls) -> Self {
+    /// Of this crowd. `calls` are those of the function, unpaced.
+    pub(super) fn of(crowd: Crowd, function: Function, calls: Calls) -> Self {
+        let Crowd { connections, token_minutes, renewing, .. } = crowd;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the connections")]
+        let each_minute = |part: f64| (f64::from(connections) * part).ceil() as u32;
         let pings = connections.div_ceil(u32::from(SLOTS));
-        let closes = connections.div_ceil(TOKEN_MINUTES);
-        // Every connection has two rows in the course of its token: one for its CONNECT, one for its end. Those that did
-        // not answer a ping are found by DynamoDB and are few.
-        let rows = pings + 2 * closes;
+        let closes = each_minute(comings(token_minutes, renewing).0);
+        // Every connection has two rows in the course of its token: one for its CONNECT, one for its end; those that renew
+        // theirs are looked at, too. Those that did not answer a ping are found by DynamoDB and are few.
+        let rows = pings + 2 * each_minute(1.0 / token_minutes);
         let reading = f64::from(rows) * CPU_PER_ROW * calls.cpu / super::CPU_PER_CALL;
         // Its own pace is one more thing of which there is one for all calls.
         let calls = Calls { cpu: calls.cpu.max(1.0 / f64::from(heartbeat::CALLS_PER_SECOND)), ..calls };
@@ -39,6 +40,16 @@ impl Minute {
         let mut progress = calls.make(pings + closes, left.max(0.0));
         progress.seconds += reading;
         Self { pings, closes, rows, progress, function }
+    }
+
+    /// How it went, for a table.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> String {
+        let all = self.pings + self.closes;
+        match self.progress.done {
+            done if done < all => format!("{done} of {all} pings and closes only"),
+            _ => super::after(self.progress.seconds),
+        }
     }
 
     /// Whether something is left for later minutes.

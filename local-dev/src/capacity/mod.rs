@@ -15,7 +15,10 @@ use self::{
     comeback::Comeback,
     minute::Minute,
 };
-use crate::template::{Template, TemplateError};
+use crate::{
+    cost::{comings, minutes, percentage},
+    template::{Template, TemplateError},
+};
 
 /// Memory that comes with one whole virtual CPU; less is a part of it
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
@@ -27,6 +30,10 @@ const CPU_PER_CALL: f64 = 0.000_16;
 
 /// Calls of all kinds that an account may make, a second.
 const REQUESTS: f64 = 10_000.0;
+
+/// Seconds between two pings of a connection.
+#[allow(clippy::cast_precision_loss, reason = "a few hundred seconds")]
+const PING_INTERVAL: f64 = shared::heartbeat::PING_INTERVAL as f64;
 
 /// How many there are.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -50,6 +57,14 @@ pub(crate) struct Crowd {
     /// Connections that may be opened a second: a quota of the account.
     #[arg(long, default_value_t = 500.0, value_parser = above_zero)]
     new_per_second: f64,
+
+    /// Minutes a token lives, and with it a connection that does not renew it.
+    #[arg(long, default_value = "15", value_parser = minutes)]
+    token_minutes: f64,
+
+    /// Percentage of sockets that renew their token, and so stay for two hours.
+    #[arg(long, default_value = "0", value_parser = percentage)]
+    renewing: f64,
 }
 
 fn above_zero(text: &str) -> Result<f64, &'static str> {
@@ -66,6 +81,8 @@ pub(crate) struct Report {
     telling: Telling,
     minute: Minute,
     posts: f64,
+    /// What the sockets may send, a second.
+    frames: f64,
 }
 
 /// A function as the template declares it.
@@ -110,8 +127,11 @@ impl Crowd {
             comeback: Comeback::of(self.connections, self.new_per_second),
             broadcast,
             telling,
-            minute: Minute::of(self.connections, heartbeat, calls),
+            minute: Minute::of(self, heartbeat, calls),
             posts,
+            frames: template
+                .socket_throttle(&template.scope(&BTreeMap::new())?)?
+                .map_or(f64::INFINITY, |limit| limit.rate),
         })
     }
 
@@ -140,6 +160,64 @@ impl Crowd {
             telling.progress.seconds += more.seconds;
         }
         telling
+    }
+}
+
+#[cfg(test)]
+impl Crowd {
+    /// With what the flags default to.
+    pub(crate) fn example(connections: u32) -> Self {
+        let (listeners, memory, token_minutes, renewing) = (None, None, 15.0, 0.0);
+        Self { connections, listeners, memory, call_ms: 8.0, new_per_second: 500.0, token_minutes, renewing }
+    }
+}
+
+#[cfg(test)]
+impl Report {
+    /// What and how it went, for a table.
+    pub(crate) fn rows(&self) -> Vec<(String, String)> {
+        let Crowd { connections, token_minutes, .. } = self.crowd;
+        let again = |crowd: Crowd| crowd.simulate().unwrap();
+        let small = again(Crowd { memory: Some(512), ..self.crowd });
+        let few = again(Crowd { listeners: Some(10), ..self.crowd });
+        let each_second = |renewing| f64::from(connections) * comings(token_minutes, renewing).0 / 60.0;
+        let beats = self.minute.text();
+        let frames = each_second(0.0) + f64::from(connections) / PING_INTERVAL;
+        let over =
+            if frames > self.frames { format!(", above the throttle of {:.0}", self.frames) } else { String::new() };
+        [
+            ("All come back", format!("{}, {:.0} attempts each", after(self.comeback.all), self.comeback.attempts)),
+            ("A change is heard by everybody", self.telling.text(self.listeners)),
+            ("The same with 512 MB", small.telling.text(small.listeners)),
+            ("A change is heard by ten administrators", few.telling.text(few.listeners)),
+            ("A minute of the heartbeat", beats),
+            ("Connections that end and come back, a second", format!("{:.1}", each_second(0.0))),
+            ("The same where every token is renewed", format!("{:.1}", each_second(100.0))),
+            ("Frames that arrive, a second", format!("{frames:.1}{over}")),
+        ]
+        .map(|(what, how)| (what.to_owned(), how))
+        .to_vec()
+    }
+}
+
+#[cfg(test)]
+impl Telling {
+    fn text(&self, listeners: u32) -> String {
+        let Self { attempts, allowed, progress } = self;
+        match attempts {
+            _ if progress.done < listeners => format!("by {} in {allowed} attempts; the others never", progress.done),
+            1 => after(progress.seconds),
+            _ => format!("{}, {attempts} of {allowed} attempts", after(progress.seconds)),
+        }
+    }
+}
+
+#[cfg(test)]
+fn after(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 0.1 => format!("in {:.0} ms", seconds * 1000.0),
+        seconds if seconds < 120.0 => format!("in {seconds:.1} s"),
+        seconds => format!("in {:.1} min", seconds / 60.0),
     }
 }
 
@@ -175,7 +253,22 @@ impl fmt::Display for Report {
         }
 
         writeln!(f, "\n{}", self.minute)?;
-        writeln!(f, "Assumed:")?;
+        let Crowd { token_minutes, renewing, .. } = self.crowd;
+        let (connects, renewals) = comings(token_minutes, renewing);
+        let each_second = |amount: f64| f64::from(connections) * amount / 60.0;
+        let frames = each_second(connects + renewals) + f64::from(connections) / PING_INTERVAL;
+        writeln!(f, "All the time, each second:")?;
+        writeln!(
+            f,
+            "  {:.1} connections end and come back, of {new_per_second:.0} that may; {:.1} tokens are renewed",
+            each_second(connects),
+            each_second(renewals)
+        )?;
+        writeln!(f, "  {frames:.1} frames arrive, pongs and CONNECTs among them, of {:.0} that may", self.frames)?;
+        if each_second(connects) > new_per_second || frames > self.frames {
+            writeln!(f, "  TOO MANY: raise the quota or the throttle, or have tokens renewed")?;
+        }
+        writeln!(f, "\nAssumed:")?;
         for line in [
             format!(
                 "{new_per_second:.0} new connections a second (--new-per-second); clients retry after 1 to 5 s, as socket.io-client does"
@@ -190,7 +283,8 @@ impl fmt::Display for Report {
             ),
             "one stream shard and one change at a time".to_owned(),
             format!(
-                "tokens of 15 minutes that nobody renews; the heartbeat makes {} calls a second at the most",
+                "a token lives {token_minutes} minutes (--token-minutes) and a connection as long; {renewing} of a hundred renew it \
+                 (--renewing); the heartbeat makes {} calls a second at the most",
                 heartbeat::CALLS_PER_SECOND
             ),
         ] {
@@ -205,8 +299,16 @@ mod tests {
     use super::*;
 
     fn report(connections: u32, listeners: u32) -> Report {
-        let listeners = Some(listeners);
-        Crowd { connections, listeners, memory: None, call_ms: 8.0, new_per_second: 500.0 }.simulate().unwrap()
+        let crowd = Crowd {
+            connections,
+            listeners: Some(listeners),
+            memory: None,
+            call_ms: 8.0,
+            new_per_second: 500.0,
+            token_minutes: 15.0,
+            renewing: 0.0,
+        };
+        crowd.simulate().unwrap()
     }
 
     #[test]
@@ -229,7 +331,8 @@ mod tests {
     fn a_room_that_is_too_large_is_said_to_be() {
         let report = report(10_000_000, 10_000_000);
         assert_eq!(report.telling.attempts, report.telling.allowed);
-        assert_eq!(report.to_string().matches("TOO MANY").count(), 2, "{report}");
+        // Room, pings, and what arrives.
+        assert_eq!(report.to_string().matches("TOO MANY").count(), 3, "{report}");
     }
 
     #[test]

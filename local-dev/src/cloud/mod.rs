@@ -27,10 +27,11 @@ use crate::{
     gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
     http_api,
     invoke_api::{self, Asynchronous, Names},
-    outbox,
+    outbox, own_host,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Peer, Port},
+    tally::Spent,
     template::{Template, TemplateError},
     undelivered,
 };
@@ -129,7 +130,7 @@ pub struct Running {
     gateway: Gateway,
     edge: SocketIoEdge,
     permissions: Option<Arc<Permissions>>,
-    _guard: Option<Guard>,
+    guard: Option<Guard>,
     lock: Option<Lock>,
     shutdown: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -173,6 +174,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?
         .throttled_at(options.concurrent_invocations)
         .at_most(database.bears());
+    let functions = match &permissions {
+        Some(permissions) => functions.counted_by(permissions.tally().clone()),
+        None => functions,
+    };
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
     let throttle = template.socket_throttle(&scope)?;
@@ -207,7 +212,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         .merge(lambda(&asynchronous, &names, permissions.as_ref()))
         .merge(http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits));
     let (shutdown, stopping) = oneshot::channel::<()>();
-    let service = router.into_make_service_with_connect_info::<Peer>();
+    let service = own_host::only(router, &options.allowed_hosts).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
     // It only ends when told to: accept errors are retried.
     let server = tokio::spawn(async move { server.await.unwrap_or_default() });
@@ -224,7 +229,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         gateway,
         edge,
         permissions,
-        _guard: guard,
+        guard,
         lock,
         shutdown,
         server,
@@ -248,6 +253,13 @@ impl Running {
     #[must_use]
     pub fn dynamodb_endpoint(&self) -> &str {
         self.database.endpoint()
+    }
+
+    /// The URL of every port that was opened on this machine.
+    #[must_use]
+    pub fn ports(&self) -> Vec<String> {
+        let embedded = self.database.is_embedded().then(|| self.database.endpoint().to_owned());
+        [self.url()].into_iter().chain(embedded).chain(self.guard.as_ref().map(Guard::endpoint)).collect()
     }
 
     /// Changes of a former life that are still to be delivered.
@@ -280,6 +292,12 @@ impl Running {
     #[must_use]
     pub fn permissions(&self) -> Option<&Permissions> {
         self.permissions.as_deref()
+    }
+
+    /// What each function used of what AWS bills, by logical id, with `enforce_policies`.
+    #[must_use]
+    pub fn spent(&self) -> BTreeMap<String, Spent> {
+        self.permissions.as_ref().map(|permissions| permissions.tally().all()).unwrap_or_default()
     }
 
     /// Runs what the template schedules, as if it were that time.
@@ -373,7 +391,8 @@ fn landing(stage: &str) -> String {
         "Moien Realtime (local-dev)
 
 REST       /api/v1, described at /api/docs
-Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS
+Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS; say transports: [\"websocket\"],
+           since /{stage} has no polling. forceBase64 is for /{stage} only: /socket.io/ closes on it
 Outbox     /_dev/outbox
 Lambda     /2015-03-31/functions/<name>/invocations, for `aws lambda invoke --endpoint-url`
 Given up   /_dev/undelivered

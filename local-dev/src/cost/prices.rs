@@ -25,6 +25,8 @@ pub(super) const LAMBDA_GB_SECOND: f64 = 0.000_013_333_4;
 pub(super) const WRITE: f64 = 0.625 / 1e6;
 /// A strongly consistent read of up to 4 KB; otherwise half of one.
 pub(super) const READ: f64 = 0.125 / 1e6;
+/// A gigabyte written to CloudWatch Logs.
+pub(super) const LOG_GB: f64 = 0.50;
 /// A gigabyte to the internet, beyond the first hundred a month.
 pub(super) const TRANSFER_GB: f64 = 0.09;
 /// Gigabytes a month that leave for nothing.

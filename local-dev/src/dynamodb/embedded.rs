@@ -2,9 +2,14 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use axum::serve::Listener as _;
+use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::DatabaseError;
+use super::{DatabaseError, server};
+use crate::{
+    own_host,
+    server::{Peer, Port},
+};
 
 /// AWS deletes expired items within days; a laptop should not make anybody wait for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
@@ -35,19 +40,17 @@ impl Embedded {
         });
         let database =
             opened.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| failed(error.to_string()))?;
-        let address = listener.local_addr().map_err(|error| failed(error.to_string()))?;
+        let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await.map_err(|error| failed(error.to_string()))?;
+        let address = port.local_addr().map_err(|error| failed(error.to_string()))?;
         let (shutdown, stopped) = oneshot::channel::<()>();
-        let served = database.clone();
-        let server = tokio::spawn(async move {
-            let stopped = async {
-                // A dropped sender means stop as well.
-                let _ = stopped.await;
-            };
-            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, served, stopped).await {
-                tracing::error!(%error, "the embedded database stopped");
-            }
-        });
+        let service =
+            own_host::only(server::router(database.clone()), &[]).into_make_service_with_connect_info::<Peer>();
+        let stopped = async {
+            // A dropped sender means stop as well.
+            let _ = stopped.await;
+        };
+        let served = axum::serve(port, service).with_graceful_shutdown(stopped);
+        let server = tokio::spawn(async move { served.await.unwrap_or_default() });
         Ok(Self { address, shutdown: Some(shutdown), server, sweeper: tokio::spawn(sweep(database)) })
     }
 

@@ -4,6 +4,7 @@
 
 mod difference;
 mod embedded;
+mod server;
 mod tables;
 
 use std::{path::Path, time::Duration};
@@ -88,6 +89,11 @@ impl Database {
     /// Where other processes reach it: the value for `AWS_ENDPOINT_URL_DYNAMODB`.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Whether it is in this process.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
     }
 
     /// Most invocations that should use it at once.

@@ -252,12 +252,26 @@ mod tests {
     #[tokio::test]
     async fn a_table_that_differs_is_an_error_that_says_how() {
         let database = Database::embedded(None, &Access::local("eu-central-1")).await.unwrap();
-        let mut tables = template().tables().to_vec();
-        database.create_tables("stack", &tables).await.unwrap();
-        let users = tables.iter_mut().find(|table| table.logical_id == "UsersTable").unwrap();
-        users.indexes[0].name = "byName".into();
-        let message = database.create_tables("stack", &tables).await.unwrap_err().to_string();
-        for part in ["stack-UsersTable", "byName", "byCreatedAt", "--data-dir"] {
+        let with = |index: &str| {
+            let text = format!(
+                "
+Resources:
+  T:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      AttributeDefinitions: [{{ AttributeName: pk, AttributeType: S }}]
+      KeySchema: [{{ AttributeName: pk, KeyType: HASH }}]
+      GlobalSecondaryIndexes:
+        - IndexName: {index}
+          KeySchema: [{{ AttributeName: pk, KeyType: HASH }}]
+          Projection: {{ ProjectionType: ALL }}
+"
+            );
+            Template::parse(&text).unwrap()
+        };
+        database.create_tables("stack", with("byTime").tables()).await.unwrap();
+        let message = database.create_tables("stack", with("byName").tables()).await.unwrap_err().to_string();
+        for part in ["stack-T", "byName", "byTime", "--data-dir"] {
             assert!(message.contains(part), "{message}");
         }
     }

@@ -18,6 +18,7 @@ pub(crate) struct Handshake {
     headers: HeaderMap,
     uri: Uri,
     source_ip: IpAddr,
+    domain_name: String,
 }
 
 impl Handshake {
@@ -27,13 +28,10 @@ impl Handshake {
         // Not among the headers Lambda sees.
         headers.remove(header::CONNECTION);
         headers.remove(header::UPGRADE);
-        let port =
-            parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.rsplit_once(':'));
-        let port = port.map_or("80", |(_, port)| port).to_owned();
         let added = [
             ("x-amzn-trace-id", trace_id()),
             ("x-forwarded-for", peer.address.ip().to_string()),
-            ("x-forwarded-port", port),
+            ("x-forwarded-port", peer.local.port().to_string()),
             ("x-forwarded-proto", "http".to_owned()),
         ];
         for (name, value) in added {
@@ -41,7 +39,16 @@ impl Handshake {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
-        Self { headers, uri: parts.uri.clone(), source_ip: peer.address.ip() }
+        Self { headers, uri: parts.uri.clone(), source_ip: peer.address.ip(), domain_name: peer.domain_name() }
+    }
+
+    /// The same, of a session that begins with polling: to the functions it is a WebSocket like any other.
+    pub(super) fn into_websocket(mut self) -> Self {
+        let query = self.uri.query().unwrap_or_default().replace("transport=polling", "transport=websocket");
+        if let Ok(uri) = format!("{}?{query}", self.uri.path()).parse() {
+            self.uri = uri;
+        }
+        self
     }
 
     /// The `User-Agent`, if the client sent one.
@@ -164,7 +171,7 @@ fn context(
     context.message_direction = Some("IN".to_owned());
     context.stage = Some(api.stage.clone());
     context.identity = identity;
-    context.domain_name = handshake.header(&header::HOST);
+    context.domain_name = Some(handshake.domain_name.clone());
     context.connection_id = Some(connection_id.to_owned());
     context.apiid = Some(event::API_ID.to_owned());
     context
@@ -225,7 +232,7 @@ mod tests {
 
     fn new() -> New {
         let request = Request::get("/dev?EIO=4&transport=websocket&x=1&x=2")
-            .header("host", "localhost:3000")
+            .header("host", "evil.example:3000")
             .header("origin", "https://app.example.com")
             .header("connection", "Upgrade")
             .header("upgrade", "websocket")
@@ -234,10 +241,14 @@ mod tests {
             .header("sec-websocket-version", "13")
             .header("user-agent", "Mozilla/5.0");
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let peer = Peer { address: ([203, 0, 113, 7], 4711).into(), scissors: crate::server::Scissors::default() };
         let connected_at = Timestamp::from_millisecond(1_739_125_407_396).unwrap();
         let unfinished = super::super::Unfinished::new(&tokio::sync::watch::Sender::new(0));
-        New { id: "QQFxqeZfIAMCKRA=".into(), connected_at, handshake: Handshake::new(&parts, &peer).into(), unfinished }
+        New {
+            id: "QQFxqeZfIAMCKRA=".into(),
+            connected_at,
+            handshake: Handshake::new(&parts, &Peer::example()).into(),
+            unfinished,
+        }
     }
 
     /// The keys of a captured event, which may differ in values and in nothing else.
@@ -299,6 +310,7 @@ mod tests {
         assert_eq!(event["queryStringParameters"], json!({"EIO": "4", "transport": "websocket", "x": "2"}));
         assert_eq!(event["multiValueQueryStringParameters"]["x"], json!(["1", "2"]));
         assert_eq!(event["requestContext"]["connectedAt"], 1_739_125_407_396_i64);
+        assert_eq!(event["requestContext"]["domainName"], "localhost:3000", "its own name, whatever Host says");
 
         let message = message_of(&new, "40/users,");
         let captured =

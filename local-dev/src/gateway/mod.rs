@@ -7,6 +7,7 @@ mod events;
 pub(crate) mod management;
 mod socketio;
 mod throttle;
+mod upgrade;
 pub(crate) mod websocket;
 
 use std::{
@@ -19,7 +20,7 @@ use std::{
 };
 
 use aws_lambda_events::event::apigw::ApiGatewayProxyResponse;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL};
 use jiff::Timestamp;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -207,12 +208,12 @@ impl Gateway {
         }
         let (id, connected_at) = (request_id(), Timestamp::now());
         let new = New { id, connected_at, handshake: handshake.into(), unfinished: self.unfinished() };
-        let accept = |new| Ok(Accepted { gateway: self.clone(), new: Some(new) });
-        let Some(function) = self.0.api.routes.get("$connect") else { return accept(new) };
+        let accept = |new, protocol| Ok(Accepted { gateway: self.clone(), new: Some(new), protocol });
+        let Some(function) = self.0.api.routes.get("$connect") else { return accept(new, None) };
         let event = events::connect(&self.0.api, &new);
         match self.0.functions.invoke::<ApiGatewayProxyResponse>(function, event).await {
             Ok(answer) => match u16::try_from(answer.status_code).ok().and_then(|s| StatusCode::from_u16(s).ok()) {
-                Some(status) if status.is_success() => accept(new),
+                Some(status) if status.is_success() => accept(new, answer.headers.get(SEC_WEBSOCKET_PROTOCOL).cloned()),
                 Some(status) if status.is_client_error() || status.is_server_error() => Err(status),
                 _ => Err(StatusCode::BAD_GATEWAY),
             },
@@ -384,12 +385,19 @@ struct New {
 pub(crate) struct Accepted {
     gateway: Gateway,
     new: Option<New>,
+    /// The subprotocol `$connect` chose.
+    protocol: Option<HeaderValue>,
 }
 
 impl Accepted {
     /// The connection id: 16 characters that need encoding in a URL.
     pub(crate) fn id(&self) -> &str {
         self.new.as_ref().map_or("", |new| &new.id)
+    }
+
+    /// What the `Sec-WebSocket-Protocol` of the 101 has to say, if anything.
+    pub(crate) fn protocol(&self) -> Option<HeaderValue> {
+        self.protocol.clone()
     }
 }
 

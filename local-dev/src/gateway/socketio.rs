@@ -13,8 +13,8 @@ use std::{
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Query, Request, State},
-    http::{Method, StatusCode},
+    extract::{ConnectInfo, FromRequestParts as _, Query, Request, State, WebSocketUpgrade},
+    http::{Method, StatusCode, header::SEC_WEBSOCKET_PROTOCOL},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -40,7 +40,7 @@ use tokio::{
 };
 use tower_http::cors::CorsLayer;
 
-use super::{BufferFull, Close, Gateway, Handshake, Wire};
+use super::{BufferFull, Close, Gateway, Handshake, Wire, upgrade};
 use crate::server::{Peer, Scissors};
 
 /// Frames that wait for a client which is still joining, or does not read.
@@ -63,17 +63,19 @@ struct Edge {
     io: Arc<OnceLock<SocketIo>>,
     /// Sessions by Engine.IO session id, for the later requests of a polling client.
     sessions: Arc<Mutex<HashMap<String, Weak<Session>>>>,
+    /// socketioxide itself, for WebSockets of polling sessions.
+    server: Router,
 }
 
 impl SocketIoEdge {
     /// The edge and its routes. `cors` is that of the HTTP API: polling is ordinary HTTP.
     pub(crate) fn new(gateway: Gateway, cors: Option<CorsLayer>) -> (Self, Router) {
         let (service, io) = SocketIo::builder().max_buffer_size(BUFFER).build_svc();
-        let edge = Edge { gateway, io: Arc::default(), sessions: Arc::default() };
+        let server = Router::new().route_service("/socket.io/", service);
+        let edge = Edge { gateway, io: Arc::default(), sessions: Arc::default(), server: server.clone() };
         let _ = edge.io.set(io.clone());
         io.ns(NAMESPACE, joined.with(join));
-        let router = Router::new().route_service("/socket.io/", service);
-        let router = router.layer(from_fn_with_state(edge, gate));
+        let router = server.layer(from_fn_with_state(edge, gate));
         (Self { io }, if let Some(cors) = cors { router.layer(cors) } else { router })
     }
 
@@ -377,11 +379,16 @@ async fn gate(
                 polling = Some(session);
             }
         }
+        if websocket && let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+            let (server, uri) = (edge.server.clone(), parts.uri);
+            return upgrade.on_upgrade(move |client| upgrade::run(client, server, uri));
+        }
     } else if parts.method == Method::GET {
-        let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer)).await {
+        let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer).into_websocket()).await {
             Ok(accepted) => accepted,
             Err(status) => return status.into_response(),
         };
+        let protocol = accepted.protocol();
         let session = Arc::new(Session {
             id: accepted.id().to_owned().into(),
             edge: edge.clone(),
@@ -395,6 +402,12 @@ async fn gate(
         }
         edge.gateway.open(accepted, Arc::new(SessionWire(Arc::downgrade(&session))));
         parts.extensions.insert(Lease(session));
+        // socketioxide knows of no subprotocols, and a client that offered some gives up when it gets none back.
+        let mut answer = next.run(Request::from_parts(parts, body)).await;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            answer.headers_mut().extend(protocol.map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol)));
+        }
+        return answer;
     }
     let response = next.run(Request::from_parts(parts, body)).await;
     if let Some(session) = polling {

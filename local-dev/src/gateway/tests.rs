@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::{
     event_source::Poke,
-    server::{Peer, Scissors},
+    server::Peer,
     template::{RouteSelection, Template},
 };
 
@@ -64,7 +64,7 @@ async fn with(
 
 fn handshake() -> Handshake {
     let (parts, ()): (Parts, ()) = Request::get("/dev").body(()).unwrap().into_parts();
-    Handshake::new(&parts, &Peer { address: ([127, 0, 0, 1], 4711).into(), scissors: Scissors::default() })
+    Handshake::new(&parts, &Peer::example())
 }
 
 /// A wire to nobody.

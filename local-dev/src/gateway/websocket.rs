@@ -8,7 +8,7 @@ use axum::{
         ConnectInfo, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, header::SEC_WEBSOCKET_PROTOCOL, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -46,14 +46,14 @@ struct Edge {
     limits: Limits,
 }
 
-/// The edge's routes. A longer path under the stage is forbidden, as on AWS.
+/// The edge's routes, with a slash at the end or without. A longer path under the stage is forbidden, as on AWS.
 pub(crate) fn router(gateway: Gateway, limits: Limits) -> Router {
     let stage = format!("/{}", gateway.stage());
     let below = format!("{stage}/{{*path}}");
     let forbidden = get(async || (StatusCode::FORBIDDEN, axum::Json(serde_json::json!({ "message": "Forbidden" }))));
     Router::new()
         .route(&stage, get(upgrade))
-        .route(&format!("{stage}/"), forbidden.clone())
+        .route(&format!("{stage}/"), get(upgrade))
         .route(&below, forbidden)
         .with_state(Edge { gateway, limits })
 }
@@ -70,15 +70,18 @@ async fn upgrade(
         Ok(accepted) => accepted,
         Err(status) => return status.into_response(),
     };
+    let protocol = accepted.protocol();
     let upgrade = upgrade.max_frame_size(MAX_FRAME).max_message_size(MAX_MESSAGE);
     // A client that is gone by now drops `accepted`, and so is disconnected.
-    upgrade.read_buffer_size(IO_BUFFER).write_buffer_size(0).on_upgrade(move |socket| async move {
+    let mut answer = upgrade.read_buffer_size(IO_BUFFER).write_buffer_size(0).on_upgrade(move |socket| async move {
         let (frames, outgoing) = mpsc::channel(BUFFER);
         let channel = Arc::new(Channel { frames, close: Notify::new() });
         let id = accepted.id().to_owned();
         edge.gateway.open(accepted, channel.clone());
         Session { edge: &edge, id: &id, channel: &channel }.run(socket, outgoing).await;
-    })
+    });
+    answer.headers_mut().extend(protocol.map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol)));
+    answer
 }
 
 /// `WebSocketUpgrade` as an optional extractor.
@@ -160,7 +163,12 @@ impl Session<'_> {
             };
             match step {
                 Step::GoOn => idle_at = Instant::now() + limits.idle,
-                Step::Ended(close) => return self.edge.gateway.disconnect(self.id, close),
+                Step::Ended(close) => {
+                    self.edge.gateway.disconnect(self.id, close);
+                    // A client that closed is answered with a close frame, which is written while this reads on.
+                    let _ = timeout(CLOSE_TIMEOUT, async { while let Some(Ok(_)) = stream.next().await {} }).await;
+                    return;
+                }
                 Step::Close(code) => break code,
             }
         };

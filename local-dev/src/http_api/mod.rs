@@ -12,7 +12,9 @@ use axum::{
     Json, Router,
     body::{Bytes, to_bytes},
     extract::{ConnectInfo, Request, State},
+    handler::Handler as _,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -51,12 +53,23 @@ pub(crate) fn router(
     integration: Duration,
 ) -> Router {
     let routes = declared.iter().flat_map(|f| f.routes.iter().map(|route| (route.clone(), f.logical_id.clone())));
-    let api = HttpApi { functions, routes: routes.collect(), integration };
-    let router = Router::new().fallback(handle).with_state(Arc::new(api));
-    match cors {
-        Some(cors) => router.layer(cors_layer(cors)),
-        None => router,
-    }
+    let api = Arc::new(HttpApi { functions, routes: routes.collect(), integration });
+    let Some(cors) = cors else { return Router::new().fallback(handle).with_state(api) };
+    let router = Router::new().fallback(handle.layer(cors_layer(cors)));
+    router.layer(from_fn_with_state(Arc::clone(&api), route_first)).with_state(api)
+}
+
+/// A preflight is answered from the CORS configuration only where no route takes OPTIONS; what a route takes goes to its
+/// function, as on AWS. What AWS adds to the function's answer then is not known, so that it gets no CORS header here.
+async fn route_first(
+    State(api): State<Arc<HttpApi>>,
+    peer: ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let taken = request.method() == Method::OPTIONS
+        && route::choose(&api.routes, request.method(), request.uri().path()).is_some();
+    if taken { handle(State(api), peer, request).await } else { next.run(request).await }
 }
 
 /// A CORS configuration that browsers take for none.
@@ -129,7 +142,7 @@ fn request_event(parts: &Parts, body: &Bytes, route: Match<'_>, peer: &Peer) -> 
     let mut context = ApiGatewayV2httpRequestContext::default();
     context.account_id = Some(event::ACCOUNT.to_owned());
     context.apiid = Some(event::API_ID.to_owned());
-    context.domain_name = text(&parts.headers, &header::HOST);
+    context.domain_name = Some(peer.domain_name());
     context.domain_prefix = context.domain_name.as_deref().and_then(|name| name.split('.').next()).map(str::to_owned);
     context.http = http;
     context.request_id = Some(event::request_id());

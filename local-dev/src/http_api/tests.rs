@@ -1,12 +1,12 @@
 //! Requests against an HTTP API whose functions are a Lambda Invoke API that is not there, or fail before they reach it.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 
-use axum::body::Body;
+use axum::{body::Body, serve::Listener as _};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 use super::*;
@@ -14,7 +14,7 @@ use crate::{
     event_source::Poke,
     faults::{Fault, Faults, Often},
     functions::COMPILES_WITHIN,
-    server::Scissors,
+    server::Port,
     template::Template,
 };
 
@@ -37,17 +37,13 @@ fn functions(faults: Vec<Fault>) -> (Template, Functions) {
     (template, functions)
 }
 
-fn peer() -> Peer {
-    Peer { address: ([203, 0, 113, 7], 4711).into(), scissors: Scissors::default() }
-}
-
 /// The status of `GET /users/5` of a function that is so slow, or fails.
 async fn status(fault: Fault, integration: Duration) -> StatusCode {
     let (template, functions) = functions(vec![fault]);
     let routes = template.functions()[0].routes.iter().map(|route| (route.clone(), "F".to_owned())).collect();
     let api = Arc::new(HttpApi { functions, routes, integration });
     let request = Request::get("/users/5").body(Body::empty()).unwrap();
-    handle(State(api), ConnectInfo(peer()), request).await.status()
+    handle(State(api), ConnectInfo(Peer::example()), request).await.status()
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +63,7 @@ fn an_event_has_the_variables_of_its_path() {
         let request = Request::get(path).body(()).unwrap();
         let routes = [(Route { method: "GET".into(), path: pattern.into() }, "F".to_owned())];
         let route = route::choose(&routes, &Method::GET, path).unwrap();
-        event::to_json(&request_event(&request.into_parts().0, &Bytes::new(), route, &peer()))
+        event::to_json(&request_event(&request.into_parts().0, &Bytes::new(), route, &Peer::example()))
     };
     let with = event("/users/a%20b", "/users/{id}");
     assert_eq!(with["pathParameters"], json!({"id": "a b"}));
@@ -75,28 +71,44 @@ fn an_event_has_the_variables_of_its_path() {
     assert!(event("/health", "/health").get("pathParameters").is_none(), "absent, not empty");
 }
 
-async fn preflight(to: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(to).await.unwrap();
-    let request = "OPTIONS /users/5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: https://any.example\r\n\
-                   Access-Control-Request-Method: GET\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+/// What a server of this API answers to a preflight for `GET /users/5`, in lower case.
+async fn preflight(method: &str, cors: &Cors) -> String {
+    let (template, functions) = functions(vec![Fault::Fail("f".to_owned(), Often::Next(1))]);
+    let mut declared = template.functions().to_vec();
+    declared[0].routes[0].method = method.to_owned();
+    let router = router(functions, &declared, Some(cors), INTEGRATION);
+    let port = Port::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = port.local_addr().unwrap();
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = "OPTIONS /users/5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                       Origin: https://any.example\r\nAccess-Control-Request-Method: GET\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.to_lowercase()
+    };
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    tokio::select! { _ = axum::serve(port, service) => String::new(), answer = ask => answer }
 }
 
 #[tokio::test]
 async fn a_star_allows_every_origin() {
-    let (template, functions) = functions(vec![]);
     let cors = Cors { allow_origins: vec!["*".to_owned()], ..Cors::default() };
-    let router = router(functions, template.functions(), Some(&cors), INTEGRATION);
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = async {
-        tokio::select! { _ = axum::serve(listener, router) => String::new(), answer = preflight(address) => answer }
-    };
-    let answer = server.await;
-    assert!(answer.to_lowercase().contains("access-control-allow-origin: *"), "{answer}");
+    let answer = preflight("GET", &cors).await;
+    assert!(answer.contains("access-control-allow-origin: *"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_route_that_takes_options_gets_the_preflight_before_the_cors_configuration() {
+    let cors = Cors { allow_origins: vec!["https://any.example".to_owned()], ..Cors::default() };
+    let answer = preflight("GET", &cors).await;
+    assert!(answer.starts_with("http/1.1 200") && answer.contains("access-control-allow-origin"), "{answer}");
+    for method in ["ANY", "OPTIONS"] {
+        // The function fails, as one would that knows no OPTIONS.
+        let answer = preflight(method, &cors).await;
+        assert!(answer.starts_with("http/1.1 500") && !answer.contains("access-control"), "{method}: {answer}");
+    }
 }
 
 #[test]

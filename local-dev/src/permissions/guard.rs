@@ -9,12 +9,19 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
+    serve::Listener as _,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 use super::{Call, Permissions, call};
-use crate::{functions, invoke_api::Names};
+use crate::{
+    functions,
+    invoke_api::Names,
+    own_host,
+    server::{Peer, Port},
+    tally::Spent,
+};
 
 /// A reverse proxy in front of DynamoDB that lets functions do what they are granted. It ends when dropped.
 #[derive(Debug)]
@@ -36,8 +43,8 @@ const AT_ONCE: usize = 64;
 
 impl Guard {
     pub(crate) async fn start(endpoint: &str, stack: &str, permissions: Arc<Permissions>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
+        let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await?;
+        let address = port.local_addr()?;
         let upstream = Upstream {
             client: reqwest::Client::new(),
             endpoint: endpoint.to_owned(),
@@ -47,7 +54,8 @@ impl Guard {
         };
         let router = Router::new().fallback(forward).with_state(Arc::new(upstream));
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
+        let service = own_host::only(router, &[]).into_make_service_with_connect_info::<Peer>();
+        let server = tokio::spawn(async move { axum::serve(port, service).await.unwrap_or_default() });
         Ok(Self { address, server })
     }
 
@@ -88,9 +96,11 @@ impl Upstream {
     fn judge(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Call> {
         let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
-        for (action, resource) in call::needs(call::operation(target), &request, &self.stack) {
+        let operation = call::operation(target);
+        for (action, resource) in call::needs(operation, &request, &self.stack) {
             self.permissions.judge(caller(headers), action, resource)?;
         }
+        self.permissions.spend(caller(headers), Spent::request(operation, &request));
         Ok(())
     }
 }
@@ -109,8 +119,16 @@ pub(crate) async fn of_management(
         crate::event::API_ID,
         request.method()
     );
-    match permissions.judge(caller(request.headers()), "execute-api:ManageConnections".to_owned(), resource) {
-        Ok(()) => next.run(request).await,
+    let (caller, method) = (caller(request.headers()).to_owned(), request.method().to_string());
+    match permissions.judge(&caller, "execute-api:ManageConnections".to_owned(), resource) {
+        Ok(()) => {
+            let answer = next.run(request).await;
+            // One that was refused is no message.
+            if answer.status().is_success() {
+                permissions.spend(&caller, Spent::management(&method));
+            }
+            answer
+        }
         Err(denied) => refused(StatusCode::FORBIDDEN, &denied),
     }
 }

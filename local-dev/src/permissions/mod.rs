@@ -18,6 +18,7 @@ pub(crate) use self::guard::{Guard, of_functions, of_management, of_outbox};
 pub use self::needs::needs;
 use crate::{
     functions,
+    tally::{Spent, Tally},
     template::{Scope, Statement, Template, TemplateError, resolve_string},
 };
 
@@ -74,6 +75,7 @@ impl Policy {
 pub struct Permissions {
     policies: BTreeMap<String, Policy>,
     seen: Mutex<Seen>,
+    tally: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +86,7 @@ struct Seen {
 
 impl Permissions {
     pub(crate) fn of(template: &Template) -> Result<Self, TemplateError> {
-        Ok(Self { policies: policies(template)?, seen: Mutex::default() })
+        Ok(Self { policies: policies(template)?, seen: Mutex::default(), tally: Tally::default() })
     }
 
     /// Every distinct call that was allowed.
@@ -97,6 +99,18 @@ impl Permissions {
     #[must_use]
     pub fn denied(&self) -> Vec<Call> {
         self.seen().denied.iter().cloned().collect()
+    }
+
+    /// Where what functions use is counted.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Notes what a call of a function costs.
+    fn spend(&self, caller: &str, spent: Spent) {
+        if self.policies.contains_key(caller) {
+            self.tally.add(caller, spent);
+        }
     }
 
     /// Whether somebody may; the calls of functions are remembered.

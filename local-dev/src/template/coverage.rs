@@ -35,6 +35,7 @@ const IRRELEVANT: [&str; 21] = [
     "AWS::Lambda::Permission",
     "AWS::Logs::",
     "AWS::Route53::",
+    "AWS::S3::Bucket",
     "AWS::SecretsManager::",
     "AWS::S3::Bucket",
     "AWS::SNS::Topic",

@@ -189,6 +189,11 @@ mod tests {
 
     #[test]
     fn http_api_events_are_routes() {
-        assert_eq!(function("api").routes, [Route { method: "ANY".into(), path: "/{proxy+}".into() }]);
+        let routes = function("api").routes;
+        let route = |method: &str, path: &str| Route { method: method.into(), path: path.into() };
+        for method in ["GET", "POST", "PATCH", "DELETE"] {
+            assert!(routes.contains(&route(method, "/{proxy+}")), "{method}");
+        }
+        assert!(routes.contains(&route("POST", "/api/v1/auth/user/login")));
     }
 }

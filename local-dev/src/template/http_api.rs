@@ -52,6 +52,11 @@ impl HttpApi {
         Ok(Self { logical_id: resource.logical_id.to_owned(), cors: properties.cors_configuration })
     }
 
+    /// Whether there may be a CORS configuration, depending on parameters.
+    pub(super) fn declares_cors(&self) -> bool {
+        self.cors.as_ref().is_some_and(|cors| !matches!(cors, Value::Null | Value::Bool(false)))
+    }
+
     /// The CORS configuration, if there is one.
     pub(crate) fn cors(&self, scope: &Scope) -> Result<Option<Cors>, TemplateError> {
         let Some(cors) = &self.cors else { return Ok(None) };
@@ -77,10 +82,36 @@ mod tests {
     fn every_rest_route_leads_to_the_api_function() {
         let template = super::super::tests::infra();
         let with_routes = template.functions().iter().filter(|function| !function.routes.is_empty());
-        let routes: Vec<_> =
-            with_routes.map(|function| (function.folder.as_str(), function.routes.as_slice())).collect();
-        let everything = super::super::Route { method: "ANY".to_owned(), path: "/{proxy+}".to_owned() };
-        assert_eq!(routes, [("api", [everything].as_slice())]);
+        assert_eq!(with_routes.map(|function| function.folder.as_str()).collect::<Vec<_>>(), ["api"]);
+    }
+
+    #[test]
+    fn a_route_that_would_take_preflights_is_refused_where_there_is_cors() {
+        let with = |cors: &str, event: &str| {
+            let text = format!(
+                "
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties: {{ {cors} }}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: ../functions/f
+      Events: {{ E: {{ Type: HttpApi, Properties: {{ {event} }} }} }}
+"
+            );
+            super::super::Template::parse(&text).map_err(|error| error.to_string())
+        };
+        let cors = "CorsConfiguration: { AllowOrigins: ['https://a.test'] }";
+        for event in ["Method: ANY, Path: '/{proxy+}'", "Method: options, Path: /users", "Path: /users", ""] {
+            let message = with(cors, event).unwrap_err();
+            for part in ["`F`", "Events", "OPTIONS", "GET, POST"] {
+                assert!(message.contains(part), "{event}: {message}");
+            }
+            assert!(with("", event).is_ok(), "{event}: without CORS the function may answer preflights itself");
+        }
+        assert!(with(cors, "Method: POST, Path: '/{proxy+}'").is_ok());
     }
 
     #[test]
@@ -91,6 +122,7 @@ mod tests {
         let cors = template.http_api().unwrap().cors(&scope).unwrap().unwrap();
         assert_eq!(cors.allow_origins, ["http://a.test", "http://b.test"]);
         assert_eq!(cors.allow_methods, ["GET", "POST", "PATCH", "DELETE"]);
+        assert_eq!(cors.allow_headers, ["authorization", "content-type", "traceparent", "tracestate", "baggage"]);
         assert_eq!(cors.expose_headers, ["link", "retry-after", "x-request-id"]);
         assert_eq!(cors.max_age, Some(600));
     }

@@ -170,6 +170,7 @@ impl Template {
             let problem = "is not a managed policy of this template";
             return Err(TemplateError::property(function.logical_id, "PermissionsBoundary", problem));
         }
+        self.check_preflights()?;
         let functions: Vec<_> = self.functions.iter().map(|function| &function.logical_id).collect();
         if let Some(api) = &self.web_socket_api
             && let Some((route, function)) = api.routes.iter().find(|(_, function)| !functions.contains(function))
@@ -179,6 +180,25 @@ impl Template {
                 format!("Routes.{route}.FunctionArn"),
                 format!("`{function}` is not a function of this template"),
             ));
+        }
+        Ok(())
+    }
+
+    /// API Gateway asks its routes before it answers a preflight: with one that takes OPTIONS, the CORS configuration is
+    /// there and browsers are refused all the same.
+    fn check_preflights(&self) -> Result<(), TemplateError> {
+        if !self.http_api.as_ref().is_some_and(HttpApi::declares_cors) {
+            return Ok(());
+        }
+        let takes = |route: &&Route| ["ANY", "OPTIONS"].contains(&route.method.as_str()) || route.path == "$default";
+        for function in &self.functions {
+            let Some(route) = function.routes.iter().find(takes) else { continue };
+            let problem = format!(
+                "the route `{} {}` takes OPTIONS, so that preflights go to the function and not to the CorsConfiguration; \
+                 write one event for each of GET, POST, PATCH, DELETE",
+                route.method, route.path
+            );
+            return Err(TemplateError::property(&function.logical_id, "Events", problem));
         }
         Ok(())
     }

@@ -205,15 +205,39 @@ mod tests {
     use super::{super::Template, *};
 
     #[test]
-    fn the_users_table_is_read_with_index_stream_and_expiry() {
+    fn the_users_table_is_read_with_stream_and_expiry() {
         let template = super::super::tests::infra();
         let users = template.tables().iter().find(|table| table.logical_id == "UsersTable").unwrap();
         assert_eq!(users.key_schema, KeySchema { partition: "pk".into(), sort: Some("sk".into()) });
         assert_eq!(users.view_type, Some(ViewType::NewAndOldImages));
         assert_eq!(users.ttl_attribute.as_deref(), Some("expiresAt"));
-        assert_eq!(users.indexes[0].name, "byCreatedAt");
-        assert_eq!(users.indexes[0].projection, Projection::All);
-        assert!(users.attributes.contains(&("list".into(), "S".into())));
+    }
+
+    #[test]
+    fn no_table_has_an_index() {
+        for table in super::super::tests::infra().tables() {
+            assert_eq!(table.indexes, [], "{}: an index is behind, and written with each change", table.logical_id);
+        }
+    }
+
+    #[test]
+    fn an_index_is_read_with_its_key_and_projection() {
+        let text = "
+Resources:
+  T:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }, { AttributeName: at, AttributeType: S }]
+      KeySchema: [{ AttributeName: pk, KeyType: HASH }]
+      GlobalSecondaryIndexes:
+        - IndexName: byTime
+          KeySchema: [{ AttributeName: pk, KeyType: HASH }, { AttributeName: at, KeyType: RANGE }]
+          Projection: { ProjectionType: ALL }
+";
+        let table = Template::parse(text).unwrap().tables()[0].clone();
+        assert_eq!((table.indexes[0].name.as_str(), &table.indexes[0].projection), ("byTime", &Projection::All));
+        assert_eq!(table.indexes[0].key_schema, KeySchema { partition: "pk".into(), sort: Some("at".into()) });
+        assert!(table.attributes.contains(&("at".into(), "S".into())));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use uuid::Uuid;
 
-use super::{PasswordHash, User, iso_millis, rules};
+use super::{PasswordHash, User, iso_millis, page::list_key, rules};
 use crate::{
     aws::Clients,
     config::{ConfigError, Environment},
@@ -20,9 +20,6 @@ use crate::{
     request,
     verification::Channel,
 };
-
-/// The partition of index `byCreatedAt` that every profile is in.
-pub(super) const LIST: &str = "USERS";
 
 /// What a registration brings; the rest of a [`User`] is decided here.
 pub struct NewUser {
@@ -87,7 +84,7 @@ impl UserStore {
         (self.client.clone(), self.table.clone())
     }
 
-    /// Creates a user: profile and e-mail address in one transaction.
+    /// Creates a user: profile, e-mail address and row in the list in one transaction.
     ///
     /// # Errors
     /// [`Error::EmailTaken`] if another account has the address, in any case of its letters.
@@ -119,9 +116,11 @@ impl UserStore {
             .set_item(Some(email_key(&user.email)))
             .item("userId", s(user.id.to_string()))
             .condition_expression("attribute_not_exists(pk)");
+        let listed = Put::builder().table_name(&self.table).set_item(Some(list_key(&user)));
         let actions = vec![
             TransactWriteItem::builder().put(built(profile.build())?).build(),
             TransactWriteItem::builder().put(built(address.build())?).build(),
+            TransactWriteItem::builder().put(built(listed.build())?).build(),
         ];
         match transact(&self.client, actions).await {
             Ok(()) => Ok(user),
@@ -240,7 +239,7 @@ impl UserStore {
         self.apply(id, update).await?.or_as_it_is()
     }
 
-    /// Deletes a user, with codes that are under way, and frees the e-mail address. Sessions end for want of an owner.
+    /// Deletes a user, with the row in the list and codes that are under way, and frees the e-mail address. Sessions end for want of an owner.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -253,9 +252,11 @@ impl UserStore {
             .set_key(Some(profile_key(id)))
             .condition_expression("attribute_exists(pk)");
         let address = Delete::builder().table_name(&self.table).set_key(Some(email_key(&user.email)));
+        let listed = Delete::builder().table_name(&self.table).set_key(Some(list_key(&user)));
         let mut actions = vec![
             TransactWriteItem::builder().delete(built(profile.build())?).build(),
             TransactWriteItem::builder().delete(built(address.build())?).build(),
+            TransactWriteItem::builder().delete(built(listed.build())?).build(),
         ];
         for channel in Channel::ALL {
             let code = Delete::builder().table_name(&self.table).set_key(Some(channel.code_key(id)));
@@ -346,7 +347,6 @@ fn email_key(email: &str) -> Item {
 fn profile_item(user: &User) -> Result<Item, Error> {
     let mut item: Item = to_item(user).map_err(Error::internal("writing a user item"))?;
     item.extend(profile_key(user.id));
-    item.insert("list".into(), s(LIST));
     Ok(item)
 }
 

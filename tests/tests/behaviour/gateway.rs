@@ -10,7 +10,7 @@ use tests::{Cloud, Edge, Socket, until};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::frame::{
-        Frame,
+        CloseFrame, Frame,
         coding::{Data, OpCode},
     },
 };
@@ -38,10 +38,27 @@ async fn the_connect_function_decides_before_the_101() {
 #[tokio::test]
 async fn what_is_no_websocket_handshake_of_the_stage_is_refused() {
     let cloud = Cloud::start().await;
-    for (path, status) in [("/dev", StatusCode::UPGRADE_REQUIRED), ("/dev/hello", StatusCode::FORBIDDEN)] {
+    for (path, status) in [
+        ("/dev", StatusCode::UPGRADE_REQUIRED),
+        ("/dev/", StatusCode::UPGRADE_REQUIRED),
+        ("/dev/hello", StatusCode::FORBIDDEN),
+        ("/dev//", StatusCode::FORBIDDEN),
+    ] {
         let answer = Client::new().get(format!("{}{path}", cloud.url())).send().await.unwrap();
         assert_eq!(answer.status(), status, "{path}");
     }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered_with_a_close_frame() {
+    let cloud = Cloud::start().await;
+    for code in [1000, 4001] {
+        let mut socket = connected(&cloud).await;
+        socket.send_raw(Message::Close(Some(CloseFrame { code: code.into(), reason: "done".into() }))).await;
+        assert_eq!(socket.close_code().await, code);
+    }
+    until(async || cloud.connection_ids().await.is_empty()).await;
     cloud.stop().await;
 }
 

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 use tests::{Cloud, Edge, Socket};
-use tokio_tungstenite::{connect_async, tungstenite::Error};
 
 const LISTED: [&str; 4] =
     ["http://localhost:4200", "http://127.0.0.1:4200", "http://localhost:5173", "http://127.0.0.1:5173"];
@@ -30,9 +29,14 @@ async fn preflights_are_answered_for_listed_origins_only() {
         let request = request.header("origin", origin).header("access-control-request-method", "PATCH");
         let response =
             request.header("access-control-request-headers", "authorization,content-type").send().await.unwrap();
-        assert!(response.status().is_success());
+        // Browsers refuse a call whose preflight has another status.
+        assert!(response.status().is_success(), "{origin}: {}", response.status());
         let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         assert!(header("access-control-allow-methods").unwrap().contains("PATCH"));
+        let headers = header("access-control-allow-headers").unwrap();
+        for name in ["authorization", "content-type", "traceparent", "tracestate", "baggage"] {
+            assert!(headers.contains(name), "{headers}");
+        }
         header("access-control-allow-origin")
     };
     for origin in LISTED {
@@ -43,12 +47,59 @@ async fn preflights_are_answered_for_listed_origins_only() {
 }
 
 #[tokio::test]
-async fn a_client_of_another_engine_io_is_refused_at_the_door() {
+async fn the_address_of_the_service_itself_is_no_foreign_origin() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let port = cloud.url().rsplit(':').next().unwrap();
+        // As the libraries of Python and Swift make it up.
+        for own in ["http://127.0.0.1", "http://localhost", "ws://localhost"] {
+            assert!(Socket::open(&cloud, edge, Some(&format!("{own}:{port}"))).await.is_ok(), "{edge:?} {own}");
+        }
+        for foreign in [format!("http://evil.example:{port}"), "http://localhost".to_owned()] {
+            assert_eq!(Socket::open(&cloud, edge, Some(&foreign)).await.err(), Some(403), "{edge:?} {foreign}");
+        }
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_offers_subprotocols_gets_the_first_one_back() {
     let cloud = Cloud::start().await;
-    for query in ["", "?transport=websocket", "?EIO=3&transport=websocket", "?EIO=&transport=websocket"] {
-        let url = format!("{}/dev{query}", cloud.url().replacen("http", "ws", 1));
-        let Err(Error::Http(response)) = connect_async(url).await else { panic!("{query}: not refused") };
-        assert_eq!(response.status().as_u16(), 400, "{query}");
+    for edge in Edge::ALL {
+        let offer = [("sec-websocket-protocol", "moien, other")];
+        let (mut socket, chosen) = Socket::dial_with(&cloud, edge.path(), &offer).await.unwrap();
+        assert_eq!(chosen.as_deref(), Some("moien"), "{edge:?}");
+        assert!(socket.frame().await.unwrap().starts_with('0'), "{edge:?}");
+        let (_, chosen) = Socket::dial_with(&cloud, edge.path(), &[]).await.unwrap();
+        assert_eq!(chosen, None, "{edge:?}");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_slash_behind_the_stage_makes_no_difference() {
+    let cloud = Cloud::start().await;
+    let (mut socket, _) = Socket::dial_with(&cloud, "/dev/?EIO=4&transport=websocket", &[]).await.unwrap();
+    assert!(socket.frame().await.unwrap().starts_with('0'));
+    socket.send_connect(None).await;
+    assert!(socket.frame().await.unwrap().starts_with("40/users,"));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_of_another_engine_io_or_transport_or_of_a_session_of_before_is_refused_at_the_door() {
+    let cloud = Cloud::start().await;
+    for query in [
+        "",
+        "?transport=websocket",
+        "?EIO=3&transport=websocket",
+        "?EIO=&transport=websocket",
+        "?EIO=4",
+        "?EIO=4&transport=polling",
+        "?EIO=4&transport=websocket&sid=lv_VI97HAXpY6yYWAAAC",
+    ] {
+        let refusal = Socket::dial_with(&cloud, &format!("/dev{query}"), &[]).await.err();
+        assert_eq!(refusal, Some(400), "{query}");
     }
     assert_eq!(cloud.connection_ids().await, Vec::<String>::new());
     cloud.stop().await;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bans;
+mod bill;
 mod delivery;
 mod document;
 mod floods;
@@ -14,6 +15,7 @@ mod limits;
 mod logs;
 mod management;
 mod outages;
+mod own_machine;
 mod program;
 mod registration;
 mod renewals;

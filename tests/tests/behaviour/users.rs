@@ -1,7 +1,7 @@
 //! Users and the events of their changes, over every edge.
 
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket, until};
+use tests::{Cloud, Edge, Socket};
 
 fn path(user: &Value) -> String {
     format!("/users/{}", user["id"].as_str().unwrap())
@@ -158,15 +158,93 @@ async fn strangers_cannot_tell_which_users_exist() {
     cloud.stop().await;
 }
 
+/// Where the page of this answer says that the next one is.
+fn next_of(answer: &tests::Answer) -> Option<String> {
+    let link = answer.headers.get("link")?.to_str().unwrap();
+    Some(link.strip_prefix("</api/v1").and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap().to_owned())
+}
+
+/// Puts a row into the list that belongs to nobody, as one does whose user is deleted while the list is read.
+async fn list_nobody(cloud: &Cloud, shard: u8, created_at: &str, id: &str) {
+    cloud.put_user_item(&json!({"pk": format!("LIST#{shard}"), "sk": format!("{created_at}|{id}")})).await;
+}
+
+#[tokio::test]
+async fn who_is_deleted_while_the_list_is_read_leaves_a_full_page_and_the_right_next_one() {
+    let cloud = Cloud::start().await;
+    let admin = cloud.admin().await;
+    list_nobody(&cloud, 2, "2025-02-09T18:23:27.396Z", "3b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10").await;
+    let mut users = Vec::new();
+    for _ in 0..4 {
+        users.insert(0, cloud.rest().register().await);
+    }
+    for shard in 0..3 {
+        // Newer than all of them.
+        let id = format!("{shard}b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10");
+        list_nobody(&cloud, shard, "2999-01-01T00:00:00.000Z", &id).await;
+    }
+    let first = admin.get("/users?limit=2").await;
+    let next = next_of(&first).expect("a next page");
+    assert_eq!(first.expect(200), json!(users[..2]));
+    let second = admin.get(&next).await;
+    let last = next_of(&second);
+    assert_eq!(second.expect(200), json!(users[2..]));
+    // There is one more row, of nobody.
+    let last = admin.get(&last.expect("a next page")).await;
+    assert_eq!(next_of(&last), None);
+    assert_eq!(last.expect(200), json!([]));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn the_list_is_as_it_is_at_that_moment() {
+    let cloud = Cloud::start().await;
+    let admin = cloud.admin().await;
+    for _ in 0..5 {
+        let user = cloud.rest().register().await;
+        assert_eq!(admin.get("/users").await.expect(200), json!([user]), "right after the registration");
+        let changed = admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
+        assert_eq!(admin.get("/users").await.expect(200), json!([changed["user"]]), "right after the change");
+        admin.delete(&path(&user)).await.expect(200);
+        assert_eq!(admin.get("/users").await.expect(200), json!([]), "right after the delete");
+    }
+    let mut left = cloud.user_items("").await;
+    // The administrator's session, and the counters of attempts.
+    left.retain(|item| !["SESSION#", "WINDOW"].iter().any(|prefix| item["sk"].as_s().unwrap().starts_with(prefix)));
+    assert!(left.is_empty(), "of users who were deleted there is left: {left:?}");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_of_a_profile_writes_nothing_but_the_profile() {
+    let cloud = Cloud::start().await;
+    let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+    let listed = cloud.user_items("20").await;
+    assert_eq!(listed.len(), 1, "one row in the list");
+    let others = async || {
+        let mut items = cloud.user_items("").await;
+        items.retain(|item| item["sk"].as_s().unwrap() != "PROFILE");
+        items.sort_by_key(|item| item["pk"].as_s().unwrap().clone());
+        items
+    };
+    let before = others().await;
+    admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
+    admin.post(&format!("{}/ban", path(&user)), json!({"reason": "x"})).await.expect(200);
+    assert_eq!(others().await, before);
+    cloud.stop().await;
+}
+
 #[tokio::test]
 async fn a_row_that_is_no_user_costs_the_list_nothing_but_itself() {
     let cloud = Cloud::start().await;
     let (admin, first) = (cloud.admin().await, cloud.rest().register().await);
-    let row = json!({
-        "pk": "USER#x", "sk": "PROFILE", "list": "USERS", "createdAt": "2025-02-09T18:23:27.396Z", "phone": "+49",
-    });
-    cloud.put_user_item(&row).await;
+    let id = "0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10";
+    list_nobody(&cloud, 3, "2999-01-01T00:00:00.000Z", id).await;
+    cloud.put_user_item(&json!({"pk": format!("USER#{id}"), "sk": "PROFILE", "phone": "+49"})).await;
     let second = cloud.rest().register().await;
-    until(async || admin.get("/users").await.expect(200) == json!([second, first])).await;
+    assert_eq!(admin.get("/users").await.expect(200), json!([second, first]));
+    let page = admin.get("/users?limit=1").await;
+    assert!(next_of(&page).is_some());
+    assert_eq!(page.expect(200), json!([second]));
     cloud.stop().await;
 }

@@ -13,8 +13,8 @@ use utoipa::IntoParams;
 
 use crate::{App, caller::Caller, failure::Failure};
 
-const DEFAULT_LIMIT: i32 = 50;
-const MAX_LIMIT: i32 = 100;
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 100;
 
 /// The query, for the document; the handler reads it parameter by parameter, to name the wrong one.
 #[derive(IntoParams)]
@@ -23,7 +23,7 @@ const MAX_LIMIT: i32 = 100;
 struct Paging {
     /// Users on a page.
     #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<i32>,
+    limit: Option<usize>,
     /// Where the page begins: from a `Link` header, and opaque.
     cursor: Option<String>,
 }
@@ -57,7 +57,7 @@ pub(super) async fn get(
     Ok((AppendHeaders(page.next.map(next)), Json(page.users.iter().map(PublicUser::from).collect())))
 }
 
-fn parse_limit(limit: &str) -> Result<i32, Error> {
+fn parse_limit(limit: &str) -> Result<usize, Error> {
     let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| Error::field("limit", format!("must be a number from 1 to {MAX_LIMIT}")))
 }

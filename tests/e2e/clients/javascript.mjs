@@ -1,0 +1,17 @@
+// The official JavaScript client in a version of one's choice: node javascript.mjs <package> <url> <path> <token>
+const [, , name, url, path, token] = process.argv;
+const { io } = await import(name);
+
+const say = (...line) => console.log(JSON.stringify(line));
+
+const socket = io(`${url}/users`, { path, transports: ["websocket"], reconnection: false, auth: { token } });
+socket.on("connect", () => say("connect"));
+socket.on("connect_error", (error) => {
+  say("refused", error.message);
+  socket.close();
+});
+socket.on("disconnect", (reason) => {
+  say("disconnect", reason);
+  socket.close();
+});
+socket.onAny((event, ...args) => say("event", event, ...args));

@@ -1,0 +1,34 @@
+// Each line of local-dev/README.md about what nobody could tell us of the real gateway: by which line of the report it
+// shows, or where it does where a client cannot see it. A suite holds this and that list together.
+
+export const UNVERIFIED = [
+  { label: "close of DELETE", line: "close code of DELETE" },
+  { label: "pings of WebSocket", line: "a WebSocket ping counts as activity" },
+  { label: "answers without a body", line: "after a pong the client hears" },
+  {
+    label: "`$connect` that fails",
+    what: "status of a $connect that fails, or takes too long",
+    assumed: "502, 504",
+    where: "in the execution log of the socket API, when it happens",
+  },
+  {
+    label: "throttled messages",
+    what: "frame that answers a message beyond the stage's throttle",
+    assumed: '{"message":"Too Many Requests",…}, a handshake 429',
+    where: "at a client that floods, and in ClientError of the socket API",
+  },
+  { label: "time limits", line: "ten minutes of silence end a connection with" },
+  { label: "a client that does not read", line: "a client that does not read" },
+  { label: "a slash behind the stage", line: "the official client with a slash behind the path" },
+  { label: "the service's own origin", line: "Origin: its own address" },
+  { label: "subprotocols", line: "of the subprotocols a client offers, it gets back" },
+  {
+    label: "`routeKey` and variables",
+    what: "routeKey and variables of a REST event",
+    assumed: "as declared, decoded",
+    where: "in the event; the functions read neither",
+  },
+  { label: "preflights", line: "preflight of a listed origin: status" },
+  { label: "texts of refusals", line: "text of the gateway's own 404" },
+  { label: "HTTP of `@connections`", line: "HTTP version of @connections" },
+];

@@ -1,0 +1,84 @@
+//! The bill is of what happens: the model's numbers are those of a real connection.
+
+use jiff::{Timestamp, ToSpan as _};
+use local_dev::{CYCLE, Cycle, RENEWAL, Spent};
+use shared::{
+    auth::{Role, Tokens},
+    config::Environment,
+};
+use tests::{Cloud, Edge, Socket, TOKEN_SECRET, until};
+
+/// The functions that work for a connection.
+const OF_A_CONNECTION: [&str; 5] =
+    ["ConnectFunction", "HandshakeFunction", "MessageFunction", "DisconnectFunction", "HeartbeatFunction"];
+
+fn spent(cloud: &Cloud) -> Spent {
+    let all = cloud.running().spent();
+    let of = |function: &&str| all.get(*function).copied().unwrap_or_default();
+    OF_A_CONNECTION.iter().map(of).fold(Spent::default(), |sum, spent| sum + spent)
+}
+
+/// Eight minutes of the heartbeat from then on: every connection's turn comes once.
+async fn a_round(cloud: &Cloud, from: Timestamp) {
+    for minute in (0..8).rev() {
+        cloud.running().tick(from + minute.minutes()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_says() {
+    let cloud = Cloud::start().await;
+    let user = cloud.rest().register().await;
+    let token = cloud.rest().login(&user).await;
+    let before = spent(&cloud);
+    let mut socket = Socket::dial(&cloud, Edge::Gateway, None).await.unwrap();
+    let open = socket.raw_frame().await.unwrap();
+    assert!(open.starts_with('0'), "{open}");
+    socket.send_connect(Some(serde_json::json!({"token": token.token()}))).await;
+    let (sent, mut heard) = (1.0, 1.0);
+    let answer = socket.raw_frame().await.unwrap();
+    assert!(answer.starts_with("40/users,"), "{answer}");
+    heard += 1.0;
+    a_round(&cloud, Timestamp::now() + 16.minutes()).await;
+    while socket.raw_frame().await.is_ok() {
+        heard += 1.0;
+    }
+    until(async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty()).await;
+    // `disconnect` comes last, and may still be at it.
+    until(async || cloud.running().spent().get("DisconnectFunction").is_some_and(|spent| spent.invocations == 1.0))
+        .await;
+    let mut used = spent(&cloud) - before;
+    until(async || {
+        let earlier = std::mem::replace(&mut used, spent(&cloud) - before);
+        earlier == used
+    })
+    .await;
+    // A round comes whoever is there.
+    let nobody = spent(&cloud);
+    a_round(&cloud, Timestamp::now() + 32.minutes()).await;
+    let used = used - (spent(&cloud) - nobody);
+    let seen = Cycle { frames: sent + heard, invocations: used.invocations, writes: used.writes, reads: used.reads };
+    assert_eq!(seen, CYCLE, "{used:?}");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_renewed_uses_what_the_bill_says() {
+    let cloud = Cloud::start().await;
+    let user = cloud.rest().register().await;
+    // One that ends earlier: what ends at the same second has nothing to be written.
+    let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
+    let (sub, issued) = (user["id"].as_str().unwrap(), Timestamp::now() - 5.minutes());
+    let token = Tokens::from_env(&env).unwrap().issue_at(sub, Role::User, issued).unwrap();
+    let mut socket = Socket::connected(&cloud, Edge::Gateway, Some(&token)).await;
+    let fresh = cloud.rest().login(&user).await;
+    let before = spent(&cloud);
+    let renewal = serde_json::json!(["auth.renew", { "token": fresh.token() }]);
+    socket.send(&format!("42/users,7{renewal}")).await;
+    let answer = socket.raw_frame().await.unwrap();
+    assert!(answer.starts_with("43/users,7"), "{answer}");
+    let used = spent(&cloud) - before;
+    let seen = Cycle { frames: 2.0, invocations: used.invocations, writes: used.writes, reads: used.reads };
+    assert_eq!(seen, RENEWAL, "{used:?}");
+    cloud.stop().await;
+}
