@@ -17,6 +17,7 @@ pub mod lambda;
 pub mod limits;
 pub mod metrics;
 pub mod protocol;
+pub mod repeats;
 pub mod request;
 pub mod sessions;
 pub mod users;

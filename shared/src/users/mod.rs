@@ -1,9 +1,11 @@
 //! Users: the row, what the world sees of it, the rules of its fields, and the table.
 
+pub mod mailbox;
 mod page;
 pub mod rules;
 mod store;
 mod user;
+pub mod visible;
 
 pub use page::Page;
 pub use store::{Editor, NewUser, ProfileChange, UserStore};
