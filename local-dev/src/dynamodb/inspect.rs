@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Why a file cannot be the database.
 #[derive(Debug, thiserror::Error)]
@@ -28,23 +28,30 @@ pub(super) fn inspect(file: &Path) -> Result<(), Unusable> {
         return Ok(());
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(file, flags).map_err(Unusable::NotWritable)?;
+    let database = Connection::open_with_flags(file, flags).map_err(unusable)?;
     let count = |names: &str| {
         let query = format!("SELECT count(*) FROM sqlite_master WHERE {names}");
-        database.query_row(&query, [], |row| row.get::<_, u32>(0)).map_err(Unusable::Damaged)
+        database.query_row(&query, [], |row| row.get::<_, u32>(0)).map_err(unusable)
     };
     if count("name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")? > 0 && count("name IN ('_config', '_tables')")? < 2 {
         return Err(Unusable::Foreign);
     }
     let verdict = database.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    match verdict.map_err(Unusable::Damaged)?.as_str() {
+    match verdict.map_err(unusable)?.as_str() {
         "ok" => {}
         problem => return Err(Unusable::Inconsistent(problem.to_owned())),
     }
-    let version =
-        database.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map_err(Unusable::Damaged)?;
+    let version = database.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map_err(unusable)?;
     let write = format!("BEGIN IMMEDIATE; PRAGMA user_version = {version}; COMMIT");
-    database.execute_batch(&write).map_err(Unusable::NotWritable)
+    database.execute_batch(&write).map_err(unusable)
+}
+
+/// Whether it is what the file holds, or that nothing can be done with it: a database that is read writes beside its file.
+fn unusable(error: rusqlite::Error) -> Unusable {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Unusable::Damaged(error),
+        _ => Unusable::NotWritable(error),
+    }
 }
 
 #[cfg(test)]

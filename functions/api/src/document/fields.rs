@@ -20,8 +20,9 @@ const LISTED_BELOW: char = '\u{d7ff}';
 const LAST: char = '\u{dffff}';
 
 /// White space that is no control character: what a word ends with.
-static SPACE: LazyLock<String> =
-    LazyLock::new(|| listed(|character| character.is_whitespace() && !character.is_control()));
+static SPACE: LazyLock<String> = LazyLock::new(|| {
+    listed(|character| character.is_whitespace() && !character.is_control() && !visible::is_hidden(character))
+});
 
 /// What a text may have that is one line, and what one may have that has lines, with spaces or without.
 static LINE: LazyLock<String> = LazyLock::new(|| seen(|character| !character.is_control()));
