@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, cost::Load, start};
@@ -42,9 +42,14 @@ enum Instead {
 /// Runs until Ctrl-C, or does what a subcommand says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Command { options, instead } = Command::parse();
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error,local_dev::outbox=info"));
+    let matches = Command::command().mut_args(without_empty_variable).get_matches();
+    let Command { options, instead } = match Command::from_arg_matches(&matches) {
+        Ok(command) => command,
+        Err(error) => error.exit(),
+    };
+    let given = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.is_empty());
+    let filter = given.and_then(|filter| EnvFilter::try_new(filter).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,dynoxide=error,local_dev::outbox=info"));
     let colours = std::io::stderr().is_terminal();
     fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -67,6 +72,12 @@ pub fn run() -> ExitCode {
         }
         Err(error) => fail(&error),
     }
+}
+
+/// An empty environment variable counts as absent.
+fn without_empty_variable(arg: Arg) -> Arg {
+    let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if is_empty { arg.env(None::<&'static str>) } else { arg }
 }
 
 /// To standard output. That nobody reads to the end is no error.
@@ -159,16 +170,17 @@ Ctrl-C stops.
     )
 }
 
-/// Ctrl-C, or the polite signal of a supervisor.
+/// Ctrl-C, the polite signal of a supervisor, or the end of the terminal.
 async fn stop_signal() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        if let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
             tokio::select! {
                 _ = interrupt => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
             return;
         }

@@ -66,14 +66,20 @@ impl FromStr for Often {
     }
 }
 
+/// The longest time that may be asked for: a year.
+const LONGEST_MILLIS: u64 = 365 * 24 * 60 * 60 * 1000;
+
 /// `300ms`, `2s`, or seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix("ms") {
         Some(number) => (number, 1),
         None => (text.strip_suffix('s').unwrap_or(text), 1000),
     };
-    let millis = number.parse::<u64>().map_err(|_| format!("`{text}` is no duration such as 300ms or 2s"))?;
-    Ok(Duration::from_millis(millis * unit))
+    let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let millis = millis.filter(|millis| *millis <= LONGEST_MILLIS);
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("`{text}` is no duration such as 300ms or 2s, up to a year"))
 }
 
 impl FromStr for Fault {

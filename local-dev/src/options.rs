@@ -2,7 +2,11 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{NonEmptyStringValueParser, TypedValueParser as _},
+};
+use url::Url;
 
 use shared::origins::parse_list;
 
@@ -25,15 +29,15 @@ pub struct Options {
     pub allowed_hosts: Vec<String>,
 
     /// DynamoDB to use instead of the embedded one, e.g. http://127.0.0.1:8000 for DynamoDB Local.
-    #[arg(long, env = "LOCAL_DEV_DYNAMODB_ENDPOINT", value_name = "URL")]
+    #[arg(long, env = "LOCAL_DEV_DYNAMODB_ENDPOINT", value_name = "URL", value_parser = dynamodb_endpoint)]
     pub dynamodb_endpoint: Option<String>,
 
     /// Folder to keep users in; without it they are gone when the program ends.
-    #[arg(long, env = "LOCAL_DEV_DATA_DIR", value_name = "FOLDER", conflicts_with = "dynamodb_endpoint")]
+    #[arg(long, env = "LOCAL_DEV_DATA_DIR", value_name = "FOLDER", conflicts_with = "dynamodb_endpoint", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub data_dir: Option<PathBuf>,
 
     /// Prefix of the names of all tables.
-    #[arg(long, env = "LOCAL_DEV_STACK_NAME", default_value = "moien-realtime", value_name = "NAME")]
+    #[arg(long, env = "LOCAL_DEV_STACK_NAME", default_value = "moien-realtime", value_name = "NAME", value_parser = stack_name)]
     pub stack_name: String,
 
     /// Browser origins that may connect, separated by commas [default: those of the template].
@@ -45,7 +49,7 @@ pub struct Options {
     pub anonymous: Anonymous,
 
     /// E-mail address of the administrator.
-    #[arg(long, env = "LOCAL_DEV_ADMIN_EMAIL", default_value = "admin@example.com", value_name = "EMAIL")]
+    #[arg(long, env = "LOCAL_DEV_ADMIN_EMAIL", default_value = "admin@example.com", value_name = "EMAIL", value_parser = NonEmptyStringValueParser::new())]
     pub admin_email: String,
 
     /// Password of the administrator.
@@ -54,12 +58,13 @@ pub struct Options {
         env = "LOCAL_DEV_ADMIN_PASSWORD",
         hide_env_values = true,
         default_value = "local-admin",
-        value_name = "TEXT"
+        value_name = "TEXT",
+        value_parser = NonEmptyStringValueParser::new()
     )]
     pub admin_password: String,
 
     /// Key that signs access tokens, at least 32 characters [default: a random one, kept in --data-dir].
-    #[arg(long, env = "TOKEN_SECRET", hide_env_values = true, value_name = "TEXT")]
+    #[arg(long, env = "TOKEN_SECRET", hide_env_values = true, value_name = "TEXT", value_parser = token_secret)]
     pub token_secret: Option<String>,
 
     /// Registrations one address may try within an hour; 0 is no limit, where AWS has 20.
@@ -75,11 +80,11 @@ pub struct Options {
     pub concurrent_invocations: usize,
 
     /// Run the functions behind a Lambda Invoke API, such as http://127.0.0.1:9000 of `cargo lambda watch`.
-    #[arg(long, env = "LOCAL_DEV_LAMBDA_ENDPOINT", value_name = "URL")]
+    #[arg(long, env = "LOCAL_DEV_LAMBDA_ENDPOINT", value_name = "URL", value_parser = lambda_endpoint)]
     pub lambda_endpoint: Option<String>,
 
     /// Write the environment the functions need to this file, for `cargo lambda watch --env-file`.
-    #[arg(long, env = "LOCAL_DEV_ENV_FILE", value_name = "FILE")]
+    #[arg(long, env = "LOCAL_DEV_ENV_FILE", value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub env_file: Option<PathBuf>,
 
     /// Let functions do only what their policies in the template grant; what is refused is named on standard error.
@@ -113,6 +118,33 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 fn origins(list: &str) -> Result<String, String> {
     let origins = parse_list(list).map_err(|(origin, problem)| format!("`{origin}` {problem}"))?;
     Ok(origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+}
+
+fn dynamodb_endpoint(url: &str) -> Result<String, &'static str> {
+    endpoint(url).ok_or("it is no URL such as http://127.0.0.1:8000")
+}
+
+fn lambda_endpoint(url: &str) -> Result<String, &'static str> {
+    endpoint(url).ok_or("it is no URL such as http://127.0.0.1:9000")
+}
+
+/// Of HTTP, and with a host, so that clients can be made for it.
+fn endpoint(url: &str) -> Option<String> {
+    let parsed = Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()))?;
+    parsed.has_host().then(|| parsed.as_str().trim_end_matches('/').to_owned())
+}
+
+/// What may stand before `-` and the name of a table, which has up to 255 characters.
+fn stack_name(name: &str) -> Result<String, &'static str> {
+    let sound = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if sound && (1..=200).contains(&name.len()) {
+        return Ok(name.to_owned());
+    }
+    Err("names of tables have ASCII letters, digits, `-`, `_` and `.`, and this part of them 1 to 200")
+}
+
+fn token_secret(secret: &str) -> Result<String, &'static str> {
+    if secret.len() < 32 { Err("it must have at least 32 characters") } else { Ok(secret.to_owned()) }
 }
 
 /// Whether sockets without a token hear the feed.

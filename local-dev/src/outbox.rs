@@ -126,6 +126,10 @@ async fn send_email(State(outbox): State<Outbox>, body: String) -> Response {
     if email.destination.to_addresses.is_empty() {
         return bad_request("Destination has no addresses");
     }
+    // SES wants domains in Punycode, and sends to no other local part.
+    if !email.destination.to_addresses.iter().all(|to| to.is_ascii()) {
+        return bad_request("An address has characters that are not ASCII");
+    }
     let id = Uuid::new_v4();
     let Simple { subject, body } = email.content.simple;
     outbox.take(Message {

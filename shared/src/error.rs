@@ -34,10 +34,16 @@ pub enum Error {
     /// 409: another account has this e-mail address.
     #[error("e-mail address is taken")]
     EmailTaken,
+    /// 409: the same request is being answered at this moment.
+    #[error("the request is under way")]
+    UnderWay,
+    /// 422: the `Idempotency-Key` was that of another body.
+    #[error("the key is that of another request")]
+    KeyReused,
     /// 413: the body is over the limit.
     #[error("body too large")]
     BodyTooLarge,
-    /// 415: the body is not declared as JSON.
+    /// 415: the body is not declared as JSON in UTF-8 without an encoding.
     #[error("body is not application/json")]
     UnsupportedMediaType,
     /// 429: a limit is reached.
@@ -103,7 +109,8 @@ impl Error {
             Self::Forbidden | Self::AccountBanned => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::EmailTaken => StatusCode::CONFLICT,
+            Self::EmailTaken | Self::UnderWay => StatusCode::CONFLICT,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -124,6 +131,8 @@ impl Error {
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::UnderWay => "REQUEST_UNDER_WAY",
+            Self::KeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::BodyTooLarge => "BODY_TOO_LARGE",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS",
@@ -134,7 +143,11 @@ impl Error {
     /// For the `Retry-After` header, seconds.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
-        if let Self::TooManyAttempts { retry_after } = self { Some(*retry_after) } else { None }
+        match self {
+            Self::TooManyAttempts { retry_after } => Some(*retry_after),
+            Self::UnderWay => Some(1),
+            _ => None,
+        }
     }
 
     /// What the client gets to read: the code and broken rules, never a cause.

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod metrics;
 pub mod origins;
 pub mod protocol;
+pub mod repeats;
 pub mod request;
 pub mod sessions;
 pub mod users;

@@ -141,6 +141,19 @@ impl Cloud {
         put.set_item(Some(item.collect())).send().await.expect("a put");
     }
 
+    /// Puts a whole row into the users table.
+    pub async fn put_user_row(&self, row: HashMap<String, AttributeValue>) {
+        let put = self.database().put_item().table_name(format!("{}-UsersTable", self.stack));
+        put.set_item(Some(row)).send().await.expect("a put");
+    }
+
+    /// Deletes a row of the users table.
+    pub async fn delete_user_row(&self, pk: &str, sk: &str) {
+        let delete = self.database().delete_item().table_name(format!("{}-UsersTable", self.stack));
+        let key = |text: &str| AttributeValue::S(text.to_owned());
+        delete.key("pk", key(pk)).key("sk", key(sk)).send().await.expect("a delete");
+    }
+
     /// Sets a number of those items.
     pub async fn set_user_items(&self, sort_key: &str, attribute: &str, number: i64) {
         for item in self.user_items(sort_key).await {

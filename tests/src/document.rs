@@ -33,19 +33,123 @@ impl Document {
         self.paths().flat_map(move |(path, item)| item.iter().map(move |(name, what)| (method(name), path, what)))
     }
 
-    /// Asserts that an answer is documented; what is not a documented operation must be refused as such.
+    /// Asserts that an answer is documented, and its body valid by the schema, formats too; what is not a documented
+    /// operation must be refused as such.
     #[track_caller]
-    pub(crate) fn must_know(&self, method: &Method, path: &str, status: u16) {
+    pub(crate) fn must_know(&self, method: &Method, path: &str, status: u16, body: &Value) {
         let variables = |pattern: &str| pattern.matches('{').count();
         let matching = self.paths().filter(|(pattern, _)| matches(pattern, path));
         let expected = match matching.min_by_key(|(pattern, _)| variables(pattern)) {
             None => status == 404,
             Some((_, item)) => match item.get(&method.as_str().to_lowercase()) {
                 None => status == 405,
-                Some(operation) => operation["responses"].get(status.to_string()).is_some(),
+                Some(operation) => match operation["responses"].get(status.to_string()) {
+                    Some(answer) => {
+                        self.must_allow(&answer["content"]["application/json"]["schema"], body);
+                        true
+                    }
+                    None => false,
+                },
             },
         };
         assert!(expected, "{method} {path} answered {status}, which the document does not know");
+    }
+
+    #[track_caller]
+    fn must_allow(&self, schema: &Value, body: &Value) {
+        let mut problems = Vec::new();
+        self.compare(schema, body, "", &mut problems);
+        assert!(problems.is_empty(), "{body} is not as the document has it: {problems:?}");
+    }
+
+    /// Notes what is wrong with a value, at its place. Only keywords this knows may be in a schema, and only properties the
+    /// schema knows in an object.
+    fn compare(&self, schema: &Value, value: &Value, place: &str, problems: &mut Vec<String>) {
+        let mut says = |holds: bool, what: &str| {
+            if !holds {
+                problems.push(format!("{place}: {what} of {value}"));
+            }
+        };
+        let fits = |part: &Value| {
+            let mut found = Vec::new();
+            self.compare(part, value, place, &mut found);
+            found.is_empty()
+        };
+        let whole = self.whole(schema);
+        for (keyword, wanted) in whole.iter().flat_map(|part| part.iter()) {
+            match keyword.as_str() {
+                "type" => {
+                    let kinds = wanted.as_array().cloned().unwrap_or_else(|| vec![wanted.clone()]);
+                    says(kinds.iter().any(|kind| is_of_type(value, kind.as_str().unwrap())), "the type");
+                }
+                "enum" => says(wanted.as_array().unwrap().contains(value), "the list of values"),
+                "pattern" => {
+                    let pattern = fancy_regex::Regex::new(wanted.as_str().unwrap()).expect("a pattern");
+                    says(value.as_str().is_none_or(|text| pattern.is_match(text).expect("a match")), "the pattern");
+                }
+                "format" => says(is_of_format(value, wanted.as_str().unwrap()), "the format"),
+                "oneOf" => says(wanted.as_array().unwrap().iter().filter(|part| fits(part)).count() == 1, "one of"),
+                "minimum" => {
+                    says(value.as_f64().is_none_or(|number| number >= wanted.as_f64().unwrap()), "the minimum")
+                }
+                "required" => {
+                    for name in wanted.as_array().unwrap() {
+                        says(value.get(name.as_str().unwrap()).is_some(), &format!("required {name}"));
+                    }
+                }
+                "items" | "properties" | "$ref" | "allOf" => {}
+                "description" | "example" | "examples" | "additionalProperties" => {}
+                other => panic!("the keyword {other} is new here"),
+            }
+        }
+        if let Some(values) = value.as_array() {
+            let items = whole.iter().find_map(|schema| schema.get("items")).expect("items");
+            values.iter().for_each(|value| self.compare(items, value, &format!("{place}[]"), problems));
+        }
+        if let Some(values) = value.as_object().filter(|_| !whole.iter().any(|schema| schema.contains_key("oneOf"))) {
+            for (name, value) in values {
+                let place = format!("{place}.{name}");
+                match whole.iter().find_map(|schema| schema.get("properties")?.get(name)) {
+                    Some(schema) => self.compare(schema, value, &place, problems),
+                    None => problems.push(format!("{place} is not in the document")),
+                }
+            }
+        }
+    }
+
+    /// A schema with all that it refers to and is put together from.
+    fn whole<'a>(&'a self, schema: &'a Value) -> Vec<&'a Map<String, Value>> {
+        let mut parts = vec![schema.as_object().expect("a schema")];
+        if let Some(reference) = schema["$ref"].as_str() {
+            parts.extend(self.whole(self.0.pointer(&reference[1..]).expect("what it refers to")));
+        }
+        parts.extend(schema["allOf"].as_array().into_iter().flatten().flat_map(|part| self.whole(part)));
+        parts
+    }
+}
+
+fn is_of_type(value: &Value, kind: &str) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("the type {other} is new here"),
+    }
+}
+
+/// Formats are of strings, and of numbers their width.
+fn is_of_format(value: &Value, format: &str) -> bool {
+    let Some(text) = value.as_str() else { return true };
+    match format {
+        "uuid" => text.parse::<uuid::Uuid>().is_ok() && text.len() == 36,
+        "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
+        "uri" => text.parse::<reqwest::Url>().is_ok(),
+        "idn-email" => text.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty()),
+        other => panic!("the format {other} is new here"),
     }
 }
 

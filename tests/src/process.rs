@@ -39,6 +39,11 @@ impl Process {
         Self::launch(Command::new(program).args(arguments)).await
     }
 
+    /// The same with these variables.
+    pub async fn start_in(program: &str, arguments: &[&str], variables: impl Iterator<Item = (&str, &str)>) -> Self {
+        Self::launch(Command::new(program).args(arguments).envs(variables)).await
+    }
+
     /// The same with a log as detailed as this filter says, for [`Process::logged`].
     pub async fn logging(program: &str, arguments: &[&str], filter: &str) -> Self {
         let mut command = Command::new(program);
@@ -80,7 +85,7 @@ impl Process {
 
     /// Ends it and returns everything it printed and logged since it had started.
     pub async fn into_log(mut self) -> String {
-        self.signal_interrupt().await;
+        self.signal("INT").await;
         while let Some(line) = timeout(PATIENCE, self.log.recv()).await.expect("it ends in time") {
             self.seen.push(line);
         }
@@ -113,14 +118,24 @@ impl Process {
     }
 
     /// Ctrl-C.
-    pub async fn interrupt(mut self) -> ExitStatus {
-        self.signal_interrupt().await;
+    pub async fn interrupt(self) -> ExitStatus {
+        self.signal("INT").await;
+        self.ended().await
+    }
+
+    /// What a terminal sends that is closed.
+    pub async fn hang_up(self) -> ExitStatus {
+        self.signal("HUP").await;
+        self.ended().await
+    }
+
+    async fn ended(mut self) -> ExitStatus {
         timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap()
     }
 
-    async fn signal_interrupt(&self) {
+    async fn signal(&self, name: &str) {
         // The shell's own: the program `kill` is not on every machine.
-        let kill = format!("kill -INT {}", self.child.id().unwrap());
+        let kill = format!("kill -{name} {}", self.child.id().unwrap());
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 

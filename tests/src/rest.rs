@@ -26,6 +26,7 @@ pub struct Rest {
     client: Client,
     base: String,
     token: Option<String>,
+    headers: HeaderMap,
     document: Arc<OnceCell<Document>>,
 }
 
@@ -76,7 +77,13 @@ impl Answer {
 
 impl Rest {
     pub(crate) fn new(url: &str) -> Self {
-        Self { client: Client::new(), base: format!("{url}/api/v1"), token: None, document: Arc::default() }
+        Self {
+            client: Client::new(),
+            base: format!("{url}/api/v1"),
+            token: None,
+            headers: HeaderMap::new(),
+            document: Arc::default(),
+        }
     }
 
     /// The same client as another machine: it comes from another loopback address and says so to nobody.
@@ -95,6 +102,19 @@ impl Rest {
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same client with one more header.
+    #[must_use]
+    pub fn with_header(&self, name: &'static str, value: &str) -> Self {
+        let mut headers = self.headers.clone();
+        headers.insert(name, value.parse().expect("a header"));
+        Self { headers, ..self.clone() }
+    }
+
+    /// A fresh user's own client.
+    pub async fn register_and_login(&self) -> Self {
+        self.login(&self.register().await).await
     }
 
     /// The token.
@@ -172,6 +192,7 @@ impl Rest {
     }
 
     async fn finish(&self, request: reqwest::RequestBuilder) -> Answer {
+        let request = request.headers(self.headers.clone());
         let request = match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -181,8 +202,9 @@ impl Rest {
         let request = request.expect("a request");
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let response = client.execute(request).await.expect("an answer");
-        document.must_know(&method, &path, response.status().as_u16());
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.json().await.unwrap_or_default() }
+        let body = response.json().await.unwrap_or_default();
+        document.must_know(&method, &path, status, &body);
+        Answer { status, headers, body }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::FromRequestParts,
-    http::{header::AUTHORIZATION, request::Parts},
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
 use shared::{
     Error,
@@ -44,19 +44,21 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok());
-        let (scheme, token) = header.and_then(|header| header.split_once(' ')).ok_or(Error::Unauthenticated)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Error::Unauthenticated.into());
-        }
-        let claims = app.tokens.verify(token.trim())?;
+        let token = bearer(&parts.headers).ok_or(Error::Unauthenticated)?;
+        let claims = app.tokens.verify(token).map_err(|_| Failure::bad_token())?;
         if claims.role == Role::Admin {
             return Ok(Self::Admin);
         }
-        match app.users.get(claims.user_id()?).await? {
+        match app.users.get(claims.user_id().map_err(|_| Failure::bad_token())?).await? {
             Some(user) if user.is_banned => Err(Error::AccountBanned.into()),
             Some(user) => Ok(Self::User(Box::new(user))),
-            None => Err(Error::Unauthenticated.into()),
+            None => Err(Failure::bad_token()),
         }
     }
+}
+
+/// The token of a request, if it has one, good or not.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -2,24 +2,41 @@
 
 use axum::{
     Json,
-    http::header::RETRY_AFTER,
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use shared::Error;
 
 /// A route's error; `?` makes one of any [`Error`].
-pub(crate) struct Failure(Error);
+pub(crate) struct Failure {
+    error: Error,
+    /// What a 401 says of the way to authenticate (RFC 6750).
+    challenge: HeaderValue,
+}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self(error)
+        Self { error, challenge: HeaderValue::from_static("Bearer") }
+    }
+}
+
+impl Failure {
+    /// There is an access token, and it is no good.
+    pub(crate) fn bad_token() -> Self {
+        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
+        Self { challenge, ..Error::Unauthenticated.into() }
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        self.0.log();
-        let retry_after = self.0.retry_after().map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
-        (self.0.status(), retry_after, Json(self.0.body())).into_response()
+        self.error.log();
+        let retry_after = self.error.retry_after().map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
+        let status = self.error.status();
+        let challenge = (status == StatusCode::UNAUTHORIZED).then_some([(WWW_AUTHENTICATE, self.challenge)]);
+        (status, retry_after, challenge, Json(self.error.body())).into_response()
     }
 }

@@ -6,9 +6,11 @@
 mod caller;
 mod contain;
 mod document;
+mod event;
 mod failure;
 mod headers;
 mod payload;
+mod repeat;
 mod routes;
 mod source;
 mod trace;
@@ -16,17 +18,19 @@ mod trace;
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use axum::Router;
-use lambda_http::{Adapter, LambdaEvent, request::LambdaRequest};
-use serde::Serialize;
+use lambda_runtime::LambdaEvent;
 use shared::{
     auth::{Admin, Passwords, Tokens},
     config::{ConfigError, Environment},
     limits::LimitStore,
+    repeats::AnswerStore,
     sessions::SessionStore,
     users::UserStore,
     verification::CodeStore,
 };
-use tower::Service as _;
+use tower::ServiceExt as _;
+
+pub use event::{ApiAnswer, ApiRequest};
 
 /// What the routes work with.
 pub(crate) struct App {
@@ -34,6 +38,7 @@ pub(crate) struct App {
     sessions: SessionStore,
     limits: LimitStore,
     codes: CodeStore,
+    repeats: AnswerStore,
     tokens: Tokens,
     passwords: Passwords,
     admin: Admin,
@@ -52,6 +57,7 @@ impl Api {
             sessions: SessionStore::beside(&users),
             limits: LimitStore::beside(&users, env)?,
             codes: CodeStore::beside(&users, env)?,
+            repeats: AnswerStore::beside(&users, env)?,
             users,
             tokens: Tokens::from_env(env)?,
             passwords: Passwords::default(),
@@ -65,9 +71,8 @@ impl Api {
     ///
     /// # Errors
     /// Never: every failure is an answer.
-    pub async fn handle(&self, event: LambdaEvent<LambdaRequest>) -> Result<impl Serialize + use<>, Infallible> {
-        // Two statements, because the adapter itself may not be held across an await.
-        let answer = Adapter::from(self.0.clone()).call(event);
-        answer.await
+    pub async fn handle(&self, event: LambdaEvent<ApiRequest>) -> Result<ApiAnswer, Infallible> {
+        let request = event.payload.into_request(&event.context.request_id);
+        Ok(ApiAnswer::of(self.0.clone().oneshot(request).await?).await)
     }
 }

@@ -5,7 +5,11 @@ use std::convert::Infallible;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Request},
-    http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
+    http::{
+        HeaderMap, HeaderName,
+        header::{CONTENT_ENCODING, CONTENT_TYPE},
+        request::Parts,
+    },
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
@@ -24,7 +28,10 @@ impl Payload {
     /// # Errors
     /// [`Error::BodyTooLarge`], [`Error::UnsupportedMediaType`], [`Error::Validation`].
     pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let value: Value = serde_json::from_slice(&self.0?).map_err(|error| Error::field("body", error.to_string()))?;
+        let bytes = self.0?;
+        // RFC 8259, section 8.1: a byte order mark may be ignored. Windows' editors and its PowerShell write one.
+        let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+        let value: Value = serde_json::from_slice(text).map_err(|error| Error::field("body", error.to_string()))?;
         // Serde would read an array as a struct.
         if !value.is_object() {
             return Err(Error::field("body", "must be a JSON object"));
@@ -45,15 +52,35 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
     type Rejection = Infallible;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
-        let json = is_json(request.headers());
+        let readable = is_json(request.headers()) && is_plain(request.headers());
         let bytes = contain::bytes(request.into_body()).await;
-        Ok(Self(if json { bytes } else { bytes.and(Err(Error::UnsupportedMediaType)) }))
+        Ok(Self(if readable { bytes } else { bytes.and(Err(Error::UnsupportedMediaType)) }))
     }
 }
 
+/// Whether the body is declared as JSON, in the one charset that JSON has, or in the part of it that ASCII is.
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    let mut parts = text(headers, &CONTENT_TYPE).split(';');
+    let json = parts.next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    let charset = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            let value = value.trim().trim_matches('"').to_ascii_lowercase();
+            ["utf-8", "utf8", "us-ascii"].contains(&value.as_str())
+        }
+        _ => true,
+    };
+    json && parts.all(charset)
+}
+
+/// Whether the body is as it is, and not compressed.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let encoding = text(headers, &CONTENT_ENCODING).trim();
+    !headers.contains_key(CONTENT_ENCODING) || encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")
+}
+
+/// What no text can be read from is a text nobody reads.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"))
 }
 
 /// The `{id}` of a path.

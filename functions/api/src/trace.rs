@@ -8,11 +8,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use lambda_http::{RequestExt as _, request::RequestContext};
 use shared::request;
 use tracing::Instrument as _;
 
-use crate::headers::REQUEST_ID;
+use crate::{event::Gateway, headers::REQUEST_ID};
 
 /// Around everything: gives what follows the request's name, and the answer too.
 pub(crate) async fn follow(request: Request, next: Next) -> Response {
@@ -35,10 +34,5 @@ pub(crate) async fn follow(request: Request, next: Next) -> Response {
 
 /// What API Gateway calls the request; without it, what Lambda calls the invocation.
 fn id(request: &Request) -> Arc<str> {
-    let gateway = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref(),
-        _ => None,
-    };
-    let lambda = request.lambda_context_ref().map(|context| context.request_id.as_str());
-    gateway.or(lambda).unwrap_or_default().into()
+    request.extensions().get::<Gateway>().map(|gateway| gateway.request_id.as_str()).unwrap_or_default().into()
 }

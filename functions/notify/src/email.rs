@@ -9,6 +9,7 @@ use shared::{
     Error,
     aws::Clients,
     config::{ConfigError, Environment},
+    users::mailbox,
 };
 
 use crate::{Outcome, cause, texts};
@@ -34,7 +35,8 @@ impl Mailer {
             .client
             .send_email()
             .from_email_address(&self.sender)
-            .destination(Destination::builder().to_addresses(to).build())
+            // SES takes no domain in a script of its own.
+            .destination(Destination::builder().to_addresses(mailbox::deliverable(to)).build())
             .content(EmailContent::builder().simple(message).build());
         match send.send().await {
             Ok(_) => Ok(Outcome::Taken),

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs, io,
+    fs,
+    io::{self, Write as _},
     net::SocketAddr,
     path::Path,
 };
@@ -22,6 +23,9 @@ use crate::{
 
 /// Who verification codes come from.
 const SENDER: &str = "no-reply@moien-delivery.example";
+
+/// Characters of a secret that is made here.
+const SECRET_LENGTH: usize = 64;
 
 /// The secret that `--token-secret` gives.
 const TOKEN_SECRET: &str = "TokenSecret";
@@ -56,14 +60,29 @@ fn kept_secret(name: &str, data_dir: Option<&Path>) -> Result<String, StartError
         fs::create_dir_all(folder)?;
         let file = folder.join(format!("secret-{name}"));
         match fs::read_to_string(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let secret = random();
-                fs::write(&file, &secret).map(|()| secret)
-            }
+            // Shorter than ours are: a disk was full when it was written.
+            Ok(secret) if secret.len() < SECRET_LENGTH => keep_secret(&file, random()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => keep_secret(&file, random()),
             outcome => outcome,
         }
     };
     kept(folder).map_err(|source| StartError::DataDir { folder: folder.display().to_string(), source })
+}
+
+/// Written aside and renamed, so that the file has the whole secret or is not there.
+fn keep_secret(file: &Path, secret: String) -> io::Result<String> {
+    let aside = file.with_extension("new");
+    let write = || {
+        let mut written = fs::File::create(&aside)?;
+        written.write_all(secret.as_bytes())?;
+        written.sync_all()?;
+        fs::rename(&aside, file)
+    };
+    if let Err(error) = write() {
+        let _ = fs::remove_file(&aside);
+        return Err(error);
+    }
+    Ok(secret)
 }
 
 /// What the template may refer to: its parameters, and the resources as they are here.

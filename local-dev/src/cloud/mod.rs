@@ -308,7 +308,9 @@ impl Running {
         self.schedules.tick(at).await.map_err(|error| error.to_string())
     }
 
-    /// Ends sockets, then requests, then event sources, then the database, so that none misses the next.
+    /// Ends event sources, then sockets, then requests, then the database. What is on its way is told to the sockets
+    /// that are still there, and what is not follows after the next start: told to rooms that have been emptied it would be
+    /// told to nobody.
     pub async fn stop(self) {
         let (database, _lock) = self.wind_down().await;
         database.stop().await;
@@ -327,6 +329,7 @@ impl Running {
 
     /// Ends all but the database, whose folder is ours until that has ended, too.
     async fn wind_down(self) -> (Database, Option<Lock>) {
+        self.sources.stop().await;
         // Side by side: each waits for the clients of the other as well.
         tokio::join!(self.edge.stop(), self.gateway.stop(SOCKETS_END_WITHIN));
         let _ = self.shutdown.send(());
@@ -335,7 +338,6 @@ impl Running {
             server.abort();
         }
         self.asynchronous.stop().await;
-        self.sources.stop().await;
         (self.database, self.lock)
     }
 }

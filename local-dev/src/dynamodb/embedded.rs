@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use axum::serve::Listener as _;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{DatabaseError, server};
+use super::{DatabaseError, inspect::inspect, server};
 use crate::{
     own_host,
     server::{Peer, Port},
@@ -33,13 +33,16 @@ impl Embedded {
         if let Some(directory) = data_dir {
             std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
         }
-        let path = file.is_some().then(|| place.clone());
-        let opened = tokio::task::spawn_blocking(move || match path {
-            Some(path) => dynoxide::Database::new(&path),
-            None => dynoxide::Database::memory(),
+        let opened = tokio::task::spawn_blocking({
+            let (file, place) = (file.clone(), place.clone());
+            move || {
+                let Some(file) = file else { return Ok(dynoxide::Database::memory()) };
+                let unusable = |reason| DatabaseError::Unusable { file: place.clone(), reason };
+                inspect(&file).map_err(unusable).map(|()| dynoxide::Database::new(&place))
+            }
         });
-        let database =
-            opened.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+        let opened = opened.await.map_err(|error| failed(error.to_string()))??;
+        let database = opened.map_err(|error| failed(error.to_string()))?;
         let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await.map_err(|error| failed(error.to_string()))?;
         let address = port.local_addr().map_err(|error| failed(error.to_string()))?;
         let (shutdown, stopped) = oneshot::channel::<()>();

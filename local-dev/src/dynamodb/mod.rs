@@ -4,6 +4,7 @@
 
 mod difference;
 mod embedded;
+mod inspect;
 mod server;
 mod tables;
 
@@ -16,8 +17,8 @@ use aws_smithy_http_client::tls;
 use aws_types::SdkConfig;
 use tokio::sync::Semaphore;
 
-use self::embedded::Embedded;
 pub(crate) use self::tables::LiveTable;
+use self::{embedded::Embedded, inspect::Unusable};
 
 /// How to sign requests and for which region.
 #[derive(Clone, Debug)]
@@ -146,6 +147,14 @@ pub(crate) enum DatabaseError {
         place: String,
         /// What SQLite or the system said.
         reason: String,
+    },
+    /// The file of `--data-dir` is none of ours, or nothing can be done with it.
+    #[error("cannot use {file}: {reason}; or choose another --data-dir")]
+    Unusable {
+        /// Its whole name.
+        file: String,
+        /// Why, and what to do.
+        reason: Unusable,
     },
     /// A request failed.
     #[error("{action} of table `{table}` failed: {}", causes(source))]

@@ -1,16 +1,17 @@
 //! API Gateway's HTTP API: a request becomes a payload-2.0 event, the function's answer becomes a response.
 
 mod answer;
+mod limits;
 mod route;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_lambda_events::event::apigw::{
     ApiGatewayV2httpRequest, ApiGatewayV2httpRequestContext, ApiGatewayV2httpRequestContextHttpDescription,
 };
 use axum::{
     Json, Router,
-    body::{Bytes, to_bytes},
+    body::Bytes,
     extract::{ConnectInfo, Request, State},
     handler::Handler as _,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
@@ -30,9 +31,6 @@ use crate::{
     server::Peer,
     template::{Cors, Function, Route},
 };
-
-/// Largest request body of an HTTP API.
-const MAX_BODY: usize = 10 * 1024 * 1024;
 
 /// How long API Gateway waits for a function; nobody can have it wait longer.
 pub(crate) const INTEGRATION: Duration = Duration::from_secs(30);
@@ -112,15 +110,19 @@ pub(crate) fn cors_layer(cors: &Cors) -> CorsLayer {
 
 async fn handle(State(api): State<Arc<HttpApi>>, ConnectInfo(peer): ConnectInfo<Peer>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    if limits::head_is_too_large(&parts) {
+        return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+    }
     let Some(route) = route::choose(&api.routes, &parts.method, parts.uri.path()) else {
         return message(StatusCode::NOT_FOUND, "Not Found");
     };
-    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+    let Some(body) = limits::body(body).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
     let function = route.function;
     let mut event = event::to_json(&request_event(&parts, &body, route, &peer));
     event::set_query(&mut event, &parts.uri, |values| values.join(","));
+    event["headers"] = json!(headers(&parts.headers, &peer));
     match timeout(api.integration, api.functions.invoke::<Answer>(function, event)).await {
         Ok(Ok(answer)) => answer.into_response(),
         Ok(Err(FunctionError::Throttled { .. })) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
@@ -158,7 +160,6 @@ fn request_event(parts: &Parts, body: &Bytes, route: Match<'_>, peer: &Peer) -> 
     event.raw_path = Some(parts.uri.path().to_owned());
     event.raw_query_string = Some(parts.uri.query().unwrap_or_default().to_owned());
     event.cookies = text(&parts.headers, &header::COOKIE).map(|c| c.split("; ").map(str::to_owned).collect());
-    event.headers = joined(&parts.headers);
     event.request_context = context;
     match std::str::from_utf8(body) {
         Ok("") => {}
@@ -171,20 +172,27 @@ fn request_event(parts: &Parts, body: &Bytes, route: Match<'_>, peer: &Peer) -> 
     event
 }
 
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+/// Events are JSON: what is no UTF-8 in a header is shown as such.
+fn shown(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// Payload 2.0 has one value per header: repeated ones are joined with commas, and cookies are elsewhere.
-fn joined(headers: &HeaderMap) -> HeaderMap {
-    let mut joined = HeaderMap::new();
-    for name in headers.keys().filter(|name| **name != header::COOKIE) {
-        let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        if let Ok(value) = HeaderValue::from_bytes(&values.join(&b","[..])) {
-            joined.insert(name.clone(), value);
-        }
-    }
-    joined
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(shown)
+}
+
+/// Payload 2.0 has one value per header: repeated ones are joined with commas, and cookies are elsewhere. Where the
+/// request comes from the gateway says itself, whatever a client claims.
+fn headers(headers: &HeaderMap, peer: &Peer) -> BTreeMap<String, String> {
+    let joined = |name: &HeaderName| headers.get_all(name).iter().map(shown).collect::<Vec<_>>().join(",");
+    let sent = headers.keys().filter(|name| **name != header::COOKIE).map(|name| (name.to_string(), joined(name)));
+    let port = text(headers, &header::HOST).and_then(|host| host.rsplit_once(':')?.1.parse::<u16>().ok()).unwrap_or(80);
+    let own = [
+        ("x-forwarded-for", peer.address.ip().to_string()),
+        ("x-forwarded-port", port.to_string()),
+        ("x-forwarded-proto", "http".to_owned()),
+    ];
+    sent.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
 }
 
 fn message(status: StatusCode, message: &str) -> Response {

@@ -14,7 +14,7 @@ use crate::{
     event_source::Poke,
     faults::{Fault, Faults, Often},
     functions::COMPILES_WITHIN,
-    server::Port,
+    server::{Port, Scissors},
     template::Template,
 };
 
@@ -35,6 +35,11 @@ fn functions(faults: Vec<Fault>) -> (Template, Functions) {
     let functions =
         Functions::start(template.functions(), &HashMap::new(), nowhere, Poke::default(), in_force).unwrap();
     (template, functions)
+}
+
+fn peer() -> Peer {
+    let local = ([127, 0, 0, 1], 3000).into();
+    Peer { address: ([203, 0, 113, 7], 4711).into(), local, scissors: Scissors::default() }
 }
 
 /// The status of `GET /users/5` of a function that is so slow, or fails.
@@ -126,4 +131,29 @@ fn a_star_with_credentials_is_refused_in_words() {
         assert!(star(list).unwrap_err().to_string().contains(list));
     }
     assert!(star("").is_ok());
+}
+
+#[test]
+fn the_gateway_says_itself_where_a_request_comes_from_and_every_header_has_a_text() {
+    let sent = [
+        ("x-forwarded-for", &b"198.51.100.1"[..]),
+        ("x-forwarded-proto", b"https://x/?"),
+        ("x-forwarded-port", b""),
+        ("host", b"localhost:3000"),
+        ("accept", b"a"),
+        ("accept", b"b"),
+        ("cookie", b"c=1"),
+        ("x-bytes", b"a\xff"),
+    ];
+    let mut map = HeaderMap::new();
+    for (name, value) in sent {
+        map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+    }
+    assert_eq!(
+        json!(headers(&map, &peer())),
+        json!({
+            "x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "http", "x-forwarded-port": "3000",
+            "host": "localhost:3000", "accept": "a,b", "x-bytes": "a\u{fffd}",
+        })
+    );
 }

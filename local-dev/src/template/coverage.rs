@@ -37,7 +37,6 @@ const IRRELEVANT: [&str; 21] = [
     "AWS::Route53::",
     "AWS::S3::Bucket",
     "AWS::SecretsManager::",
-    "AWS::S3::Bucket",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::",

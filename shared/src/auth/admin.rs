@@ -10,7 +10,7 @@ use super::{Passwords, Role};
 use crate::{
     config::{ConfigError, Environment},
     error::Error,
-    users::PasswordHash,
+    users::{PasswordHash, mailbox},
 };
 
 /// The administrator of `ADMIN_EMAIL` and `ADMIN_PASSWORD_HASH`.
@@ -45,7 +45,7 @@ impl Admin {
                 "must be an argon2id PHC string as `local-dev admin-hash` makes it, $argon2id$v=19$m=19456,t=2,p=1$…";
             return Err(ConfigError::Invalid { name, problem });
         }
-        let email = env.required("ADMIN_EMAIL")?.to_lowercase();
+        let email = mailbox::canonical(env.required("ADMIN_EMAIL")?);
         let generation = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, password_hash.0.as_bytes()));
         Ok(Self { email, password_hash, generation })
     }
@@ -55,7 +55,7 @@ impl Admin {
     /// # Errors
     /// [`Error::Internal`] only.
     pub async fn verify(&self, passwords: &Passwords, email: &str, password: String) -> Result<bool, Error> {
-        let known: bool = email.to_lowercase().as_bytes().ct_eq(self.email.as_bytes()).into();
+        let known: bool = mailbox::canonical(email).as_bytes().ct_eq(self.email.as_bytes()).into();
         let hash = known.then(|| self.password_hash.clone());
         passwords.verify(password, hash).await
     }

@@ -1,8 +1,10 @@
 //! Passwords: argon2id with OWASP's parameters (19 MiB, two passes), off the async threads.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash as Phc};
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::{CodePointMapData, props::GeneralCategory};
 use tokio::sync::Semaphore;
 
 use crate::{error::Error, users::PasswordHash};
@@ -26,15 +28,33 @@ impl Default for Passwords {
 }
 
 impl Passwords {
+    /// A password as it is hashed, by the profile OpaqueString of RFC 8265: every space is U+0020, and the normal form is
+    /// NFC, so that keyboards that compose letters differently type the same. (What that profile refuses is refused where
+    /// passwords are chosen.)
+    #[must_use]
+    pub fn prepared(password: &str) -> Cow<'_, str> {
+        let is_space = |character: char| {
+            CodePointMapData::<GeneralCategory>::new().get(character) == GeneralCategory::SpaceSeparator
+        };
+        let normalizer = ComposingNormalizerBorrowed::new_nfc();
+        if !password.contains(|character: char| character != ' ' && is_space(character)) {
+            return normalizer.normalize(password);
+        }
+        let spaced: String =
+            password.chars().map(|character| if is_space(character) { ' ' } else { character }).collect();
+        Cow::Owned(normalizer.normalize(&spaced).into_owned())
+    }
+
     /// Hashes a password into a PHC string with a fresh salt.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
     pub async fn hash(&self, password: String) -> Result<PasswordHash, Error> {
-        self.run(move || hash(&password)).await?.map(PasswordHash)
+        self.run(move || hash(&Self::prepared(&password))).await?.map(PasswordHash)
     }
 
-    /// Whether the password belongs to the hash. Without a hash the answer is no, after the same time.
+    /// Whether the password belongs to the hash, prepared or, as until passwords were prepared, as it was typed. Without
+    /// a hash the answer is no, after the same time.
     ///
     /// # Errors
     /// [`Error::Internal`] if the hash is no PHC string.
@@ -44,7 +64,9 @@ impl Passwords {
         let verified = self.run(move || {
             let hash =
                 Phc::new(&hash.0).map_err(|error| Error::internal("reading a password hash")(error.to_string()))?;
-            Ok::<_, Error>(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+            let matches = |text: &str| Argon2::default().verify_password(text.as_bytes(), &hash).is_ok();
+            let prepared = Self::prepared(&password);
+            Ok::<_, Error>(matches(&prepared) || prepared != password && matches(&password))
         });
         Ok(verified.await?? && known)
     }
@@ -86,6 +108,34 @@ mod tests {
         assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
         assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
         assert!(!passwords.verify("wrong horse".into(), Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_in_every_normal_form_and_with_every_space() {
+        let (composed, decomposed) = ("pässwort am See", "pa\u{308}sswort\u{a0}am\u{3000}See");
+        assert_eq!(Passwords::prepared(decomposed), composed);
+        let passwords = Passwords::default();
+        for (chosen, typed) in [(composed, decomposed), (decomposed, composed)] {
+            let hash = passwords.hash(chosen.to_owned()).await.unwrap();
+            assert!(passwords.verify(typed.to_owned(), Some(hash.clone())).await.unwrap());
+            assert!(!passwords.verify("passwort am See".to_owned(), Some(hash)).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn hashes_of_passwords_as_they_were_typed_keep_working() {
+        let typed = "pa\u{308}sswort\u{a0}am See";
+        let before = PasswordHash(hash(typed).unwrap());
+        assert!(Passwords::default().verify(typed.to_owned(), Some(before.clone())).await.unwrap());
+        assert!(!Passwords::default().verify("another".to_owned(), Some(before)).await.unwrap());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_prepared_stays_as_it_is(password in proptest::prelude::any::<String>()) {
+            let prepared = Passwords::prepared(&password).into_owned();
+            proptest::prop_assert_eq!(&*Passwords::prepared(&prepared), &*prepared);
+        }
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use crate::{
     auth::Role,
     config::{ConfigError, Environment},
     error::Error,
-    users::UserStore,
+    users::{UserStore, mailbox},
 };
 
 const QUARTER_OF_AN_HOUR: i64 = 15 * 60;
@@ -116,7 +116,7 @@ impl LimitStore {
             Role::User => "user",
             Role::Admin => "admin",
         };
-        let account = name(&[role, &email.to_lowercase(), source.as_str()]);
+        let account = name(&[role, &mailbox::canonical(email), source.as_str()]);
         let source = name(&[source.as_str()]);
         let _turn = self.turns.acquire().await.map_err(Error::internal("waiting to count a login"))?;
         if let Some(until) = self.closed.known(&account).max(self.closed.known(&source)) {
@@ -158,7 +158,7 @@ impl LimitStore {
     /// # Errors
     /// [`Error::TooManyAttempts`] within a minute of the last one, and after ten in a day.
     pub async fn code(&self, destination: &str) -> Result<(), Error> {
-        let destination = name(&[&destination.to_lowercase()]);
+        let destination = name(&[&mailbox::canonical(destination)]);
         for limit in CODES {
             self.count(limit, &destination).await?;
         }

@@ -42,7 +42,7 @@ pub struct User {
     /// Whether the phone number was confirmed with a code.
     #[serde(default)]
     pub phone_verified: bool,
-    /// As typed at registration; unique without regard to case.
+    /// As typed at registration; unique however it is spelt, see [`mailbox`](super::mailbox).
     pub email: String,
     /// Whether the address was confirmed with a code.
     #[serde(default)]
@@ -71,7 +71,7 @@ pub struct PublicUser {
     /// At least three words.
     #[schema(example = "Sara Ahmadi Rad")]
     pub full_name: String,
-    /// ISO 3166 alpha-2.
+    /// ISO 3166 alpha-2, or `XK` for Kosovo.
     #[schema(pattern = "^[A-Z]{2}$", example = "IR")]
     pub country_code: String,
     /// Free text.
@@ -86,8 +86,8 @@ pub struct PublicUser {
     pub banned_at: Option<String>,
     /// Whether the phone number is confirmed.
     pub phone_verified: bool,
-    /// E-mail address.
-    #[schema(format = Email, example = "sara@example.com")]
+    /// As typed at registration: before the `@` it is ASCII, its domain may be in any script.
+    #[schema(format = "idn-email", example = "sara@example.com")]
     pub email: String,
     /// Whether the address is confirmed.
     pub email_verified: bool,

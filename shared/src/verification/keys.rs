@@ -1,4 +1,4 @@
-//! The keys behind codes, both made of `CODE_SECRET`.
+//! The keys behind codes, and behind answers that are kept to be repeated, both made of `CODE_SECRET`.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
@@ -46,19 +46,19 @@ impl CodeKeys {
 
     /// What is kept of a code. Keyed, because a million unkeyed hashes are computed in no time; bound to the user and
     /// the channel it was made for.
-    pub(super) fn hash(&self, context: &str, code: &str) -> String {
+    pub(crate) fn hash(&self, context: &str, code: &str) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.hashing, format!("{context}\n{code}").as_bytes()))
     }
 
     /// Encrypts (AES-256-GCM); the result opens only in the same context.
-    pub(super) fn seal(&self, context: &str, text: &str) -> Result<String, Unspecified> {
+    pub(crate) fn seal(&self, context: &str, text: &str) -> Result<String, Unspecified> {
         let mut sealed = text.as_bytes().to_vec();
         let nonce = self.sealing.seal_in_place_append_tag(Aad::from(context.as_bytes()), &mut sealed)?;
         Ok(BASE64_URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &sealed].concat()))
     }
 
     /// What [`CodeKeys::seal`] sealed; `None` for anything else.
-    pub(super) fn open(&self, context: &str, sealed: &str) -> Option<String> {
+    pub(crate) fn open(&self, context: &str, sealed: &str) -> Option<String> {
         let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, text) = bytes.split_at_mut_checked(NONCE)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;

@@ -28,6 +28,12 @@ export const UNVERIFIED = [
     assumed: "as declared, decoded",
     where: "in the event; the functions read neither",
   },
+  {
+    label: "too much of a header",
+    what: "status of a request line with headers over 10,240 bytes",
+    assumed: "431",
+    where: "at a REST request with a cookie of 11 KB",
+  },
   { label: "preflights", line: "preflight of a listed origin: status" },
   { label: "texts of refusals", line: "text of the gateway's own 404" },
   { label: "HTTP of `@connections`", line: "HTTP version of @connections" },

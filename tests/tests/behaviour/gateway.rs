@@ -219,9 +219,14 @@ async fn connected_in_the_end(cloud: &Cloud) -> Socket {
         match Socket::open(cloud, Edge::Gateway, None).await {
             Ok(mut socket) => {
                 socket.send_connect(None).await;
-                let answer = socket.frame().await;
-                assert!(answer.as_deref().is_some_and(|frame| frame.starts_with("40/users,")), "{answer:?}");
-                return socket;
+                match socket.frame().await {
+                    Some(answer) => {
+                        assert!(answer.starts_with("40/users,"), "{answer}");
+                        return socket;
+                    }
+                    // An error of ours, such as a database that is too busy to answer in time.
+                    None => {}
+                }
             }
             Err(status) => assert!(status >= 500, "{status}"),
         }

@@ -135,9 +135,10 @@ async fn refresh_tokens(rest: &Rest, login: &Value) -> Vec<String> {
     let token = |session: &Value| session["tokens"]["refreshToken"].as_str().unwrap().to_owned();
     let used = token(login);
     let next = rest.post("/auth/user/refresh", json!({ "refreshToken": used })).await.expect(200);
+    let newest = rest.post("/auth/user/refresh", json!({ "refreshToken": token(&next) })).await.expect(200);
     rest.post("/auth/user/refresh", json!({ "refreshToken": used })).await.expect(401);
-    rest.post("/auth/user/logout", json!({ "refreshToken": token(&next) })).await;
-    vec![used, token(&next)]
+    rest.post("/auth/user/logout", json!({ "refreshToken": token(&newest) })).await;
+    vec![used, token(&next), token(&newest)]
 }
 
 /// What a socket can say, with a token and about one; returns one more token.

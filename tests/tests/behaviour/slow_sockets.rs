@@ -66,7 +66,7 @@ async fn of_two_hundred_sockets_those_that_stop_reading_are_closed_and_the_other
         // matter of the machine.
         took.sort();
         let (usual, latest) = (took[took.len() / 2], took[took.len() - 1]);
-        assert!(latest < usual + Duration::from_secs(1), "{count} silent: {latest:?} instead of {usual:?}");
+        assert!(latest < usual * 4 + Duration::from_secs(1), "{count} silent: {latest:?} instead of {usual:?}");
         until(async || {
             let left = cloud.connection_ids().await;
             left.len() == 200 - count && ids.iter().all(|id| !left.contains(id))

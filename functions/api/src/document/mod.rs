@@ -9,7 +9,10 @@ mod page;
 
 use axum::{
     Router,
-    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    http::{
+        Method,
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, WWW_AUTHENTICATE},
+    },
     routing::get,
 };
 use serde_json::json;
@@ -17,14 +20,15 @@ use shared::error::ErrorBody;
 use utoipa::{
     PartialSchema as _, ToSchema as _,
     openapi::{
-        ComponentsBuilder, Content, Header, HeaderBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref,
-        RefOr, Response, ResponseBuilder, ServerBuilder, Type,
-        path::{Operation, ParameterIn, PathItem},
+        ComponentsBuilder, ContactBuilder, Content, Header, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder,
+        OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response, ResponseBuilder, ServerBuilder, Type,
+        path::{Operation, ParameterBuilder, ParameterIn, PathItem},
         security::{Http, HttpAuthScheme, SecurityScheme},
+        tag::TagBuilder,
     },
 };
 
-use crate::headers::REQUEST_ID;
+use crate::{headers::REQUEST_ID, repeat};
 
 /// For how long the document may be kept: it changes with a deployment.
 const CACHE: &str = "public, max-age=300";
@@ -45,12 +49,20 @@ pub(crate) fn empty() -> OpenApi {
             InfoBuilder::new()
                 .title("Moien Realtime")
                 .version(env!("CARGO_PKG_VERSION"))
+                .contact(Some(ContactBuilder::new().name(Some("Moien Delivery")).build()))
+                .license(Some(
+                    LicenseBuilder::new()
+                        .name(env!("CARGO_PKG_LICENSE"))
+                        .identifier(Some(env!("CARGO_PKG_LICENSE")))
+                        .build(),
+                ))
                 .description(Some(
                     "Users of the platform. Every change made here reaches the sockets of the `/users` namespace as an \
                      event. Errors have one shape, `ErrorBody`; its `message` is a code to switch on.",
                 ))
                 .build(),
         )
+        .tags(Some(GROUPS.map(|(name, about)| TagBuilder::new().name(name).description(Some(about)).build())))
         .servers(Some([ServerBuilder::new().url("/").build()]))
         .components(Some(
             ComponentsBuilder::new()
@@ -64,22 +76,99 @@ pub(crate) fn empty() -> OpenApi {
 
 /// Adds to every operation the answers and headers that follow from its form.
 pub(crate) fn complete(document: &mut OpenApi) {
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
-        for (status, description) in implied(operation) {
-            let answers = &mut operation.responses.responses;
-            answers.entry(status.to_owned()).or_insert_with(|| refusal(description).into());
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            if repeat::applies(&method, path) {
+                repeatable(operation);
+            }
+            operation.tags = Some(vec![group(path).to_owned()]);
+            // Said of each, so that nobody takes a forgotten one for open.
+            operation.security.get_or_insert_default();
+            finish(operation);
         }
-        for answer in operation.responses.responses.values_mut() {
-            if let RefOr::T(answer) = answer {
-                answer.headers.insert(REQUEST_ID.to_string(), request_id());
+    }
+    while drop_unused(document) {}
+}
+
+/// Removes schemas that nothing refers to, such as the parts that a generic one has inlined. Whether there were any: what
+/// only those referred to is unused in turn.
+fn drop_unused(document: &mut OpenApi) -> bool {
+    let text = json!(document).to_string();
+    let Some(components) = &mut document.components else { return false };
+    let before = components.schemas.len();
+    components.schemas.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
+    components.schemas.len() < before
+}
+
+/// The parts the routes are in, with what they are for.
+const GROUPS: [(&str, &str); 3] = [
+    ("auth", "Who somebody is: logins, sessions, the bearer of a token."),
+    ("users", "Accounts, and who may change them."),
+    ("service", "The service itself."),
+];
+
+fn group(path: &str) -> &'static str {
+    let of = |name: &str| path.starts_with(&format!("/api/v1/{name}"));
+    GROUPS.iter().map(|(name, _)| *name).find(|name| of(name)).unwrap_or("service")
+}
+
+/// What follows from its form.
+fn finish(operation: &mut Operation) {
+    for (status, description) in implied(operation) {
+        let answers = &mut operation.responses.responses;
+        answers.entry(status.to_owned()).or_insert_with(|| refusal(description).into());
+    }
+    for (status, answer) in &mut operation.responses.responses {
+        if let RefOr::T(answer) = answer {
+            answer.headers.insert(REQUEST_ID.to_string(), header(REQUEST_ID_MEANS));
+            if status == "401" {
+                answer.headers.insert(WWW_AUTHENTICATE.to_string(), header(CHALLENGE_MEANS));
             }
         }
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+/// Adds the header that names a request, and what comes of it.
+fn repeatable(operation: &mut Operation) {
+    let key = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[!-~]*$"))
+        .min_length(Some(1))
+        .max_length(Some(repeat::LONGEST_KEY))
+        .examples(["8e03978e-40d5-43e8-bc93-6894a57f9324"]);
+    let parameter = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A name for this request, random, such as a UUID. If its answer gets lost, send it again with the same key \
+             within a day: it is answered as before, with `idempotency-replayed`, and not done again. A refused request may \
+             be tried again with its key.",
+        ))
+        .schema(Some(key))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter);
+    let answers = &mut operation.responses.responses;
+    let under_way = "`REQUEST_UNDER_WAY`: the same request is being answered at this moment.";
+    let conflict = match answers.get("409") {
+        Some(RefOr::T(taken)) => format!("{}; or {under_way}", taken.description),
+        _ => under_way.to_owned(),
+    };
+    answers.insert("409".to_owned(), refusal(&conflict).into());
+    let reused = "`IDEMPOTENCY_KEY_REUSED`: the `Idempotency-Key` was that of a request with another body.";
+    answers.insert("422".to_owned(), refusal(reused).into());
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, post, patch, put, delete, .. } = item;
-    [get, post, patch, put, delete].into_iter().flatten()
+    let named = [
+        (Method::GET, get),
+        (Method::POST, post),
+        (Method::PATCH, patch),
+        (Method::PUT, put),
+        (Method::DELETE, delete),
+    ];
+    named.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// Which refusals an operation can answer with, whatever it does.
@@ -93,7 +182,7 @@ fn implied(operation: &Operation) -> Vec<(&'static str, &'static str)> {
     if has_body || !parameters.is_empty() {
         refusals.push(("400", "`VALIDATION_ERROR`: `details` names each field that is wrong."));
     }
-    if operation.security.is_some() {
+    if operation.security.as_ref().is_some_and(|schemes| !schemes.is_empty()) {
         refusals.push(("401", "`UNAUTHENTICATED`: no token, or one that is forged or expired, or its owner is gone."));
         refusals.push(("403", "`FORBIDDEN`: not with this token. `ACCOUNT_BANNED`: the token's owner is banned."));
     }
@@ -101,7 +190,7 @@ fn implied(operation: &Operation) -> Vec<(&'static str, &'static str)> {
         refusals.push(("404", "`NOT_FOUND`: there is no such user."));
     }
     if has_body {
-        refusals.push(("415", "`UNSUPPORTED_MEDIA_TYPE`: the body is not declared as `application/json`."));
+        refusals.push(("415", "`UNSUPPORTED_MEDIA_TYPE`: the body is not declared as `application/json`, or is in another charset or compressed."));
     }
     refusals
 }
@@ -111,10 +200,13 @@ fn refusal(description: &str) -> Response {
     ResponseBuilder::new().description(description).content("application/json", Content::new(Some(schema))).build()
 }
 
-fn request_id() -> Header {
+const REQUEST_ID_MEANS: &str = "Names this request in the logs, and so do the logs of the events that follow from it.";
+
+const CHALLENGE_MEANS: &str = "`Bearer`; with `error=\"invalid_token\"` if there was an access token.";
+
+fn header(meaning: &str) -> Header {
     let text = ObjectBuilder::new().schema_type(Type::String).build();
-    let description = "Names this request in the logs, and so do the logs of the events that follow from it.";
-    HeaderBuilder::new().schema(text).description(Some(description)).build()
+    HeaderBuilder::new().schema(text).description(Some(meaning)).build()
 }
 
 /// The routes that serve the document. They are not part of it.

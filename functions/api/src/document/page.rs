@@ -35,7 +35,11 @@ pub(super) fn render(document: &Value) -> String {
 
 /// One operation.
 fn section(operation: &Value) -> String {
-    let who = if operation["security"].is_array() { "Needs an access token." } else { "Needs no token." };
+    let who = if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
+        "Needs an access token."
+    } else {
+        "Needs no token."
+    };
     let mut html = format!("<p>{}</p>", prose(text(&operation["summary"])));
     let about = text(&operation["description"]);
     if !about.is_empty() {

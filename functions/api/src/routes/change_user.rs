@@ -31,6 +31,7 @@ struct Change {
     path = "/users/{id}",
     operation_id = "changeUser",
     summary = "Changes name or photo, for administrators and the user.",
+    description = "What is left out stays as it is. The feed hears `users.updated` if something changed.",
     params(("id" = Uuid, Path, description = "The user's id")),
     security(("accessToken" = [])),
     request_body = Change,
@@ -44,10 +45,12 @@ pub(super) async fn patch(
 ) -> Answer<Done<OfUser>> {
     let editor = caller.must_be_admin_or(id)?;
     let Change { full_name, photo_url } = payload.json()?;
+    let photo_url = photo_url.map(|url| url.as_deref().map(rules::photo_url).transpose());
     rules::Check::default()
         .field("fullName", full_name.as_deref().map_or(Ok(()), rules::full_name))
-        .field("photoUrl", photo_url.as_ref().and_then(Option::as_deref).map_or(Ok(()), rules::photo_url))
+        .field("photoUrl", photo_url.clone().map_or(Ok(()), |url| url.map(drop)))
         .finish()?;
+    let photo_url = photo_url.and_then(Result::ok);
     let user = app.users.change_profile(id, ProfileChange { full_name, photo_url }, editor).await?;
     Ok(Done::with(OfUser { user: PublicUser::from(&user) }))
 }

@@ -12,6 +12,7 @@ use crate::{App, caller::Caller, payload::UserId};
     path = "/users/{id}",
     operation_id = "deleteUser",
     summary = "Removes an account, for administrators.",
+    description = "The user's sockets hear `account.banned` of kind `deleted` and are closed; the feed hears `users.deleted`.",
     params(("id" = Uuid, Path, description = "The user's id")),
     security(("accessToken" = [])),
     responses((status = 200, description = "It is gone", body = Done<Nothing>)),

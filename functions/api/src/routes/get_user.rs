@@ -13,6 +13,7 @@ use crate::{App, caller::Caller, payload::UserId};
     path = "/users/{id}",
     operation_id = "getUser",
     summary = "One user, for administrators and the user.",
+    description = "As of now.",
     params(("id" = Uuid, Path, description = "The user's id")),
     security(("accessToken" = [])),
     responses((status = 200, description = "The user", body = PublicUser)),

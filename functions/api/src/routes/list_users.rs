@@ -35,6 +35,7 @@ type Page = (AppendHeaders<Option<(HeaderName, String)>>, Json<Vec<PublicUser>>)
     path = "/users",
     operation_id = "listUsers",
     summary = "All users, newest first, for administrators.",
+    description = "The next page is named by the `Link` header.",
     params(Paging),
     security(("accessToken" = [])),
     responses((

@@ -18,6 +18,7 @@ use crate::{App, payload::Payload, source::CameFrom};
     path = "/auth/admin/login",
     operation_id = "loginAdmin",
     summary = "A session for the administrator.",
+    description = "The administrator may have twenty sessions; the one that was not used for the longest time goes first.",
     request_body = Credentials,
     responses(
         (status = 200, description = "Who that is, and the tokens", body = Done<Session<AdminProfile>>),

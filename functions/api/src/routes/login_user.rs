@@ -13,6 +13,7 @@ use crate::{App, payload::Payload, source::CameFrom};
     path = "/auth/user/login",
     operation_id = "loginUser",
     summary = "A session for a user's e-mail address and password.",
+    description = "The user may have twenty sessions; the one that was not used for the longest time goes first.",
     request_body = Credentials,
     responses(
         (status = 200, description = "Who that is, and the tokens", body = Done<Session<PublicUser>>),

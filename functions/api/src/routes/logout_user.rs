@@ -18,6 +18,7 @@ use crate::{App, payload::Payload};
     path = "/auth/user/logout",
     operation_id = "logoutUser",
     summary = "Ends the session of a user.",
+    description = "Logging out twice is as good as once. The access token lives on for its remaining minutes.",
     request_body = SessionToken,
     responses(
         (status = 200, description = "It is over, also if it was before", body = Done<Nothing>),

@@ -23,6 +23,7 @@ pub(super) enum Bearer {
     path = "/auth/me",
     operation_id = "me",
     summary = "Who the token's bearer is, now.",
+    description = "A user, or the administrator.",
     security(("accessToken" = [])),
     responses((status = 200, description = "A user, or the administrator", body = Done<OfUser<Bearer>>)),
 )]

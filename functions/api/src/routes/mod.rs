@@ -21,7 +21,10 @@ mod unban_user;
 
 use std::sync::Arc;
 
-use axum::{Json, Router, middleware::from_fn};
+use axum::{
+    Json, Router,
+    middleware::{from_fn, from_fn_with_state},
+};
 use serde::Serialize;
 use shared::{
     Error,
@@ -32,7 +35,7 @@ use shared::{
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, contain, document, failure::Failure, headers, trace};
+use crate::{App, contain, document, failure::Failure, headers, repeat, trace};
 
 /// The table: of the router and of the document. Who adds a line here describes it with `utoipa::path` at its handler.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -60,7 +63,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let router = router
         .nest("/api", document::router(&document))
         .fallback(async || Failure::from(Error::NotFound))
-        .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed));
+        .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed))
+        .layer(from_fn_with_state(Arc::clone(&app), repeat::once));
     around_every_route(router).with_state(app)
 }
 
@@ -117,7 +121,8 @@ struct Session<U> {
 struct TokenPair {
     /// JWT, for `Authorization: Bearer` and the sockets' `auth: { token }`.
     access_token: String,
-    /// For the next pair of tokens, once, within 30 days.
+    /// For the next pair of tokens, within 30 days. Once it has brought that it is good for half a minute more, for the
+    /// same pair: an answer may get lost, and two tabs may refresh at once.
     refresh_token: String,
     /// Life of the access token, seconds.
     expires_in: i64,
@@ -136,7 +141,7 @@ impl TokenPair {
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
-    /// In any case of its letters.
+    /// However it is spelt: in any case of its letters, its domain in Unicode or in Punycode.
     email: String,
     /// As chosen at registration.
     password: String,

@@ -1,4 +1,4 @@
-//! `POST /auth/user/refresh`: the next pair of tokens for a user's refresh token, which works once.
+//! `POST /auth/user/refresh`: the next pair of tokens for a user's refresh token.
 
 use std::sync::Arc;
 
@@ -17,11 +17,14 @@ use crate::{App, payload::Payload};
     post,
     path = "/auth/user/refresh",
     operation_id = "refreshUser",
-    summary = "The next pair of tokens for a user, in exchange for a refresh token, which works once.",
+    summary = "The next pair of tokens for a user, in exchange for a refresh token.",
+    description = "The refresh token before the newest is answered for 30 seconds with the newest one again, because an \
+                   answer may get lost and two tabs may refresh at once. After that its use ends the session, and so does \
+                   the use of any older one.",
     request_body = SessionToken,
     responses(
         (status = 200, description = "Who that is, and the next tokens", body = Done<Session<PublicUser>>),
-        (status = 401, description = "`UNAUTHENTICATED`: never a refresh token, expired, or used before, which ends the session", body = ErrorBody<'static>),
+        (status = 401, description = "`UNAUTHENTICATED`: never a refresh token, expired, or replaced before, which ends the session", body = ErrorBody<'static>),
         (status = 403, description = "`ACCOUNT_BANNED`", body = ErrorBody<'static>),
     ),
 )]

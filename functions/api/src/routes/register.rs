@@ -49,6 +49,7 @@ impl Registration {
     path = "/users/register",
     operation_id = "registerUser",
     summary = "Creates an account; anyone may.",
+    description = "The address is taken however it is spelt. The feed hears `users.created`.",
     request_body = Registration,
     responses(
         (status = 201, description = "The new user", body = Done<OfUser>),

@@ -29,6 +29,7 @@ pub(super) struct Sent {
     path = "/users/{id}/email/verify/send",
     operation_id = "sendEmailCode",
     summary = "Sends a code to the e-mail address, for administrators and the user.",
+    description = "The code is good for ten minutes. An address or number gets one a minute and ten a day.",
     params(("id" = Uuid, Path, description = "The user's id")),
     security(("accessToken" = [])),
     responses(
@@ -46,6 +47,7 @@ pub(super) async fn post_email(caller: Caller, State(app): State<Arc<App>>, User
     path = "/users/{id}/phone/verify/send",
     operation_id = "sendPhoneCode",
     summary = "Sends a code to the phone number, for administrators and the user.",
+    description = "The code is good for ten minutes. An address or number gets one a minute and ten a day.",
     params(("id" = Uuid, Path, description = "The user's id")),
     security(("accessToken" = [])),
     responses(

@@ -13,6 +13,7 @@ use crate::{App, caller::Caller, payload::UserId};
     path = "/users/{id}/unban",
     operation_id = "unbanUser",
     summary = "Enables an account again, for administrators. Needs no body.",
+    description = "Repeating it changes nothing. Sessions from before the ban stay over.",
     params(("id" = Uuid, Path, description = "The user's id")),
     security(("accessToken" = [])),
     responses((status = 200, description = "The user as of now", body = Done<OfUser>)),

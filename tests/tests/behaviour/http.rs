@@ -1,0 +1,250 @@
+//! HTTP as the RFCs have it, byte by byte where a client library would not send it.
+
+use std::{collections::HashMap, time::Duration};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::{Cloud, Document, Rest};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// Status, headers and body of what came back for these bytes.
+async fn exchange(cloud: &Cloud, request: &[u8]) -> (u16, HashMap<String, String>, Vec<u8>) {
+    let mut stream = TcpStream::connect(cloud.url().trim_start_matches("http://")).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    answer(&mut stream).await
+}
+
+async fn answer(stream: &mut TcpStream) -> (u16, HashMap<String, String>, Vec<u8>) {
+    let mut bytes = Vec::new();
+    timeout(Duration::from_secs(60), stream.read_to_end(&mut bytes))
+        .await
+        .expect("an answer in time")
+        .expect("no reset");
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    (status, lines.filter_map(header).collect(), bytes[end + 4..].to_vec())
+}
+
+/// A request for a path, with these lines of headers, that closes the connection.
+fn get(path: &[u8], headers: &[&[u8]]) -> Vec<u8> {
+    let mut request = [b"GET ", path, b" HTTP/1.1\r\nConnection: close\r\n"].concat();
+    for header in headers {
+        request.extend([header, &b"\r\n"[..]].concat());
+    }
+    request.extend(b"\r\n");
+    request
+}
+
+#[tokio::test]
+async fn a_401_says_how_to_authenticate_and_whether_a_token_was_bad() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let challenge = |answer: tests::Answer| {
+        assert_eq!(answer.status, 401);
+        answer.headers["www-authenticate"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(challenge(rest.get("/auth/me").await), "Bearer");
+    assert_eq!(challenge(rest.with_token("forged").get("/auth/me").await), r#"Bearer error="invalid_token""#);
+    let basic = rest.with_header("authorization", "Basic YTpi");
+    assert_eq!(challenge(basic.get("/auth/me").await), "Bearer");
+    let login = json!({ "email": "nobody@example.com", "password": "wrong horse" });
+    assert_eq!(challenge(rest.post("/auth/user/login", login).await), "Bearer");
+    let user = rest.register().await;
+    let gone = rest.login(&user).await;
+    cloud.admin().await.delete(&format!("/users/{}", user["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(challenge(gone.get("/auth/me").await), r#"Bearer error="invalid_token""#);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_in_an_encoding_or_charset_nobody_reads_here_is_415_and_a_byte_order_mark_is_nothing() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    for encoding in ["gzip", "br", "deflate, gzip", "x"] {
+        let answer = rest.with_header("content-encoding", encoding).post("/users/register", Rest::registration()).await;
+        answer.is_refused(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+    rest.with_header("content-encoding", "identity").post("/users/register", Rest::registration()).await.expect(201);
+    for (kind, status) in [
+        ("application/json; charset=utf-16", 415),
+        ("application/json;charset=\"ISO-8859-1\"", 415),
+        ("application/json; charset=UTF-8", 201),
+        ("application/json; charset=\"utf-8\"", 201),
+        ("application/json; charset=us-ascii", 201),
+        ("application/json; version=1", 201),
+        ("application/jsonx", 415),
+    ] {
+        let answer = rest.raw(Method::POST, "/users/register", kind, Rest::registration().to_string()).await;
+        assert_eq!(answer.status, status, "{kind}: {}", answer.body);
+    }
+    for mark in ["\u{feff}", "\u{feff}\n"] {
+        let body = format!("{mark}{}", Rest::registration());
+        rest.raw(Method::POST, "/users/register", "application/json", body).await.expect(201);
+    }
+    rest.raw(Method::POST, "/users/register", "application/json", "\u{feff}\u{feff}{}").await.is_refused_for("body");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_answered_however_it_is_sent() {
+    let cloud = Cloud::start().await;
+    // Above the limit of API Gateway as well, in one piece and in chunks.
+    let length = 12 << 20;
+    let head =
+        "POST /api/v1/users/register HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n";
+    let whole = [format!("{head}Content-Length: {length}\r\n\r\n").into_bytes(), vec![b'x'; length]].concat();
+    let chunk = [&b"100000\r\n"[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
+    let chunks =
+        [format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), chunk.repeat(12), b"0\r\n\r\n".to_vec()];
+    for request in [whole, chunks.concat()] {
+        let mut stream = TcpStream::connect(cloud.url().trim_start_matches("http://")).await.unwrap();
+        let (mut reader, mut writer) = stream.split();
+        // Whoever writes all of it before reading must be able to.
+        timeout(Duration::from_secs(60), writer.write_all(&request)).await.expect("read in time").expect("no reset");
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).await.expect("no reset");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.starts_with("HTTP/1.1 413 "), "{}", &text[..text.len().min(200)]);
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn no_header_takes_part_in_what_is_asked_for() {
+    let cloud = Cloud::start().await;
+    for headers in [
+        &[&b"Host: x"[..], b"X-Forwarded-Proto: https://x/api/openapi.json?"][..],
+        &[b"Host: a b"],
+        &[b"Host: x:99999"],
+        &[b"Host: x", b"X-Forwarded-Proto:"],
+        &[b"Host: x", b"X-Anything: \xff\xfe"],
+        &[b"Host: \xe9", b"User-Agent: \xe9", b"Cookie: \xe9=\xff", b"Origin: \xff"],
+    ] {
+        let (status, _, body) = exchange(&cloud, &get(b"/api/v1/health", headers)).await;
+        let shown: Vec<_> = headers.iter().map(|header| header.escape_ascii().to_string()).collect();
+        assert_eq!(status, 200, "{shown:?}: {}", String::from_utf8_lossy(&body));
+        assert!(String::from_utf8_lossy(&body).contains("uptime"), "{shown:?}");
+    }
+    for path in [&b"/api/v1/users/../health"[..], b"/api\\v1\\health", b"/api/v1/health/.", b"/api/v1/%68ealth"] {
+        let (status, ..) = exchange(&cloud, &get(path, &[b"Host: x"])).await;
+        assert_eq!(status, 404, "{}", path.escape_ascii());
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_line_and_headers_over_10240_bytes_are_refused_as_by_api_gateway() {
+    let cloud = Cloud::start().await;
+    let sized = |bytes: usize| {
+        let frame = get(b"/api/v1/health", &[b"Host: x", b"X: "]).len() - 2;
+        get(b"/api/v1/health", &[b"Host: x", format!("X: {}", "a".repeat(bytes - frame)).as_bytes()])
+    };
+    assert_eq!(exchange(&cloud, &sized(10_240)).await.0, 200);
+    let (status, _, body) = exchange(&cloud, &sized(10_241)).await;
+    assert_eq!(
+        (status, String::from_utf8(body).unwrap()),
+        (431, r#"{"message":"Request Header Fields Too Large"}"#.into())
+    );
+    let long = format!("/api/v1/{}", "a".repeat(10_241));
+    assert_eq!(exchange(&cloud, &get(long.as_bytes(), &[b"Host: x"])).await.0, 431);
+    cloud.stop().await;
+}
+
+/// Bytes of any kind, from a seed.
+fn bytes(random: &mut fastrand::Rng, most: usize) -> Vec<u8> {
+    let telling = b"/\\.%?#:@ \t\"<>{}[]|^`~;,=&+*'()!$_-aZ09\x00\x7f\x80\xc3\xff";
+    let length = random.usize(0..=most);
+    (0..length).map(|_| if random.bool() { telling[random.usize(..telling.len())] } else { random.u8(..) }).collect()
+}
+
+#[tokio::test]
+async fn no_header_and_no_path_makes_a_5xx() {
+    let cloud = Cloud::start().await;
+    let parts: [&[u8]; 14] = [
+        b"/api",
+        b"/v1",
+        b"/users",
+        b"/health",
+        b"/auth",
+        b"/user",
+        b"/login",
+        b"/..",
+        b"/.",
+        b"//",
+        b"/openapi.json",
+        b"/0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10",
+        b"/ban",
+        b"/docs",
+    ];
+    let names: [&[u8]; 14] = [
+        b"Host",
+        b"X-Forwarded-For",
+        b"X-Forwarded-Proto",
+        b"X-Forwarded-Port",
+        b"X-Forwarded-Host",
+        b"Forwarded",
+        b"Authorization",
+        b"Content-Type",
+        b"Content-Encoding",
+        b"Cookie",
+        b"Origin",
+        b"User-Agent",
+        b"Idempotency-Key",
+        b"X-Amzn-Trace-Id",
+    ];
+    for seed in 0..600 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut path = Vec::new();
+        for _ in 0..random.usize(1..6) {
+            match random.u8(..4) {
+                0 => path.extend([b"/".to_vec(), bytes(&mut random, 8)].concat()),
+                _ => path.extend(parts[random.usize(..parts.len())]),
+            }
+        }
+        let mut lines = vec![b"Host: x".to_vec()];
+        for _ in 0..random.usize(..4) {
+            lines.push([names[random.usize(..names.len())], b": ", &bytes(&mut random, 24)].concat());
+        }
+        // What ends a line is not in a value, and what ends a path is not in one.
+        lines.iter_mut().for_each(|line| line.retain(|byte| !b"\r\n".contains(byte)));
+        path.retain(|byte| !b" \r\n\t".contains(byte));
+        let method: &[u8] = [&b"GET"[..], b"POST", b"DELETE", b"PATCH", b"OPTIONS", b"FOO"][random.usize(..6)];
+        let lines: Vec<_> = lines.iter().map(Vec::as_slice).collect();
+        let request = get(&path, &lines);
+        let request = [method, &request[3..]].concat();
+        let (status, ..) = exchange(&cloud, &request).await;
+        assert!(status < 500, "seed {seed}: {status} for {}", request.escape_ascii());
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn open_operations_say_so_and_nothing_in_the_document_is_left_over() {
+    let cloud = Cloud::start().await;
+    let document = Document::fetch(&reqwest::Client::new(), &format!("{}/api/v1", cloud.url())).await;
+    for (method, path, operation) in document.operations() {
+        let open = path.contains("/auth/") && !path.ends_with("/me")
+            || path.ends_with("/health")
+            || path.ends_with("/register");
+        let expected = if open { json!([]) } else { json!([{ "accessToken": [] }]) };
+        assert_eq!(operation["security"], expected, "{method} {path}");
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            assert_eq!(answer["headers"]["www-authenticate"].is_object(), status == "401", "{method} {path} {status}");
+        }
+    }
+    assert_eq!(document.json()["info"]["license"]["name"], "MIT OR Apache-2.0");
+    let text = document.json().to_string();
+    for name in document.json()["components"]["schemas"].as_object().unwrap().keys() {
+        assert!(text.contains(&format!("\"#/components/schemas/{name}\"")), "{name} is used by nobody");
+    }
+    let codes: &Value = &document.json()["components"]["schemas"]["PublicUser"]["properties"]["email"]["format"];
+    assert_eq!(codes, "idn-email");
+    cloud.stop().await;
+}

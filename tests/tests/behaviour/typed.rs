@@ -1,0 +1,307 @@
+//! What people type: addresses in their own script, passwords of another keyboard, names, links to photos. One account
+//! is one account, however it is spelt, wherever it is said.
+
+use serde_json::{Value, json};
+use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket, until};
+
+/// One mailbox, in the spellings that people, phones and mail programs have for it.
+const SPELLINGS: [&str; 6] = [
+    "sara@bücher.example",
+    "sara@bu\u{308}cher.example",
+    "Sara@BÜCHER.example",
+    "sara@xn--bcher-kva.example",
+    "SARA@XN--BCHER-KVA.EXAMPLE",
+    "sara@bücher。example",
+];
+
+fn with(field: &str, value: impl Into<Value>) -> Value {
+    let mut form = Rest::registration();
+    form[field] = value.into();
+    form
+}
+
+async fn login(rest: &Rest, email: &str, password: &str) -> Answer {
+    rest.post("/auth/user/login", json!({ "email": email, "password": password })).await
+}
+
+fn path(user: &Value, route: &str) -> String {
+    format!("/users/{}{route}", user["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn one_mailbox_is_one_account_however_it_is_spelt() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    for registered in [0, 3] {
+        let user = rest.post("/users/register", with("email", SPELLINGS[registered])).await.expect(201);
+        assert_eq!(user["user"]["email"], SPELLINGS[registered], "as it was typed");
+        for spelling in SPELLINGS {
+            rest.post("/users/register", with("email", spelling)).await.is_refused(409, "EMAIL_TAKEN");
+            let session = login(&rest, spelling, PASSWORD).await.expect(200);
+            assert_eq!(session["user"], user["user"], "{spelling}");
+        }
+        cloud.admin().await.delete(&path(&user["user"], "")).await.expect(200);
+        login(&rest, SPELLINGS[registered], PASSWORD).await.is_refused(401, "WRONG_CREDENTIALS");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_code_goes_to_an_address_in_its_own_script_in_punycode() {
+    let cloud = Cloud::start().await;
+    let user = cloud.rest().post("/users/register", with("email", "Sara@Bücher.example")).await.expect(201);
+    let user = &user["user"];
+    let rest = cloud.rest().login(user).await;
+    rest.post(&path(user, "/email/verify/send"), json!({})).await.expect(200);
+    until(async || !cloud.outbox().await.is_empty()).await;
+    assert_eq!(cloud.outbox().await[0]["to"], "Sara@xn--bcher-kva.example");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn ses_here_takes_no_address_that_is_not_ascii() {
+    let cloud = Cloud::start().await;
+    let text = |data: &str| json!({ "Data": data });
+    let email = |to: &str| {
+        json!({
+            "FromEmailAddress": "no-reply@example.com", "Destination": { "ToAddresses": [to] },
+            "Content": { "Simple": { "Subject": text("a"), "Body": { "Text": text("b") } } },
+        })
+    };
+    let client = reqwest::Client::new();
+    for (to, status) in [("sara@bücher.example", 400), ("sára@example.com", 400), ("sara@xn--bcher-kva.example", 200)]
+    {
+        let url = format!("{}/v2/email/outbound-emails", cloud.url());
+        // Unsigned, which only a cloud without policies would take.
+        let signed = "AWS4-HMAC-SHA256 Credential=NotifyFunction/20250101/eu-central-1/ses/aws4_request";
+        let answer = client.post(url).header("authorization", signed).json(&email(to)).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{to}");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_nobody_could_send_to_is_refused_with_its_reason() {
+    let cloud = Cloud::start().await;
+    for (email, reason) in [
+        ("sára@example.com", "ASCII"),
+        ("ســارا@example.com", "ASCII"),
+        ("sara@[192.0.2.1]", "domain"),
+        ("sara@[IPv6:2001:db8::1]", "domain"),
+        ("sara@192.0.2.1", "domain"),
+        ("sara@localhost", "domain"),
+        ("sara@example", "domain"),
+        ("sara@xn--a.example", "domain"),
+        ("sara@exa mple.com", "domain"),
+        ("sara@-example.com", "domain"),
+    ] {
+        let answer = cloud.rest().post("/users/register", with("email", email)).await;
+        let details = answer.body["details"].to_string();
+        assert!(details.contains(reason), "{email}: {details}");
+        answer.is_refused_for("email");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn limits_count_an_address_once_however_it_is_spelt() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    for spelling in &SPELLINGS[..5] {
+        login(&rest, spelling, "wrong horse").await.is_refused(401, "WRONG_CREDENTIALS");
+    }
+    login(&rest, SPELLINGS[5], "wrong horse").await.is_refused(429, "TOO_MANY_ATTEMPTS");
+
+    // Two rows of one mailbox, as they were possible once: the codes of both are counted as one.
+    let elsewhere = rest.from_elsewhere();
+    let user = elsewhere.post("/users/register", with("email", SPELLINGS[0])).await.expect(201);
+    let owner = elsewhere.login(&user["user"]).await;
+    owner.post(&path(&user["user"], "/email/verify/send"), json!({})).await.expect(200);
+    cloud.admin().await.delete(&path(&user["user"], "")).await.expect(200);
+    let again = elsewhere.post("/users/register", with("email", SPELLINGS[4])).await.expect(201);
+    let owner = elsewhere.login(&again["user"]).await;
+    owner.post(&path(&again["user"], "/email/verify/send"), json!({})).await.is_refused(429, "TOO_MANY_ATTEMPTS");
+    cloud.stop().await;
+}
+
+/// The row of an address as it was written when its key was the typed address in lower case.
+async fn older_form(cloud: &Cloud, user: &Value, typed: &str) {
+    let mut profile = cloud.user_items("PROFILE").await;
+    let row = profile.iter_mut().find(|row| row["id"].as_s().unwrap() == user["id"].as_str().unwrap()).unwrap();
+    row.insert("email".to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(typed.to_owned()));
+    cloud.put_user_row(row.clone()).await;
+    cloud
+        .put_user_item(
+            &json!({ "pk": format!("EMAIL#{}", typed.to_lowercase()), "sk": "UNIQUE", "userId": user["id"] }),
+        )
+        .await;
+    cloud.delete_user_row(&format!("EMAIL#{}", user["email"].as_str().unwrap()), "UNIQUE").await;
+}
+
+#[tokio::test]
+async fn an_account_of_before_is_found_kept_apart_and_deleted() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    for typed in ["Sara@Bücher.example", "sára@example.com"] {
+        let user = rest.register().await;
+        older_form(&cloud, &user, typed).await;
+        let session = login(&rest, typed, PASSWORD).await.expect(200);
+        assert_eq!((&session["user"]["id"], &session["user"]["email"]), (&user["id"], &json!(typed)));
+        login(&rest, &typed.to_uppercase(), PASSWORD).await.expect(200);
+        let taken = rest.post("/users/register", with("email", typed)).await;
+        assert!([400, 409].contains(&taken.status), "{typed}: {}", taken.body);
+        cloud.admin().await.delete(&path(&user, "")).await.expect(200);
+        assert!(cloud.user_items("UNIQUE").await.is_empty(), "{typed}");
+    }
+    let user = rest.register().await;
+    older_form(&cloud, &user, SPELLINGS[0]).await;
+    for spelling in SPELLINGS {
+        assert_eq!(login(&rest, spelling, PASSWORD).await.expect(200)["user"]["id"], user["id"], "{spelling}");
+        rest.post("/users/register", with("email", spelling)).await.is_refused(409, "EMAIL_TAKEN");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn one_password_is_one_password_on_every_keyboard() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let (composed, decomposed) = ("pässwörter am See", "pa\u{308}sswo\u{308}rter\u{a0}am\u{3000}See");
+    for (chosen, typed) in [(composed, decomposed), (decomposed, composed)] {
+        let user = rest.post("/users/register", with("password", chosen)).await.expect(201);
+        let email = user["user"]["email"].as_str().unwrap();
+        login(&rest, email, typed).await.expect(200);
+        let owner =
+            rest.with_token(login(&rest, email, chosen).await.expect(200)["tokens"]["accessToken"].as_str().unwrap());
+        login(&rest, email, "passworter am See").await.is_refused(401, "WRONG_CREDENTIALS");
+        owner.post(&path(&user["user"], "/delete"), json!({ "password": typed })).await.expect(200);
+    }
+    for (password, status) in [
+        ("a\tb c d e f g", 400),
+        ("a\u{0}bcdefgh", 400),
+        ("abcdefg\u{85}", 400),
+        // Seven and eight characters, as people count.
+        (&"e\u{301}".repeat(7) as &str, 400),
+        (&"e\u{301}".repeat(8), 201),
+        (&"e\u{301}".repeat(128), 201),
+        (&"e\u{301}".repeat(129), 400),
+    ] {
+        let answer = rest.post("/users/register", with("password", password)).await;
+        assert_eq!(answer.status, status, "{password:?}: {}", answer.body);
+    }
+    cloud.stop().await;
+}
+
+/// Names as people have them, where joiners and combining marks belong.
+const NAMES: [&str; 14] = [
+    "سید علی‌رضا حسینی",
+    "محمد‌رضا شجریان کدکنی",
+    "فاطمه می‌ر عمادی",
+    "عبد الرَّحْمٰن بن خلدون",
+    "محمّد بن سلمان",
+    "श्री राम शर्मा",
+    "क्‍षितिज कुमार श‌र्मा",
+    "അരുണ്‍ കുമാര്‍ നായര്‍",
+    "ශ්‍රී ලාල් සිල්වා",
+    "王 小 明",
+    "Nguyễn Thị Minh Khai",
+    "Nguye\u{302}\u{303}n Thi\u{323} Minh",
+    "Jean-Luc d’Été Müller",
+    "יוסף בן דָּוִד",
+];
+
+#[tokio::test]
+async fn names_of_many_scripts_are_the_same_everywhere() {
+    for edge in Edge::ALL {
+        let cloud = Cloud::start().await;
+        let (rest, admin) = (cloud.rest(), cloud.admin().await);
+        let mut feed = Socket::connected(&cloud, edge, None).await;
+        for name in NAMES {
+            let user = rest.post("/users/register", with("fullName", name)).await.expect(201)["user"].clone();
+            assert_eq!(user["fullName"], name);
+            assert_eq!(feed.event().await, ("users.created".into(), user.clone()), "{edge:?}");
+            assert_eq!(rest.login(&user).await.get("/auth/me").await.expect(200)["user"], user);
+            assert_eq!(admin.get("/users?limit=1").await.expect(200)[0], user);
+            let other = admin.patch(&path(&user, ""), json!({ "fullName": "Sara Ahmadi Rad" })).await.expect(200);
+            assert_eq!(feed.event().await.1, other["user"]);
+            let back = admin.patch(&path(&user, ""), json!({ "fullName": name })).await.expect(200);
+            assert_eq!(back["user"], user);
+            assert_eq!(feed.event().await.1, user);
+        }
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_can_see_is_in_no_text_for_people() {
+    let cloud = Cloud::start().await;
+    let (rest, admin) = (cloud.rest(), cloud.admin().await);
+    let user = rest.register().await;
+    for hidden in [
+        "\u{ad}",
+        "\u{34f}",
+        "\u{115f}",
+        "\u{2800}",
+        "\u{3164}",
+        "\u{ffa0}",
+        "\u{e0041}",
+        "\u{200c}",
+        "\u{200d}",
+        "\u{180b}",
+        "\u{fe0f}",
+    ] {
+        let text = format!("R{hidden}ad");
+        let shown = hidden.escape_unicode();
+        let name = format!("Sara Ahmadi {text}");
+        let answer = rest.post("/users/register", with("fullName", name.as_str())).await;
+        assert_eq!(answer.status, 400, "{shown}: {}", answer.body);
+        answer.is_refused_for("fullName");
+        rest.post("/users/register", with("countryName", text.as_str())).await.is_refused_for("countryName");
+        admin.patch(&path(&user, ""), json!({ "fullName": name })).await.is_refused_for("fullName");
+        admin.post(&path(&user, "/ban"), json!({ "reason": text })).await.is_refused_for("reason");
+    }
+    for nameless in
+        ["\u{2800} \u{2800} \u{2800}", "\u{3164} \u{3164} \u{3164}", "… … …", "1 2 3", "\u{301} \u{301} \u{301}"]
+    {
+        rest.post("/users/register", with("fullName", nameless)).await.is_refused_for("fullName");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_photo_is_stored_as_a_browser_prints_it_and_refused_where_a_browser_would() {
+    let cloud = Cloud::start().await;
+    let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+    let change = async |url: &str| admin.patch(&path(&user, ""), json!({ "photoUrl": url })).await;
+    for (typed, printed) in [
+        ("https://CDN.Example.com", "https://cdn.example.com/"),
+        ("https://cdn.example.com:443/a/../b/./c.png?x=1#y", "https://cdn.example.com/b/c.png?x=1#y"),
+        ("https://127.0.0.1:08443/a", "https://127.0.0.1:8443/a"),
+    ] {
+        let mut feed = Socket::connected(&cloud, Edge::SocketIo, None).await;
+        assert_eq!(change(typed).await.expect(200)["user"]["photoUrl"], printed, "{typed}");
+        assert_eq!(feed.event().await.1["photoUrl"], printed);
+        assert_eq!(admin.get(&path(&user, "")).await.expect(200)["photoUrl"], printed);
+    }
+    for refused in [
+        "https://cdn.example.com:65536/",
+        "https://cdn.example.com:99999/",
+        "https://1.2.3.256/",
+        "https://1.2.3.4.5/",
+        "https://4294967296/",
+        "https://xn--a/",
+        "https://xn--a.example.com/a.png",
+    ] {
+        change(refused).await.is_refused_for("photoUrl");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn people_in_kosovo_have_a_country() {
+    let cloud = Cloud::start().await;
+    let user = cloud.rest().post("/users/register", with("countryCode", "XK")).await.expect(201);
+    assert_eq!(user["user"]["countryCode"], "XK");
+    cloud.rest().post("/users/register", with("countryCode", "XX")).await.is_refused_for("countryCode");
+    cloud.stop().await;
+}
