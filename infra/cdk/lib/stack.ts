@@ -7,7 +7,13 @@ import { CfnInclude } from "aws-cdk-lib/cloudformation-include";
 import { parse } from "yaml";
 
 /** Resources that refer to what only exists once SAM's transform has run; they are passed on unread. */
-const afterTransform = ["RestMapping", "SocketMapping", "HeartbeatMissingAlarm"];
+const afterTransform = [
+  "RestMapping",
+  "SocketMapping",
+  "HeartbeatMissingAlarm",
+  "UndeliveredRecordsAlarm",
+  "NotifyDeadLettersAlarm",
+];
 
 /** Every resource of a template as it is written there, for what of it is plain text: short tags are not expanded. */
 export function written(template: string): Record<string, Record<string, unknown>> {
@@ -39,7 +45,9 @@ export class MoienRealtime extends Stack {
     for (const name of afterTransform) this.complete(name, resources[name]);
     for (const child of this.template.node.findAll()) {
       const resource = child as CfnResource;
-      if (resource.cfnResourceType === "AWS::Serverless::Function") this.upload(resource, props.functions);
+      if (resource.cfnResourceType !== "AWS::Serverless::Function") continue;
+      this.upload(resource, props.functions);
+      this.invocations(resource, resources[resource.node.id].Properties as Record<string, any>);
     }
   }
 
@@ -48,6 +56,17 @@ export class MoienRealtime extends Stack {
     const resource = this.template.node.findChild(name) as CfnResource;
     resource.overrideLogicalId(name);
     for (const [attribute, value] of Object.entries(attributes)) resource.addOverride(attribute, value);
+  }
+
+  /** CDK's own check wants a destination of success beside one of failure, which neither SAM nor AWS do. */
+  private invocations(resource: CfnResource, { EventInvokeConfig: config }: Record<string, any>) {
+    const onFailure = config?.DestinationConfig?.OnFailure;
+    if (!onFailure) return;
+    // A short tag, as it is read here: `!GetAtt Queue.Arn` is the text behind the tag.
+    const Destination = { "Fn::GetAtt": String(onFailure.Destination).split(".") };
+    (resource as CfnResource & { eventInvokeConfig?: unknown }).eventInvokeConfig = undefined;
+    const DestinationConfig = { OnFailure: { ...onFailure, Destination } };
+    resource.addPropertyOverride("EventInvokeConfig", { ...config, DestinationConfig });
   }
 
   /** Puts a built function where CloudFormation finds it. */

@@ -52,7 +52,7 @@ test("browsers on other origins are told what they may do", () => {
         {
           AllowOrigins: { "Fn::Split": [",", { Ref: "Origins" }] },
           AllowMethods: ["GET", "POST", "PATCH", "DELETE"],
-          AllowHeaders: ["authorization", "content-type", "traceparent", "tracestate", "baggage"],
+          AllowHeaders: ["authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "baggage"],
           ExposeHeaders: ["link", "retry-after", "x-request-id"],
           MaxAge: 600,
         },

@@ -98,7 +98,7 @@ async fn a_body_that_is_too_large_is_answered_however_it_is_sent() {
     // Above the limit of API Gateway as well, in one piece and in chunks.
     let length = 12 << 20;
     let head =
-        "POST /api/v1/users/register HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n";
+        "POST /api/v1/users/register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n";
     let whole = [format!("{head}Content-Length: {length}\r\n\r\n").into_bytes(), vec![b'x'; length]].concat();
     let chunk = [&b"100000\r\n"[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
     let chunks =
@@ -120,20 +120,23 @@ async fn a_body_that_is_too_large_is_answered_however_it_is_sent() {
 async fn no_header_takes_part_in_what_is_asked_for() {
     let cloud = Cloud::start().await;
     for headers in [
-        &[&b"Host: x"[..], b"X-Forwarded-Proto: https://x/api/openapi.json?"][..],
-        &[b"Host: a b"],
-        &[b"Host: x:99999"],
-        &[b"Host: x", b"X-Forwarded-Proto:"],
-        &[b"Host: x", b"X-Anything: \xff\xfe"],
-        &[b"Host: \xe9", b"User-Agent: \xe9", b"Cookie: \xe9=\xff", b"Origin: \xff"],
+        &[&b"Host: localhost"[..], b"X-Forwarded-Proto: https://x/api/openapi.json?"][..],
+        &[b"Host: localhost", b"X-Forwarded-Proto:"],
+        &[b"Host: localhost", b"X-Anything: \xff\xfe"],
+        &[b"Host: localhost", b"User-Agent: \xe9", b"Cookie: \xe9=\xff", b"Origin: \xff"],
     ] {
         let (status, _, body) = exchange(&cloud, &get(b"/api/v1/health", headers)).await;
         let shown: Vec<_> = headers.iter().map(|header| header.escape_ascii().to_string()).collect();
         assert_eq!(status, 200, "{shown:?}: {}", String::from_utf8_lossy(&body));
         assert!(String::from_utf8_lossy(&body).contains("uptime"), "{shown:?}");
     }
+    // A host that is not this machine is refused before anything is asked, and so is one that is no host at all.
+    for host in [&b"Host: x"[..], b"Host: a b", b"Host: x:99999", b"Host: \xe9", b"Host:"] {
+        let (status, ..) = exchange(&cloud, &get(b"/api/v1/health", &[host])).await;
+        assert!((400..500).contains(&status), "{}: {status}", host.escape_ascii());
+    }
     for path in [&b"/api/v1/users/../health"[..], b"/api\\v1\\health", b"/api/v1/health/.", b"/api/v1/%68ealth"] {
-        let (status, ..) = exchange(&cloud, &get(path, &[b"Host: x"])).await;
+        let (status, ..) = exchange(&cloud, &get(path, &[b"Host: localhost"])).await;
         assert_eq!(status, 404, "{}", path.escape_ascii());
     }
     cloud.stop().await;
@@ -143,8 +146,8 @@ async fn no_header_takes_part_in_what_is_asked_for() {
 async fn a_request_line_and_headers_over_10240_bytes_are_refused_as_by_api_gateway() {
     let cloud = Cloud::start().await;
     let sized = |bytes: usize| {
-        let frame = get(b"/api/v1/health", &[b"Host: x", b"X: "]).len() - 2;
-        get(b"/api/v1/health", &[b"Host: x", format!("X: {}", "a".repeat(bytes - frame)).as_bytes()])
+        let frame = get(b"/api/v1/health", &[b"Host: localhost", b"X: "]).len() - 2;
+        get(b"/api/v1/health", &[b"Host: localhost", format!("X: {}", "a".repeat(bytes - frame)).as_bytes()])
     };
     assert_eq!(exchange(&cloud, &sized(10_240)).await.0, 200);
     let (status, _, body) = exchange(&cloud, &sized(10_241)).await;
@@ -153,7 +156,7 @@ async fn a_request_line_and_headers_over_10240_bytes_are_refused_as_by_api_gatew
         (431, r#"{"message":"Request Header Fields Too Large"}"#.into())
     );
     let long = format!("/api/v1/{}", "a".repeat(10_241));
-    assert_eq!(exchange(&cloud, &get(long.as_bytes(), &[b"Host: x"])).await.0, 431);
+    assert_eq!(exchange(&cloud, &get(long.as_bytes(), &[b"Host: localhost"])).await.0, 431);
     cloud.stop().await;
 }
 
@@ -208,7 +211,7 @@ async fn no_header_and_no_path_makes_a_5xx() {
                 _ => path.extend(parts[random.usize(..parts.len())]),
             }
         }
-        let mut lines = vec![b"Host: x".to_vec()];
+        let mut lines = vec![b"Host: localhost".to_vec()];
         for _ in 0..random.usize(..4) {
             lines.push([names[random.usize(..names.len())], b": ", &bytes(&mut random, 24)].concat());
         }
