@@ -207,7 +207,7 @@ class Deployed(unittest.TestCase):
             cors,
             {
                 "allowMethods": ["GET", "POST", "PATCH", "DELETE"],
-                "allowHeaders": ["authorization", "content-type", "traceparent", "tracestate", "baggage"],
+                "allowHeaders": ["authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "baggage"],
                 "exposeHeaders": ["link", "retry-after", "x-request-id"],
                 "maxAge": 600,
             },
