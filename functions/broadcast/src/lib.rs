@@ -27,7 +27,7 @@ use shared::{
 };
 
 use batch::Batch;
-pub use delivery::CONCURRENCY;
+pub use delivery::{CONCURRENCY, RETRY_PAUSE, RETRY_PAUSE_GROWTH};
 use delivery::{Counts, Health};
 
 /// A call of the management API that has no answer after this time has failed; the slowest healthy one takes a tenth.

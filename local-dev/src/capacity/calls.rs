@@ -3,9 +3,33 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-/// Attempts at one call, and the pause before the second, in seconds; it doubles. As in `shared::aws`.
-const ATTEMPTS: u32 = 4;
-const PAUSE: f64 = 0.1;
+/// How a refused call is made again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retry {
+    /// Attempts before its connection waits until all others were served; without a limit it goes on by itself.
+    pub(super) attempts: Option<u32>,
+    /// Seconds before the second attempt, by which this grows with each further one, and its end.
+    pub(super) pause: f64,
+    pub(super) factor: f64,
+    pub(super) longest: f64,
+}
+
+impl Retry {
+    /// As in `shared::aws`.
+    pub(super) const SDK: Self = Self { attempts: Some(4), pause: 0.1, factor: 2.0, longest: 20.0 };
+
+    /// As `broadcast` does it.
+    pub(super) fn of_broadcast() -> Self {
+        let (first, longest) = broadcast::RETRY_PAUSE;
+        let factor = broadcast::RETRY_PAUSE_GROWTH;
+        Self { attempts: None, pause: first.as_secs_f64(), factor, longest: longest.as_secs_f64() }
+    }
+
+    /// The longest pause after so many attempts, in seconds.
+    fn after(self, attempts: u32) -> f64 {
+        (self.pause * self.factor.powf(f64::from(attempts))).min(self.longest)
+    }
+}
 
 /// What the calls are made with and against.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +40,7 @@ pub(super) struct Calls {
     pub(super) cpu: f64,
     /// Seconds until the answer.
     pub(super) way: f64,
+    pub(super) retry: Retry,
     /// What the gateway takes, a second, and beyond that at once.
     pub(super) rate: f64,
     pub(super) burst: f64,
@@ -59,8 +84,8 @@ impl Calls {
                 progress.done += 1;
             } else {
                 progress.refused += 1;
-                if attempt + 1 < ATTEMPTS {
-                    let pause = PAUSE * f64::from(1 << attempt) * random.f64();
+                if self.retry.attempts.is_none_or(|attempts| attempt + 1 < attempts) {
+                    let pause = self.retry.after(attempt) * random.f64();
                     due.push(at(answered + pause, attempt + 1));
                     continue;
                 }
@@ -90,7 +115,7 @@ fn seconds(nanoseconds: u64) -> f64 {
 mod tests {
     use super::*;
 
-    const IDLE: Calls = Calls { at_once: 100, cpu: 0.0, way: 0.01, rate: 1e9, burst: 1e9 };
+    const IDLE: Calls = Calls { at_once: 100, cpu: 0.0, way: 0.01, retry: Retry::SDK, rate: 1e9, burst: 1e9 };
 
     #[test]
     fn without_limits_the_way_decides() {
@@ -107,9 +132,11 @@ mod tests {
 
     #[test]
     fn a_gateway_that_refuses_decides_and_all_are_told_in_the_end() {
-        let progress = Calls { rate: 1000.0, burst: 500.0, ..IDLE }.make(10_000, 60.0);
-        assert!(progress.done == 10_000 && progress.refused > 0);
-        assert!((9.4..11.0).contains(&progress.seconds), "{progress:?}");
+        for retry in [Retry::SDK, Retry::of_broadcast()] {
+            let progress = Calls { rate: 1000.0, burst: 500.0, retry, ..IDLE }.make(10_000, 60.0);
+            assert!(progress.done == 10_000 && progress.refused > 0);
+            assert!((9.4..11.0).contains(&progress.seconds), "{retry:?}: {progress:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod minute;
 use std::{collections::BTreeMap, fmt};
 
 use self::{
-    calls::{Calls, Progress},
+    calls::{Calls, Progress, Retry},
     comeback::Comeback,
     minute::Minute,
 };
@@ -120,7 +120,7 @@ impl Crowd {
         let attempts = (age as f64 / broadcast.timeout).floor() as u32;
         let telling = self.telling(&broadcast, listeners, attempts, posts);
         let heartbeat = self.function(&template, "heartbeat");
-        let calls = self.calls(&heartbeat, heartbeat::CONCURRENCY, posts);
+        let calls = self.calls(&heartbeat, heartbeat::CONCURRENCY, Retry::SDK, posts);
         Ok(Report {
             crowd: self,
             listeners,
@@ -143,13 +143,13 @@ impl Crowd {
         Function { megabytes: self.memory.unwrap_or(memory), timeout: timeout as f64 }
     }
 
-    fn calls(self, function: &Function, at_once: usize, posts: f64) -> Calls {
+    fn calls(self, function: &Function, at_once: usize, retry: Retry, posts: f64) -> Calls {
         let share = (f64::from(function.megabytes) / MEGABYTES_PER_CPU).min(1.0);
-        Calls { at_once, cpu: CPU_PER_CALL / share, way: self.call_ms / 1000.0, rate: posts, burst: posts / 2.0 }
+        Calls { at_once, cpu: CPU_PER_CALL / share, way: self.call_ms / 1000.0, retry, rate: posts, burst: posts / 2.0 }
     }
 
     fn telling(self, broadcast: &Function, listeners: u32, allowed: u32, posts: f64) -> Telling {
-        let calls = self.calls(broadcast, broadcast::CONCURRENCY, posts);
+        let calls = self.calls(broadcast, broadcast::CONCURRENCY, Retry::of_broadcast(), posts);
         let time = broadcast.timeout - broadcast::LAST_CALLS.as_secs_f64();
         let mut telling = Telling { attempts: 0, allowed, progress: Progress::default() };
         while telling.attempts < allowed && telling.progress.done < listeners {
@@ -278,7 +278,7 @@ impl fmt::Display for Report {
                 CPU_PER_CALL * 1000.0
             ),
             format!(
-                "{:.0} posts a second are left of the account's {REQUESTS:.0}; a refused one is tried again as the SDK does",
+                "{:.0} posts a second are left of the account's {REQUESTS:.0}; a refused one is made again as each function does it",
                 self.posts
             ),
             "one stream shard and one change at a time".to_owned(),

@@ -122,7 +122,10 @@ Resources:
         let cors = template.http_api().unwrap().cors(&scope).unwrap().unwrap();
         assert_eq!(cors.allow_origins, ["http://a.test", "http://b.test"]);
         assert_eq!(cors.allow_methods, ["GET", "POST", "PATCH", "DELETE"]);
-        assert_eq!(cors.allow_headers, ["authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "baggage"]);
+        assert_eq!(
+            cors.allow_headers,
+            ["authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "baggage"]
+        );
         assert_eq!(cors.expose_headers, ["link", "retry-after", "x-request-id"]);
         assert_eq!(cors.max_age, Some(600));
     }

@@ -97,8 +97,7 @@ async fn a_body_that_is_too_large_is_answered_however_it_is_sent() {
     let cloud = Cloud::start().await;
     // Above the limit of API Gateway as well, in one piece and in chunks.
     let length = 12 << 20;
-    let head =
-        "POST /api/v1/users/register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n";
+    let head = "POST /api/v1/users/register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n";
     let whole = [format!("{head}Content-Length: {length}\r\n\r\n").into_bytes(), vec![b'x'; length]].concat();
     let chunk = [&b"100000\r\n"[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
     let chunks =

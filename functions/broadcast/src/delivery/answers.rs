@@ -17,8 +17,11 @@ const OPENS_WITHIN: i64 = 2_500;
 /// First and longest pause after a 410 of a connection that may not be open yet; it doubles.
 const UNOPENED_PAUSE: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(240));
 
-/// First and longest pause after a refused post; it grows by a quarter each time.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(8), Duration::from_secs(1));
+/// First and longest pause after a refused post.
+pub const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(8), Duration::from_secs(1));
+
+/// By which the pause grows each time.
+pub const RETRY_PAUSE_GROWTH: f64 = 1.25;
 
 /// First and longest pause after a close that failed; it doubles.
 const CLOSE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -117,8 +120,8 @@ impl Delivery {
             // If the gateway refuses this, too, then nothing can be said against the socket.
             self.close(key, false);
         } else {
-            let grown = 1.25_f64.powi(i32::try_from(attempts).unwrap_or(i32::MAX).saturating_sub(1).min(30));
-            self.pause(key, PAUSE.0.mul_f64(grown).min(PAUSE.1), now);
+            let grown = RETRY_PAUSE_GROWTH.powi(i32::try_from(attempts).unwrap_or(i32::MAX).saturating_sub(1).min(30));
+            self.pause(key, RETRY_PAUSE.0.mul_f64(grown).min(RETRY_PAUSE.1), now);
         }
     }
 
@@ -161,7 +164,7 @@ impl Delivery {
                     self.pause(key, pause.min(CLOSE_PAUSE.1), now);
                 } else {
                     queue.stage = Stage::Post;
-                    self.pause(key, PAUSE.1, now);
+                    self.pause(key, RETRY_PAUSE.1, now);
                 }
             }
         }

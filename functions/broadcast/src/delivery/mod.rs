@@ -28,6 +28,7 @@ use shared::{
     protocol::{Packet, PacketData},
 };
 
+pub use self::answers::{RETRY_PAUSE, RETRY_PAUSE_GROWTH};
 pub(crate) use self::outcome::Checkpoint;
 use self::{
     evidence::Evidence,
