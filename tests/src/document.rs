@@ -90,7 +90,7 @@ impl Document {
                 "format" => says(is_of_format(value, wanted.as_str().unwrap()), "the format"),
                 "oneOf" => says(wanted.as_array().unwrap().iter().filter(|part| fits(part)).count() == 1, "one of"),
                 "minimum" => {
-                    says(value.as_f64().is_none_or(|number| number >= wanted.as_f64().unwrap()), "the minimum")
+                    says(value.as_f64().is_none_or(|number| number >= wanted.as_f64().unwrap()), "the minimum");
                 }
                 "required" => {
                     for name in wanted.as_array().unwrap() {

@@ -105,9 +105,10 @@ impl Delivery {
         let since = *queue.since.get_or_insert(began);
         queue.attempts += 1;
         let (attempts, before) = (queue.attempts, queue.score);
+        let says_something = !self.was_starved(now);
         let (score, is_enough, gateway_works) = {
             let health = self.health();
-            let score = before + health.evidence.against(since, began);
+            let score = if says_something { before + health.evidence.against(since, began) } else { before };
             (score, health.evidence.is_enough(score, since, began), health.evidence.gateway_works(now))
         };
         if let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) {

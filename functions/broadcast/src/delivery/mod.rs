@@ -45,8 +45,15 @@ pub const CONCURRENCY: usize = 128;
 /// memory and what a checkpoint has to say.
 const MOST_FAILING: usize = 1024;
 
-/// A post may be the fault of its socket when it takes longer than this, and ten times as long as others.
+/// A post may be the fault of its socket when it takes longer than this, and twenty times as long as others.
 const HANGS_AFTER: Duration = Duration::from_millis(200);
+
+/// Woken this much too late, this function had no processor: answers may have come that nobody could read, and sockets may
+/// have been kept from reading. That is no socket's fault.
+const LATE: Duration = Duration::from_millis(30);
+
+/// What happened so soon after such a time says nothing about a socket.
+const AFTERMATH: Duration = Duration::from_millis(250);
 
 /// How long a post that seems to hang is waited for once more: on a busy machine its answer may be there unread.
 const LAST_LOOK: Duration = Duration::from_millis(20);
@@ -126,8 +133,8 @@ struct Call {
 enum Alarm {
     /// The pause of a member is over, if it is still this pause.
     Retry(Key, u32),
-    /// This call may hang.
-    Check(Ticket),
+    /// This call may hang; and whether it was found to hang before.
+    Check(Ticket, bool),
 }
 
 /// A delivery under way.
@@ -151,6 +158,8 @@ pub(crate) struct Delivery {
     forget: VecDeque<String>,
     goodbye: Arc<str>,
     stopping: bool,
+    /// The end of the last time in which this function had no processor.
+    starved: Option<Instant>,
     counts: Counts,
 }
 
@@ -179,6 +188,7 @@ impl Delivery {
             forget: VecDeque::new(),
             goodbye: Packet::new(NAMESPACE, PacketData::Disconnect).to_frame().into(),
             stopping: false,
+            starved: None,
             counts: Counts::default(),
         }
     }
@@ -309,17 +319,20 @@ impl Delivery {
         self.last_ticket = ticket;
         self.calls.insert(ticket, Call { key, began: now, is_post, is_control });
         self.posts += usize::from(is_post);
-        self.alarms.extend(check.map(|at| Reverse((at, Alarm::Check(ticket)))));
+        self.alarms.extend(check.map(|at| Reverse((at, Alarm::Check(ticket, false)))));
         Some(command)
     }
 
     fn sound_alarms(&mut self, now: Instant) {
+        if self.alarms.peek().is_some_and(|Reverse((at, _))| now.saturating_duration_since(*at) > LATE) {
+            self.starved = Some(now);
+        }
         while let Some(Reverse((at, _))) = self.alarms.peek()
             && *at <= now
         {
             match self.alarms.pop() {
                 Some(Reverse((_, Alarm::Retry(key, pause)))) => self.retry(key, pause),
-                Some(Reverse((at, Alarm::Check(ticket)))) => self.check(ticket, at, now),
+                Some(Reverse((_, Alarm::Check(ticket, again)))) => self.check(ticket, again, now),
                 None => {}
             }
         }
@@ -335,7 +348,7 @@ impl Delivery {
     }
 
     /// A post that is still under way: does it hang, and whose fault is it?
-    fn check(&mut self, ticket: Ticket, due: Instant, now: Instant) {
+    fn check(&mut self, ticket: Ticket, hung_before: bool, now: Instant) {
         let Some(Call { key, began, .. }) = self.calls.get(&ticket) else { return };
         let (key, began) = (*key, *began);
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
@@ -347,22 +360,24 @@ impl Delivery {
             return;
         }
         let hanging = self.calls.values().filter(|call| call.is_post && call.began + HANGS_AFTER / 2 < now).count();
-        let again = {
+        // Its time begins anew when this function could not have seen its answer.
+        let waited_since = self.starved.map_or(began, |starved| starved.max(began));
+        let (usual, only_this_one) = {
             let health = self.health();
-            let usual = health.pace.latency().map_or(HANGS_AFTER, |latency| HANGS_AFTER.max(latency * 10));
-            let looks_hung_at = began + usual;
-            if due < looks_hung_at {
-                Some(looks_hung_at)
-            } else if due < looks_hung_at + LAST_LOOK {
-                Some(due + LAST_LOOK)
-            } else if health.evidence.only_this_one_hangs(began, hanging.saturating_sub(1)) {
-                None
-            } else {
-                Some(now + LOOK_AGAIN)
-            }
+            let usual = health.pace.latency().map_or(HANGS_AFTER, |latency| HANGS_AFTER.max(latency * 20));
+            (usual, health.evidence.only_this_one_hangs(began, hanging.saturating_sub(1)))
+        };
+        let again = if now < waited_since + usual {
+            Some((waited_since + usual, false))
+        } else if !hung_before {
+            Some((now + LAST_LOOK, true))
+        } else if only_this_one {
+            None
+        } else {
+            Some((now + LOOK_AGAIN, true))
         };
         match again {
-            Some(at) => self.alarms.push(Reverse((at, Alarm::Check(ticket)))),
+            Some((at, hangs)) => self.alarms.push(Reverse((at, Alarm::Check(ticket, hangs)))),
             None => {
                 self.abandon(ticket, now);
                 self.blame(key, "it does not answer while others do");
@@ -378,6 +393,11 @@ impl Delivery {
                 self.health().evidence.answered(now, false);
             }
         }
+    }
+
+    /// Whether what happens now may be the consequence of a time in which this function had no processor.
+    fn was_starved(&self, now: Instant) -> bool {
+        self.starved.is_some_and(|starved| now.saturating_duration_since(starved) < AFTERMATH)
     }
 
     /// Epoch milliseconds.

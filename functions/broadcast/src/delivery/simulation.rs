@@ -262,6 +262,41 @@ fn a_slow_socket_delays_the_others_by_less_than_a_third_of_a_second() {
     }
 }
 
+/// As on a machine that is too busy: answers are there, and nobody could read them.
+#[test]
+fn a_function_that_had_no_processor_blames_nobody_for_it() {
+    for answer in [Answer::Accepted, Answer::Refused] {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let health = Arc::new(Mutex::new(Health::new(start)));
+        let mut delivery = Delivery::new(feed(0..1), &[1], health, start, EPOCH);
+        delivery.read(0, 0, members(50), vec![]);
+        delivery.read_to_its_end(0);
+        let mut tickets = Vec::new();
+        while let Some(Command::Post { ticket, .. }) = delivery.next(start) {
+            tickets.push(ticket);
+        }
+        for ticket in tickets.split_off(4) {
+            delivery.answered(ticket, Answer::Accepted, at(5));
+        }
+        // Half a second later, looked at before the answers of the other four are.
+        assert!(delivery.next(at(500)).is_none());
+        assert!(delivery.next(at(519)).is_none());
+        for ticket in tickets {
+            delivery.answered(ticket, answer, at(520));
+        }
+        let mut now = 520;
+        while let Some(wakes) = delivery.wakes_at().filter(|_| !delivery.is_done()) {
+            now = u64::try_from(wakes.saturating_duration_since(start).as_millis()).unwrap().max(now) + 1;
+            while let Some(command) = delivery.next(at(now)) {
+                let Command::Post { ticket, .. } = command else { panic!("{command:?}") };
+                delivery.answered(ticket, Answer::Accepted, at(now));
+            }
+        }
+        assert!(delivery.is_done() && delivery.counts().closed == 0);
+    }
+}
+
 #[test]
 fn a_gateway_that_hangs_closes_nobody_and_everyone_is_told_when_it_is_over() {
     for count in [1, 4, 300] {
