@@ -3,6 +3,9 @@
 //! A signed POST of its own instead of `aws-sdk-lambda`: that crate is generated for more than eighty operations, of which
 //! this would use one that has no answer to be read. It would be the second largest thing to compile, and one more client
 //! to be set up in every cold start of the function a client is waiting for. Signing and HTTP are those of the SDK.
+//!
+//! Its connections are not shared with the client of DynamoDB: they go to another host, and the SDK hands out what is
+//! beneath a client only to operations of its own.
 
 use std::time::{Duration, SystemTime};
 
@@ -35,7 +38,7 @@ const ATTEMPTS: u32 = 4;
 /// First pause between two attempts; it doubles.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// The API in its current and only version.
+/// The header that says whether the caller waits for the answer.
 const INVOCATION_TYPE: &str = "x-amz-invocation-type";
 
 /// A function that another one may have run.

@@ -78,17 +78,16 @@ fn default_port(scheme: &str) -> Option<u16> {
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Reads `ORIGINS`.
+    /// Reads `ORIGINS`. Without any, no page but the service's own may connect; clients that send no `Origin` may.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`]: an empty list would lock out every browser, which nobody configures on purpose.
     /// [`ConfigError::Invalid`] for an entry that no browser would ever send.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let invalid = |_| ConfigError::Invalid {
             name: "ORIGINS",
             problem: "must list origins as browsers send them, such as https://admin.example.com, separated by commas",
         };
-        let origins = parse_list(env.required("ORIGINS")?).map_err(invalid)?;
+        let origins = parse_list(env.optional("ORIGINS").unwrap_or_default()).map_err(invalid)?;
         Ok(Self(origins.iter().map(ToString::to_string).collect()))
     }
 
@@ -154,6 +153,14 @@ mod tests {
 
     fn allows(origins: &Origins, origin: &str, domain_name: Option<&str>) -> bool {
         origins.allow(Some(&HeaderValue::from_str(origin).unwrap()), domain_name)
+    }
+
+    #[test]
+    fn without_origins_no_page_may_connect_and_native_clients_may() {
+        let none = origins("");
+        assert!(none.allow(None, Some("api.example.com")));
+        assert!(allows(&none, "https://api.example.com", Some("api.example.com")));
+        assert!(!allows(&none, "http://localhost:4200", Some("api.example.com")));
     }
 
     #[test]

@@ -16,7 +16,6 @@ const HELP = `Probes a running stack, on AWS or local-dev.
   --admin      e-mail address of the administrator; the password is read from ADMIN_PASSWORD
   --origin     one of the stack's Origins [http://localhost:4200]
   --changes    how many changes are timed [100]
-  --slow       look at what takes ten minutes of silence as well
 
 With AWS credentials in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) that may
 execute-api:ManageConnections, @connections is asked directly, too. It registers two users and deletes them.
@@ -29,11 +28,11 @@ class Stage {
   #api;
   #session;
 
-  constructor({ rest, sockets, origin, changes, slow, admin }) {
+  constructor({ rest, sockets, origin, changes, admin }) {
     this.rest = rest.replace(/\/$/, "");
     this.slash = sockets.endsWith("/") || new URL(sockets).pathname === "/socket.io";
     this.sockets = sockets.replace(/\/$/, "").replace(/^ws/, "http");
-    Object.assign(this, { origin, slow, changes: Number(changes) });
+    Object.assign(this, { origin, changes: Number(changes) });
     this.management = new Management(this.sockets);
     this.#api = new Api(this.rest.replace(/\/api\/v1$/, ""), undefined);
     this.credentials = { email: admin, password: process.env.ADMIN_PASSWORD };
@@ -87,7 +86,6 @@ const { values } = parseArgs({
     admin: { type: "string" },
     origin: { type: "string", default: "http://localhost:4200" },
     changes: { type: "string", default: "100" },
-    slow: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
@@ -98,11 +96,18 @@ if (values.help || !values.rest || !values.sockets || !values.admin || !process.
 
 const stage = new Stage(values);
 const report = new Report();
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, async () => {
+    const left = await stage.end().catch((error) => [error.message]);
+    console.error(left.length ? `It could not clean up: ${left.join(", ")}` : "Interrupted; nothing is left behind.");
+    process.exit(1);
+  });
+}
 let failure;
 try {
   await stage.begin();
-  const { preflights, officialClient, openPacket, silentAnswers, frameLimits, management, kick, latency, silence } = checks;
-  for (const check of [preflights, officialClient, openPacket, silentAnswers, frameLimits, management, kick, latency, silence]) {
+  const { preflights, officialClient, openPacket, silentAnswers, frameLimits, management, kick, latency } = checks;
+  for (const check of [preflights, officialClient, openPacket, silentAnswers, frameLimits, management, kick, latency]) {
     await check(stage, report);
   }
   if (stage.gateway) for (const { what, assumed, where } of UNVERIFIED.filter(({ where }) => where)) report.unseen(what, assumed, where);

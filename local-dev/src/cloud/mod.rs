@@ -143,10 +143,7 @@ pub struct Running {
 pub async fn start(options: Options) -> Result<Running, StartError> {
     let template = Template::parse(TEMPLATE)?;
     say_what_is_skipped(&template);
-    let address = SocketAddr::new(options.host, options.port);
-    let listen = |source| StartError::Listen { address, source };
-    let port = Port::bind(address).await.map_err(listen)?;
-    let address = port.local_addr().map_err(listen)?;
+    let (port, address) = listen(&options).await?;
     let lock = options.data_dir.as_deref().map(Lock::take).transpose()?;
     let secrets = secrets(&template, &options)?;
 
@@ -174,10 +171,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?
         .throttled_at(options.concurrent_invocations)
         .at_most(database.bears());
-    let functions = match &permissions {
-        Some(permissions) => functions.counted_by(permissions.tally().clone()),
-        None => functions,
-    };
+    let functions = counted(functions, permissions.as_deref());
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
     let throttle = template.socket_throttle(&scope)?;
@@ -202,15 +196,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let cors = template.http_api().map(|api| api.cors(&scope)).transpose()?.flatten();
     cors.as_ref().map(http_api::check_cors).transpose()?;
     let (edge, sockets) = SocketIoEdge::new(gateway.clone(), cors.as_ref().map(http_api::cors_layer));
-    let landing = landing(gateway.stage());
-    let router = Router::new()
-        .route("/", get(async move || landing))
-        .merge(undelivered::router(sources.dead_letters()))
-        .merge(sockets)
-        .merge(websocket::router(gateway.clone(), limits))
-        .merge(services(&gateway, permissions.as_ref()))
-        .merge(lambda(&asynchronous, &names, permissions.as_ref()))
-        .merge(http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits));
+    let invoke_api = lambda(&asynchronous, &names, permissions.as_ref());
+    let rest = http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits);
+    let given_up = undelivered::router(sources.dead_letters());
+    let router = router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, given_up);
     let (shutdown, stopping) = oneshot::channel::<()>();
     let service = own_host::only(router, &options.allowed_hosts).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
@@ -340,6 +329,44 @@ impl Running {
         self.asynchronous.stop().await;
         (self.database, self.lock)
     }
+}
+
+/// Takes the port, and says which one it is.
+async fn listen(options: &Options) -> Result<(Port, SocketAddr), StartError> {
+    let address = SocketAddr::new(options.host, options.port);
+    let failed = |source| StartError::Listen { address, source };
+    let port = Port::bind(address).await.map_err(failed)?;
+    let address = port.local_addr().map_err(failed)?;
+    Ok((port, address))
+}
+
+/// The functions, with what they use counted where policies are enforced.
+fn counted(functions: Functions, permissions: Option<&Permissions>) -> Functions {
+    match permissions {
+        Some(permissions) => functions.counted_by(permissions.tally().clone()),
+        None => functions,
+    }
+}
+
+/// The routes of everything that is served at the port.
+fn router(
+    gateway: &Gateway,
+    limits: Limits,
+    permissions: Option<&Arc<Permissions>>,
+    invoke_api: Router,
+    rest: Router,
+    sockets: Router,
+    given_up: Router,
+) -> Router {
+    let landing = landing(gateway.stage());
+    Router::new()
+        .route("/", get(async move || landing))
+        .merge(given_up)
+        .merge(sockets)
+        .merge(websocket::router(gateway.clone(), limits))
+        .merge(services(gateway, permissions))
+        .merge(invoke_api)
+        .merge(rest)
 }
 
 fn say_what_is_skipped(template: &Template) {

@@ -37,14 +37,13 @@ pub struct Cycle {
 pub const RENEWAL: Cycle = Cycle { frames: 2.0, invocations: 1.0, writes: 8.0, reads: 2.0 };
 
 /// Bytes of logs at `LogLevel=info`, with the 26 that CloudWatch adds to each line: of a REST request (access log and the
-/// function's line), of a change (the line about the room, and its metrics), of a connection (the metrics of its
-/// handshake), of a minute of the heartbeat (its metrics), of a connection that is closed (why).
-const LOGGED: Logged = Logged { request: 600.0, change: 700.0, connect: 250.0, minute: 400.0, closed: 300.0 };
+/// function's line), of a change (the line about the room, and its metrics), of a minute of the heartbeat (its metrics),
+/// of a connection that is closed (why).
+const LOGGED: Logged = Logged { request: 600.0, change: 700.0, minute: 400.0, closed: 300.0 };
 
 struct Logged {
     request: f64,
     change: f64,
-    connect: f64,
     minute: f64,
     closed: f64,
 }
@@ -198,7 +197,7 @@ impl Load {
         let logged = (mutations + reads) * LOGGED.request
             + mutations * LOGGED.change
             + MINUTES * LOGGED.minute
-            + connects * (LOGGED.connect + LOGGED.closed);
+            + connects * LOGGED.closed;
         let items = vec![
             item("connection minutes", connections * MINUTES, "minutes", prices::CONNECTION_MINUTE),
             Item {
@@ -278,7 +277,7 @@ impl fmt::Display for Bill {
                 "8 ms for a frame at {message} MB, 15 ms for a REST request at {api} MB; a login takes longer, few do it"
             ),
             format!("15 ms and 0.16 ms for each who hears it for a change at {broadcast} MB"),
-            "logs at LogLevel=info: some hundred bytes for a REST request, a change, a connection; none for a message"
+            "logs at LogLevel=info: some hundred bytes for a REST request, a change, a connection that is closed; none for a message"
                 .to_owned(),
             "no free tiers; without the alarms, the dashboard, the secrets and backups, about 10 USD".to_owned(),
         ] {

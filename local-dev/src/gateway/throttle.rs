@@ -1,4 +1,4 @@
-//! The throttle of a stage: a token bucket per route, as API Gateway has it.
+//! The throttle of a stage: a token bucket per route. Whether API Gateway counts each route for itself is not documented.
 
 use std::{
     collections::HashMap,

@@ -16,7 +16,7 @@ export class Management {
     const [, region] = /\.execute-api\.([^.]+)\./.exec(this.base) ?? [, "local"];
     this.region = region;
     const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = env;
-    this.isLocal = !/\.amazonaws\.com/.test(this.base);
+    this.isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(this.base).hostname);
     this.credentials = id && secret ? { id, secret, token } : this.isLocal ? { id: "local", secret: "local" } : undefined;
   }
 

@@ -3,7 +3,12 @@
 
 export const UNVERIFIED = [
   { label: "close of DELETE", line: "close code of DELETE" },
-  { label: "pings of WebSocket", line: "a WebSocket ping counts as activity" },
+  {
+    label: "pings of WebSocket",
+    what: "a WebSocket ping counts as activity",
+    assumed: "yes",
+    where: "nowhere while the heartbeat runs, which lets no connection be idle for ten minutes",
+  },
   { label: "answers without a body", line: "after a pong the client hears" },
   {
     label: "`$connect` that fails",
@@ -17,7 +22,18 @@ export const UNVERIFIED = [
     assumed: '{"message":"Too Many Requests",…}, a handshake 429',
     where: "at a client that floods, and in ClientError of the socket API",
   },
-  { label: "time limits", line: "ten minutes of silence end a connection with" },
+  {
+    label: "throttles of a stage",
+    what: "what a stage's throttle counts",
+    assumed: "each route for itself",
+    where: "in Count and ClientError of the socket API under load",
+  },
+  {
+    label: "time limits",
+    what: "both time limits end a connection with",
+    assumed: "1001 Going away",
+    where: "in the code that clients report, of two hours the first",
+  },
   { label: "a client that does not read", line: "a client that does not read" },
   { label: "a slash behind the stage", line: "the official client with a slash behind the path" },
   { label: "the service's own origin", line: "Origin: its own address" },

@@ -47,6 +47,13 @@ describe("the probe", () => {
     assert.deepEqual(await cloud.api.must(200, "GET", "/users", { token: await cloud.api.admin() }), []);
   });
 
+  test("a stack that lets no socket in is reported, and nothing is left behind", async () => {
+    const { code, output } = await probe(cloud, "/dev/nope");
+    assert.equal(code, 1, output);
+    assert.match(output, /The probe could not go on: .*no open packet/);
+    assert.deepEqual(await cloud.api.must(200, "GET", "/users", { token: await cloud.api.admin() }), []);
+  });
+
   test("every line of the README about what is not known is one that it looks at", () => {
     const [, list] = readFileSync(here("../../../local-dev/README.md"), "utf8").split("Nobody could tell us these");
     const labels = [...list.split("\n## ")[0].matchAll(/^- \*\*(.+?)\*\*:/gm)].map(([, label]) => label);
