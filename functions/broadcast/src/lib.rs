@@ -30,8 +30,8 @@ use batch::Batch;
 pub use delivery::{CONCURRENCY, RETRY_PAUSE, RETRY_PAUSE_GROWTH};
 use delivery::{Counts, Health};
 
-/// A call of the management API that has no answer after this time has failed; the slowest healthy one takes a tenth.
-const CALL_TIMEOUT: Duration = Duration::from_secs(1);
+/// The end of a call of the management API. One whose answer could have been seen is given up sooner, in [`delivery`].
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Left of the function's time when it begins with no further calls: enough for those under way, and for saving where the
 /// next attempt goes on.

@@ -109,9 +109,9 @@ async fn a_gateway_that_takes_nothing_for_a_while_is_tried_again_without_doublin
 /// What is told in no time is the whole point: an attempt has so little of it that there have to be many.
 #[tokio::test]
 async fn a_room_larger_than_the_time_is_told_in_many_attempts_in_order_and_nobody_twice() {
-    let cloud = Cloud::for_crowds().await;
+    let cloud = Cloud::start().await;
     let admin = cloud.admin().await;
-    let mut sockets = connected(&cloud, Edge::Gateway, 300).await;
+    let mut sockets = connected(&cloud, Edge::Gateway, 100).await;
     let user = cloud.rest().register().await;
     for socket in &mut sockets {
         assert_eq!(socket.event().await.1, user);
@@ -132,7 +132,7 @@ async fn a_room_larger_than_the_time_is_told_in_many_attempts_in_order_and_nobod
     for socket in &mut sockets {
         assert_eq!(socket.event().await.1, marker, "nothing was told twice");
     }
-    until(async || cloud.room_members().await.len() == 300).await;
+    until(async || cloud.room_members().await.len() == 100).await;
     cloud.stop().await;
 }
 

@@ -98,7 +98,7 @@ impl Delivery {
         room.queues.insert(key.1, Queue::new(step, stage));
     }
 
-    fn refused(&mut self, call: &Call, now: Instant) {
+    pub(super) fn refused(&mut self, call: &Call, now: Instant) {
         let (key, began) = (call.key, call.began);
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
         self.failing += usize::from(queue.since.is_none());

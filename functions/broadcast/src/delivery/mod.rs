@@ -58,6 +58,9 @@ const AFTERMATH: Duration = Duration::from_millis(250);
 /// How long a post that seems to hang is waited for once more: on a busy machine its answer may be there unread.
 const LAST_LOOK: Duration = Duration::from_millis(20);
 
+/// A post that has no answer after this time has failed, and is made again; the slowest healthy one takes a tenth of it.
+const FAILS_AFTER: Duration = Duration::from_secs(1);
+
 /// How often a post that hangs is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -367,14 +370,21 @@ impl Delivery {
             let usual = health.pace.latency().map_or(HANGS_AFTER, |latency| HANGS_AFTER.max(latency * 20));
             (usual, health.evidence.only_this_one_hangs(began, hanging.saturating_sub(1)))
         };
+        if now >= waited_since + FAILS_AFTER {
+            if let Some(call) = self.abandon(ticket, now) {
+                self.counts.refused += 1;
+                self.refused(&call, now);
+            }
+            return;
+        }
         let again = if now < waited_since + usual {
-            Some((waited_since + usual, false))
+            Some(((waited_since + usual).min(waited_since + FAILS_AFTER), false))
         } else if !hung_before {
             Some((now + LAST_LOOK, true))
         } else if only_this_one {
             None
         } else {
-            Some((now + LOOK_AGAIN, true))
+            Some(((now + LOOK_AGAIN).min(waited_since + FAILS_AFTER), true))
         };
         match again {
             Some((at, hangs)) => self.alarms.push(Reverse((at, Alarm::Check(ticket, hangs)))),
@@ -386,13 +396,13 @@ impl Delivery {
     }
 
     /// Waits for this call no longer; its answer will mean nothing.
-    fn abandon(&mut self, ticket: Ticket, now: Instant) {
-        if let Some(call) = self.calls.remove(&ticket) {
-            self.posts -= usize::from(call.is_post);
-            if call.is_control {
-                self.health().evidence.answered(now, false);
-            }
+    fn abandon(&mut self, ticket: Ticket, now: Instant) -> Option<Call> {
+        let call = self.calls.remove(&ticket)?;
+        self.posts -= usize::from(call.is_post);
+        if call.is_control {
+            self.health().evidence.answered(now, false);
         }
+        Some(call)
     }
 
     /// Whether what happens now may be the consequence of a time in which this function had no processor.

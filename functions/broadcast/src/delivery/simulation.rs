@@ -142,8 +142,8 @@ impl Scene {
                     Command::Forget { connection } => (0, connection, Did::Forget, String::new()),
                 };
                 let answer = gateway(Asked { connection: &connection, did, frame: &frame, now });
-                // A call without an answer ends after a second, as in `CALL_TIMEOUT`.
-                let at = now + if answer.is_some() { LATENCY } else { 1000 };
+                // A call without an answer ends after three seconds, as in `CALL_TIMEOUT`.
+                let at = now + if answer.is_some() { LATENCY } else { 3000 };
                 let number = match answer.unwrap_or(Answer::Refused) {
                     Answer::Accepted => 0,
                     Answer::Gone => 1,
