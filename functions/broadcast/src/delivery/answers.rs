@@ -56,7 +56,10 @@ impl Delivery {
 
     fn posted(&mut self, call: &Call, answer: Answer, now: Instant) {
         match answer {
-            Answer::Accepted => self.done(call.key, now),
+            Answer::Accepted => {
+                self.accepted_at = now;
+                self.done(call.key, now);
+            }
             Answer::TooLarge => {
                 self.skip_step(call.key);
                 self.done(call.key, now);
@@ -106,24 +109,37 @@ impl Delivery {
         queue.attempts += 1;
         let (attempts, before) = (queue.attempts, queue.score);
         let says_something = !self.was_starved(now);
-        let (score, is_enough, gateway_works) = {
+        let members = self.rooms.get(key.0).map_or(0, |room| room.audience.len());
+        let (score, is_enough) = {
             let health = self.health();
             let score = if says_something { before + health.evidence.against(since, began) } else { before };
-            (score, health.evidence.is_enough(score, since, began), health.evidence.gateway_works(now))
+            (score, health.evidence.is_enough(score, since, began, self.failing, members))
         };
         if let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) {
             queue.score = score;
         }
         let is_undecided_for_long = now.saturating_duration_since(since) >= UNDECIDED;
-        if is_enough || is_undecided_for_long && gateway_works {
+        if is_enough {
             self.blame(key, "it refuses what others take");
-        } else if is_undecided_for_long && self.failing <= FEW {
+        } else if is_undecided_for_long && self.nobody_accepts(now) && (self.failing <= FEW || self.are_few_of(key.0)) {
             // If the gateway refuses this, too, then nothing can be said against the socket.
             self.close(key, false);
         } else {
             let grown = RETRY_PAUSE_GROWTH.powi(i32::try_from(attempts).unwrap_or(i32::MAX).saturating_sub(1).min(30));
             self.pause(key, RETRY_PAUSE.0.mul_f64(grown).min(RETRY_PAUSE.1), now);
         }
+    }
+
+    /// Whether nothing was accepted for a while.
+    fn nobody_accepts(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.accepted_at) >= UNDECIDED / 2
+    }
+
+    /// Whether most of a room was told, so that nobody is left to compare the others with.
+    fn are_few_of(&self, room: usize) -> bool {
+        let Some(room) = self.rooms.get(room) else { return false };
+        let left = u32::try_from(room.queues.len()).unwrap_or(u32::MAX);
+        room.has_nothing_to_hand_out() && left.saturating_mul(2) < room.audience.len()
     }
 
     /// The socket is closed: its client comes back by itself and loads the state it missed.
@@ -154,7 +170,13 @@ impl Delivery {
         match answer {
             // Not open yet, so it would open later, and hear nothing.
             Answer::Gone if self.may_open(key, now) => self.pause(key, UNOPENED_PAUSE.1, now),
-            Answer::Accepted | Answer::Gone => self.end(key),
+            Answer::Accepted | Answer::Gone => {
+                if !insists {
+                    self.counts.closed += 1;
+                    tracing::warn!("closed a socket that took nothing while there was nothing to compare it with");
+                }
+                self.end(key);
+            }
             Answer::Refused | Answer::TooLarge => {
                 let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else {
                     return;
@@ -175,7 +197,12 @@ impl Delivery {
         let may_open = self.may_open(key, now);
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
         let Stage::Kick(kick) = &mut queue.stage else { return };
-        match kick.answered(answer, may_open, now) {
+        let mut next = kick.answered(answer, may_open, now);
+        if next == Next::Again && !may_open && Self::is_slow(&self.health, kick, now) {
+            kick.give_up();
+            next = Next::GoOn;
+        }
+        match next {
             Next::GoOn => self.urgent.push_back(key),
             Next::Again => self.pause(key, kick::PAUSE, now),
             Next::Closed => self.end(key),

@@ -74,23 +74,22 @@ impl Evidence {
     }
 
     /// Whether so much evidence is enough. The more sockets there are, the likelier is it that one of them is refused
-    /// several times in a row by chance.
-    pub(super) fn is_enough(&self, score: f64, since: Instant, began: Instant) -> bool {
-        let (others, _) = self.others(since, began);
-        score > (ODDS * count(others.accepted + others.refused).max(1.0)).ln()
+    /// several times in a row by chance. Where as many are refused as accepted, of the controls or with the members that are
+    /// `failing` now, it is the gateway. `members`: how many the room has.
+    pub(super) fn is_enough(&self, score: f64, since: Instant, began: Instant, failing: usize, members: u32) -> bool {
+        let (others, has_own) = self.others(since, began);
+        let refused = others.refused.saturating_sub(u64::from(has_own));
+        let others_failing = u64::try_from(failing.saturating_sub(1)).unwrap_or(u64::MAX);
+        let works = others.accepted > refused.max(others_failing);
+        let sockets = (others.accepted + others.refused).max(members.into()).max(1);
+        works && score > (ODDS * count(sockets)).ln()
     }
 
-    /// Whether of the posts that were answered since this one began nearly all were accepted, and few others hang.
-    pub(super) fn only_this_one_hangs(&self, began: Instant, others_that_hang: usize) -> bool {
+    /// Whether of the posts that were answered since then nearly all were accepted, and few others hang.
+    pub(super) fn others_are_accepted(&self, began: Instant, others_that_hang: usize) -> bool {
         let others = self.after(began);
         let trouble = others.refused + u64::try_from(others_that_hang).unwrap_or(u64::MAX);
         others.accepted > 0 && trouble.saturating_mul(4) <= others.accepted
-    }
-
-    /// Whether the gateway takes most of what others are sent at this moment.
-    pub(super) fn gateway_works(&self, now: Instant) -> bool {
-        let others = now.checked_sub(SAME_MOMENT).map(|moment| self.after(moment)).unwrap_or_default();
-        others.accepted > others.refused
     }
 }
 
@@ -121,7 +120,7 @@ mod tests {
                 }
             }
             score += evidence.against(start, began);
-            if evidence.is_enough(score, start, began) {
+            if evidence.is_enough(score, start, began, 1, accepted + refused) {
                 return Some(attempt + 1);
             }
         }
@@ -167,7 +166,7 @@ mod tests {
             for _ in 0..accepted {
                 evidence.answered(ms(start, 5), true);
             }
-            evidence.only_this_one_hangs(start, others)
+            evidence.others_are_accepted(start, others)
         };
         assert!(hangs(3, 0) && hangs(100, 3));
         assert!(!hangs(0, 0) && !hangs(64, 63) && !hangs(2, 2));
@@ -181,7 +180,5 @@ mod tests {
             evidence.answered(ms(start, second * 1000), true);
         }
         assert!(evidence.answers.len() <= 3, "{}", evidence.answers.len());
-        assert!(evidence.gateway_works(ms(start, 3_599_000)));
-        assert!(!evidence.gateway_works(ms(start, 3_610_000)));
     }
 }

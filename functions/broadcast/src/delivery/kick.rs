@@ -11,6 +11,9 @@ use super::{Answer, Command, Ticket};
 /// How long a member that takes nothing is told why, before it is closed all the same.
 const COURTESY: Duration = Duration::from_millis(800);
 
+/// How long at least, where others take what they are sent and it is the member that does not.
+const COURTESY_TO_THE_SLOW: Duration = Duration::from_millis(200);
+
 /// The same after a close that failed, when all that was tried before.
 const COURTESY_AGAIN: Duration = Duration::from_millis(200);
 
@@ -60,6 +63,17 @@ impl Kick {
         if std::mem::take(&mut self.starts_again) {
             self.until = now + COURTESY_AGAIN;
         }
+    }
+
+    /// When its courtesy began, if it has lasted long enough for a member that does not take what others do.
+    pub(super) fn is_slow_since(&self, now: Instant) -> Option<Instant> {
+        let since = self.until.checked_sub(COURTESY)?;
+        (self.is_post() && now >= since + COURTESY_TO_THE_SLOW).then_some(since)
+    }
+
+    /// When a post that has no answer is looked at.
+    pub(super) fn looked_at(&self, now: Instant) -> Instant {
+        (now + COURTESY_TO_THE_SLOW).min(self.until)
     }
 
     /// Whether the call it is due is a post.

@@ -32,6 +32,7 @@ pub use self::answers::{RETRY_PAUSE, RETRY_PAUSE_GROWTH};
 pub(crate) use self::outcome::Checkpoint;
 use self::{
     evidence::Evidence,
+    kick::Kick,
     pace::Pace,
     room::{Room, Stage},
 };
@@ -146,6 +147,8 @@ pub(crate) struct Delivery {
     rooms: Vec<Room>,
     health: Arc<Mutex<Health>>,
     started: Instant,
+    /// When a post was accepted last; before the first one, when this began.
+    accepted_at: Instant,
     /// Epoch milliseconds at `started`.
     epoch: i64,
     calls: HashMap<Ticket, Call>,
@@ -180,6 +183,7 @@ impl Delivery {
             rooms: rooms.map(|(events, partitions)| Room::new(events.steps, *partitions)).collect(),
             health,
             started: now,
+            accepted_at: now,
             epoch,
             calls: HashMap::new(),
             last_ticket: 0,
@@ -310,7 +314,7 @@ impl Delivery {
             Stage::Look | Stage::Close { .. } => (false, false, None),
             Stage::Kick(kick) => {
                 kick.begin(now);
-                (kick.is_post(), false, kick.is_post().then_some(kick.until))
+                (kick.is_post(), false, kick.is_post().then(|| kick.looked_at(now)))
             }
         };
         let command = match &queue.stage {
@@ -356,6 +360,10 @@ impl Delivery {
         let (key, began) = (*key, *began);
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
         if let Stage::Kick(kick) = &mut queue.stage {
+            if now < kick.until && !Self::is_slow(&self.health, kick, now) {
+                self.alarms.push(Reverse((kick.until, Alarm::Check(ticket, true))));
+                return;
+            }
             // It has had its time; what must happen is the close.
             kick.give_up();
             self.abandon(ticket, now);
@@ -368,7 +376,7 @@ impl Delivery {
         let (usual, only_this_one) = {
             let health = self.health();
             let usual = health.pace.latency().map_or(HANGS_AFTER, |latency| HANGS_AFTER.max(latency * 20));
-            (usual, health.evidence.only_this_one_hangs(began, hanging.saturating_sub(1)))
+            (usual, health.evidence.others_are_accepted(began, hanging.saturating_sub(1)))
         };
         if now >= waited_since + FAILS_AFTER {
             if let Some(call) = self.abandon(ticket, now) {
@@ -393,6 +401,12 @@ impl Delivery {
                 self.blame(key, "it does not answer while others do");
             }
         }
+    }
+
+    /// Whether a member that is thrown out does not take what others took in the same time.
+    fn is_slow(health: &Mutex<Health>, kick: &Kick, now: Instant) -> bool {
+        let health = health.lock().unwrap_or_else(PoisonError::into_inner);
+        kick.is_slow_since(now).is_some_and(|since| health.evidence.others_are_accepted(since, 0))
     }
 
     /// Waits for this call no longer; its answer will mean nothing.

@@ -246,6 +246,36 @@ fn sockets_that_take_nothing_while_others_do_are_closed_within_a_second_and_nobo
     }
 }
 
+/// All others are told by their second attempts, and nobody is left to compare the dead with.
+#[test]
+fn sockets_that_are_dead_after_an_outage_are_closed_and_hold_nobody_up() {
+    for (outage, count, of) in [(300, 50, 200), (5_000, 10, 200), (5_000, 20, 1000), (30_000, 50, 200)] {
+        let is_dead =
+            |connection: &str| connection.trim_end_matches('=').parse::<usize>().unwrap() * count % of < count;
+        let scene = Scene::new(feed(0..2)).with(0, members(of), vec![]).run(
+            TIME,
+            &mut |Asked { connection, did, now, .. }| {
+                let refuses = now < outage || did == Did::Post && is_dead(connection);
+                Some(if refuses { Answer::Refused } else { Answer::Accepted })
+            },
+        );
+        assert!(scene.log.closed().iter().all(|(at, who)| *at < outage || is_dead(who)), "{:?}", scene.log.closed());
+        assert_eq!(scene.undelivered(), None, "{count} of {of} after {outage} ms");
+        assert!(scene.log.end() < outage + 13_000, "{}", scene.log.end());
+    }
+}
+
+#[test]
+fn a_gateway_that_refuses_nearly_everything_closes_nobody() {
+    for (percent, seed) in [(70, 0), (80, 1), (80, 2)] {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let scene = Scene::new(feed(0..2))
+            .with(0, members(1000), vec![])
+            .run(TIME, &mut |_| Some(if random.u8(0..100) < percent { Answer::Refused } else { Answer::Accepted }));
+        assert_eq!(scene.delivery.counts().closed, 0, "{percent} %");
+    }
+}
+
 #[test]
 fn a_slow_socket_delays_the_others_by_less_than_a_third_of_a_second() {
     for hangs in [false, true] {
@@ -337,6 +367,21 @@ fn banned_sockets_that_take_nothing_are_closed_within_two_seconds() {
         let closed = scene.log.closed();
         assert!(closed.len() == 9 && closed.iter().all(|(at, _)| *at < 2000), "{closed:?}");
         assert_eq!(scene.undelivered(), None);
+    }
+}
+
+#[test]
+fn a_banned_socket_that_takes_nothing_delays_the_next_batch_no_more_than_any_other() {
+    for refuses in [Some(Answer::Refused), NEVER] {
+        let mut batch = feed(0..1);
+        batch.rooms.insert(0, kick());
+        let kicked = members(5).split_off(4);
+        let scene = Scene::new(batch).with(0, kicked, vec![]).with(1, members(4), vec![]);
+        let scene = scene.run(TIME, &mut |Asked { connection, did, .. }| {
+            if did == Did::Post && connection == id(4) { refuses } else { Some(Answer::Accepted) }
+        });
+        assert_eq!(scene.log.closed().iter().map(|(_, closed)| *closed).collect::<Vec<_>>(), [id(4)]);
+        assert!(scene.log.end() < 300, "{}", scene.log.end());
     }
 }
 
