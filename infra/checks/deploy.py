@@ -208,7 +208,7 @@ class Deployed(unittest.TestCase):
             {
                 "allowMethods": ["GET", "POST", "PATCH", "DELETE"],
                 "allowHeaders": ["authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "baggage"],
-                "exposeHeaders": ["link", "retry-after", "x-request-id"],
+                "exposeHeaders": ["idempotency-replayed", "link", "retry-after", "www-authenticate", "x-request-id"],
                 "maxAge": 600,
             },
         )

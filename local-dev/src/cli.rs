@@ -51,7 +51,9 @@ pub fn run() -> ExitCode {
     let filter = given.and_then(|filter| EnvFilter::try_new(filter).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,dynoxide=error,local_dev::outbox=info"));
     let colours = std::io::stderr().is_terminal();
-    fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    // It would say on standard error that standard error is gone, and panic.
+    log.log_internal_errors(false).init();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = match runtime.thread_keep_alive(HASHING_THREADS_STAY).enable_all().build() {
         Ok(runtime) => runtime,
@@ -101,7 +103,7 @@ async fn serve(options: &Options) -> ExitCode {
 }
 
 fn fail(message: &str) -> ExitCode {
-    eprintln!("local-dev: {message}");
+    let _ = writeln!(std::io::stderr(), "local-dev: {message}");
     ExitCode::FAILURE
 }
 
@@ -170,20 +172,37 @@ Ctrl-C stops.
     )
 }
 
-/// Ctrl-C, the polite signal of a supervisor, or the end of the terminal.
+/// Ctrl-C, the polite signal of a supervisor, or the end of the terminal, unless that was to be ignored (`nohup`).
 async fn stop_signal() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
+        // Listening to it would end that it is ignored.
+        let hangup = if hangup_is_ignored() { None } else { signal(SignalKind::hangup()).ok() };
+        let hung_up = async {
+            match hangup {
+                Some(mut hangup) => drop(hangup.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
             tokio::select! {
                 _ = interrupt => {}
                 _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
+                () = hung_up => {}
             }
             return;
         }
     }
     let _ = interrupt.await;
+}
+
+/// Whether whoever started this had SIGHUP ignored. Only Linux says so in a file.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The lowest bit is that of signal 1, SIGHUP.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

@@ -45,8 +45,12 @@ struct Outbox(Arc<Mutex<VecDeque<Message>>>);
 
 impl Outbox {
     fn take(&self, message: Message) {
-        let Message { channel, to, text, .. } = &message;
+        self.keep(message.clone());
+        let Message { channel, to, text, .. } = message;
         tracing::info!(channel, to, "{}", text.trim_end());
+    }
+
+    fn keep(&self, message: Message) {
         let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if messages.len() == CAPACITY {
             messages.pop_front();

@@ -1,7 +1,10 @@
 //! The API's own document, and what it promises.
 
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, header::HeaderMap};
 use serde_json::{Map, Value};
+
+/// Headers of answers that a client does something about.
+const ACTED_ON: [&str; 4] = ["idempotency-replayed", "link", "retry-after", "www-authenticate"];
 
 /// `/api/openapi.json`.
 #[derive(Debug)]
@@ -33,10 +36,11 @@ impl Document {
         self.paths().flat_map(move |(path, item)| item.iter().map(move |(name, what)| (method(name), path, what)))
     }
 
-    /// Asserts that an answer is documented, and its body valid by the schema, formats too; what is not a documented
+    /// Asserts that an answer is documented with the headers that clients act on, and its body valid by the schema, formats
+    /// too; what is not a documented
     /// operation must be refused as such.
     #[track_caller]
-    pub(crate) fn must_know(&self, method: &Method, path: &str, status: u16, body: &Value) {
+    pub(crate) fn must_know(&self, method: &Method, path: &str, status: u16, headers: &HeaderMap, body: &Value) {
         let variables = |pattern: &str| pattern.matches('{').count();
         let matching = self.paths().filter(|(pattern, _)| matches(pattern, path));
         let expected = match matching.min_by_key(|(pattern, _)| variables(pattern)) {
@@ -45,6 +49,10 @@ impl Document {
                 None => status == 405,
                 Some(operation) => match operation["responses"].get(status.to_string()) {
                     Some(answer) => {
+                        for name in ACTED_ON.into_iter().filter(|name| headers.contains_key(*name)) {
+                            let declared = answer["headers"][name].is_object();
+                            assert!(declared, "{method} {path} {status} has {name}, which the document does not know");
+                        }
                         self.must_allow(&answer["content"]["application/json"]["schema"], body);
                         true
                     }

@@ -204,7 +204,7 @@ impl Rest {
         let response = client.execute(request).await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.json().await.unwrap_or_default();
-        document.must_know(&method, &path, status, &body);
+        document.must_know(&method, &path, status, &headers, &body);
         Answer { status, headers, body }
     }
 }

@@ -53,7 +53,7 @@ test("browsers on other origins are told what they may do", () => {
           AllowOrigins: { "Fn::Split": [",", { Ref: "Origins" }] },
           AllowMethods: ["GET", "POST", "PATCH", "DELETE"],
           AllowHeaders: ["authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "baggage"],
-          ExposeHeaders: ["link", "retry-after", "x-request-id"],
+          ExposeHeaders: ["idempotency-replayed", "link", "retry-after", "www-authenticate", "x-request-id"],
           MaxAge: 600,
         },
         { Ref: "AWS::NoValue" },

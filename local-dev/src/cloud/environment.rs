@@ -56,9 +56,9 @@ pub(super) fn secrets(template: &Template, options: &Options) -> Result<BTreeMap
 fn kept_secret(name: &str, data_dir: Option<&Path>) -> Result<String, StartError> {
     let random = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     let Some(folder) = data_dir else { return Ok(random()) };
-    let kept = |folder: &Path| {
+    let file = folder.join(format!("secret-{name}"));
+    let kept = || {
         fs::create_dir_all(folder)?;
-        let file = folder.join(format!("secret-{name}"));
         match fs::read_to_string(&file) {
             // Shorter than ours are: a disk was full when it was written.
             Ok(secret) if secret.len() < SECRET_LENGTH => keep_secret(&file, random()),
@@ -66,7 +66,7 @@ fn kept_secret(name: &str, data_dir: Option<&Path>) -> Result<String, StartError
             outcome => outcome,
         }
     };
-    kept(folder).map_err(|source| StartError::DataDir { folder: folder.display().to_string(), source })
+    kept().map_err(|source| StartError::DataDir { folder: file.display().to_string(), source })
 }
 
 /// Written aside and renamed, so that the file has the whole secret or is not there.

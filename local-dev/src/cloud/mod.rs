@@ -69,9 +69,9 @@ pub enum StartError {
         source: io::Error,
     },
     /// The folder of `--data-dir` or the file of `--env-file` cannot be used.
-    #[error("cannot use {folder}: {source}")]
+    #[error("cannot use {folder}: {source}; see whose it is and whether the disk is full, or choose another")]
     DataDir {
-        /// As given.
+        /// As given, or the file in it.
         folder: String,
         /// Why.
         source: io::Error,

@@ -14,7 +14,7 @@ pub(crate) enum Unusable {
     #[error("it is damaged ({0}); move it away, or restore a copy of it")]
     Inconsistent(String),
     /// It has tables, and none of ours.
-    #[error("it is the database of another program; leave that its folder")]
+    #[error("it is the database of another program; leave that folder to it")]
     Foreign,
     /// Every request would fail.
     #[error("it cannot be written ({0}); see whose it is, and whether the disk is full")]

@@ -28,20 +28,28 @@ pub(super) fn head_is_too_large(parts: &Parts) -> bool {
     line + headers.sum::<usize>() > MAX_HEAD
 }
 
+/// Why there is no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    TooLarge,
+    /// It ended early, or its chunks are none.
+    Broken,
+}
+
 /// The body, unless it is too large.
-pub(super) async fn body(body: Body) -> Option<Bytes> {
+pub(super) async fn body(body: Body) -> Result<Bytes, Unread> {
     let mut body = body.into_data_stream();
     let mut whole = Vec::new();
     while let Some(part) = body.next().await {
-        let part = part.ok()?;
+        let part = part.map_err(|_| Unread::Broken)?;
         if whole.len() + part.len() > MAX_BODY {
             // That it took too long, or never ends, makes no difference to the answer.
             let _ = timeout(READ_ON_FOR, read_on(body)).await;
-            return None;
+            return Err(Unread::TooLarge);
         }
         whole.extend_from_slice(&part);
     }
-    Some(whole.into())
+    Ok(whole.into())
 }
 
 async fn read_on(mut body: BodyDataStream) {
@@ -69,21 +77,21 @@ mod tests {
     async fn what_is_too_large_is_read_to_its_end_and_what_is_not_is_kept() {
         let part = || Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 1 << 20]));
         let parts = |count: usize| stream::repeat_with(part).take(count);
-        assert_eq!(body(Body::from_stream(parts(10))).await.map(|body| body.len()), Some(10 << 20));
+        assert_eq!(body(Body::from_stream(parts(10))).await.map(|body| body.len()), Ok(10 << 20));
         let read = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&read);
         let counted = parts(40).inspect(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
         });
-        assert_eq!(body(Body::from_stream(counted)).await, None);
+        assert_eq!(body(Body::from_stream(counted)).await, Err(Unread::TooLarge));
         assert_eq!(read.load(Ordering::Relaxed), 40);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_never_ends_is_not_read_for_ever() {
         let part = || Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 1 << 20]));
-        assert_eq!(body(Body::from_stream(stream::repeat_with(part))).await, None, "much of it");
+        assert_eq!(body(Body::from_stream(stream::repeat_with(part))).await, Err(Unread::TooLarge), "much of it");
         let slow = stream::iter((0..11).map(move |_| part())).chain(stream::pending());
-        assert_eq!(body(Body::from_stream(slow)).await, None, "slowly");
+        assert_eq!(body(Body::from_stream(slow)).await, Err(Unread::TooLarge), "slowly");
     }
 }

@@ -24,7 +24,7 @@ use serde_json::json;
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use self::{answer::Answer, route::Match};
+use self::{answer::Answer, limits::Unread, route::Match};
 use crate::{
     event,
     functions::{FunctionError, Functions},
@@ -116,8 +116,10 @@ async fn handle(State(api): State<Arc<HttpApi>>, ConnectInfo(peer): ConnectInfo<
     let Some(route) = route::choose(&api.routes, &parts.method, parts.uri.path()) else {
         return message(StatusCode::NOT_FOUND, "Not Found");
     };
-    let Some(body) = limits::body(body).await else {
-        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    let body = match limits::body(body).await {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+        Err(Unread::Broken) => return message(StatusCode::BAD_REQUEST, "Bad Request"),
     };
     let function = route.function;
     let mut event = event::to_json(&request_event(&parts, &body, route, &peer));

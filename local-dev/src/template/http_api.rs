@@ -126,7 +126,10 @@ Resources:
             cors.allow_headers,
             ["authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "baggage"]
         );
-        assert_eq!(cors.expose_headers, ["link", "retry-after", "x-request-id"]);
+        assert_eq!(
+            cors.expose_headers,
+            ["idempotency-replayed", "link", "retry-after", "www-authenticate", "x-request-id"]
+        );
         assert_eq!(cors.max_age, Some(600));
     }
 

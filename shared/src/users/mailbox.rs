@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use email_address::EmailAddress;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
+use super::visible::is_visible;
+
 /// Most characters of an e-mail address, as typed and as sent to.
 pub const EMAIL_MAX: usize = 254;
 
@@ -31,11 +33,22 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Reads a bare address.
+    /// Reads a bare address in which everything is seen.
     ///
     /// # Errors
     /// What it must be, in words a form can show.
     pub fn parse(address: &str) -> Result<Self, &'static str> {
+        let mailbox = Self::read(address)?;
+        let (local, domain) = address.rsplit_once('@').ok_or(NONE)?;
+        if local.contains(|character: char| character.is_control()) {
+            return Err(NONE);
+        }
+        // Of these UTS #46 takes no notice.
+        if is_visible(domain) { Ok(mailbox) } else { Err(DOMAIN) }
+    }
+
+    /// Reads a bare address, also one that was accepted once with something in it that nobody sees.
+    fn read(address: &str) -> Result<Self, &'static str> {
         let (local, domain) = address.rsplit_once('@').ok_or(NONE)?;
         if !local.is_ascii() {
             return Err(LOCAL);
@@ -63,7 +76,7 @@ impl Mailbox {
 /// with the domain in ASCII if it has one.
 #[must_use]
 pub fn canonical(address: &str) -> String {
-    if let Ok(mailbox) = Mailbox::parse(address) {
+    if let Ok(mailbox) = Mailbox::read(address) {
         return mailbox.address().to_ascii_lowercase();
     }
     let Some((local, domain)) = address.rsplit_once('@') else { return address.to_lowercase() };
@@ -77,7 +90,7 @@ pub fn canonical(address: &str) -> String {
 #[must_use]
 pub fn deliverable(address: &str) -> Cow<'_, str> {
     // What is ASCII already stays as it was typed.
-    match Mailbox::parse(address) {
+    match Mailbox::read(address) {
         Ok(mailbox) if !address.is_ascii() => Cow::Owned(mailbox.address()),
         _ => Cow::Borrowed(address),
     }
@@ -175,6 +188,21 @@ mod tests {
             "a@b..c",
         ] {
             assert_eq!(Mailbox::parse(domain), Err(DOMAIN), "{domain}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_is_in_no_new_address_and_an_older_one_is_still_sent_to() {
+        for hidden in ["\u{ad}", "\u{200b}", "\u{2060}", "\u{fe0f}", "\u{feff}"] {
+            let address = format!("sara@b\u{fc}{hidden}cher.example");
+            assert_eq!(Mailbox::parse(&address), Err(DOMAIN), "{}", hidden.escape_unicode());
+            assert_eq!(canonical(&address), "sara@xn--bcher-kva.example", "{}", hidden.escape_unicode());
+            assert_eq!(deliverable(&address), "sara@xn--bcher-kva.example", "{}", hidden.escape_unicode());
+        }
+        for control in ['\0', '\t', '\n', '\r', '\u{7f}'] {
+            for local in [format!("\"a{control}b\""), format!("\"a\\{control}b\""), format!("a{control}b")] {
+                assert!(Mailbox::parse(&format!("{local}@example.com")).is_err(), "{}", local.escape_unicode());
+            }
         }
     }
 

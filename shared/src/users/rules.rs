@@ -5,7 +5,7 @@ use url::{Host, Url};
 pub use super::mailbox::EMAIL_MAX;
 use super::{
     mailbox::Mailbox,
-    visible::{is_visible, words},
+    visible::{is_assigned, is_visible, words},
 };
 use crate::{
     auth::Passwords,
@@ -59,12 +59,13 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// At least three words with letters, at most 180 characters, no control characters, nothing hidden.
+/// At least three words of letters or numbers, not all of them numbers, at most 180 characters, no control characters, nothing hidden.
 pub fn full_name(name: &str) -> Result<(), &'static str> {
     let sound = words(name) >= 3 && length(name) <= FULL_NAME_MAX && !name.chars().any(char::is_control);
     rule(
         sound && is_visible(name),
-        "must have at least three words of letters and at most 180 characters, all of them visible",
+        "must have at least three words of letters or numbers, not all of them numbers, and at most 180 characters, all \
+         of them visible",
     )
 }
 
@@ -83,11 +84,11 @@ pub fn country_codes() -> impl Iterator<Item = &'static str> {
     rust_iso3166::ALL.iter().map(|country| country.alpha2).chain([KOSOVO])
 }
 
-/// 1 to 100 characters, none a control character or hidden.
+/// 1 to 100 characters, one of them a letter, none a control character or hidden.
 pub fn country_name(name: &str) -> Result<(), &'static str> {
     let visible = !name.chars().any(char::is_control) && is_visible(name);
-    let sound = !name.trim().is_empty() && length(name) <= COUNTRY_NAME_MAX && visible;
-    rule(sound, "must have 1 to 100 characters, all of them visible")
+    let sound = words(name) >= 1 && length(name) <= COUNTRY_NAME_MAX && visible;
+    rule(sound, "must have 1 to 100 characters, all of them visible and one of them a letter")
 }
 
 /// E.164: a plus sign, a country code that does not begin with 0, 7 to 15 digits in all.
@@ -103,23 +104,29 @@ pub fn email(address: &str) -> Result<(), &'static str> {
     Mailbox::parse(address).map(drop)
 }
 
-/// 8 to 128 characters, as they are hashed, and none a control character.
+/// 8 to 128 characters, as they are hashed: none a control character, unknown to Unicode or hidden. Of these OpaqueString
+/// has nothing either (RFC 8264, FreeformClass), as the next keyboard might not type them.
 pub fn password(password: &str) -> Result<(), &'static str> {
     let prepared = Passwords::prepared(password);
-    let sound = (PASSWORD_MIN..=PASSWORD_MAX).contains(&length(&prepared)) && !prepared.chars().any(char::is_control);
-    rule(sound, "must have 8 to 128 characters, none of them a control character such as a tab")
+    let typed = !prepared.chars().any(char::is_control) && is_assigned(&prepared) && is_visible(&prepared);
+    let sound = (PASSWORD_MIN..=PASSWORD_MAX).contains(&length(&prepared)) && typed;
+    rule(sound, "must have 8 to 128 characters, all of them visible or spaces, and no control character such as a tab")
 }
 
-/// 1 to 500 characters, none hidden; it may have lines.
+/// The control characters of a text that has lines.
+pub const LAYOUT: [char; 3] = ['\n', '\r', '\t'];
+
+/// 1 to 500 characters, none hidden; of control characters it may have [`LAYOUT`].
 pub fn ban_reason(reason: &str) -> Result<(), &'static str> {
-    let sound = !reason.trim().is_empty() && length(reason) <= BAN_REASON_MAX && is_visible(reason);
-    rule(sound, "must have 1 to 500 characters, all of them visible")
+    let control = reason.chars().any(|character| character.is_control() && !LAYOUT.contains(&character));
+    let sound = !reason.trim().is_empty() && length(reason) <= BAN_REASON_MAX && !control && is_visible(reason);
+    rule(sound, "must have 1 to 500 characters, all of them visible, but for line breaks and tabs")
 }
 
 /// What is wrong with a photo's URL.
 const PHOTO: &str = "must be an https URL of at most 2048 characters that browsers read, or null";
 
-/// An https URL of at most 2,048 characters: a host name or IPv4 address, a port if need be, and after it only characters
+/// An https URL of at most 2,048 characters, as it is typed and as it is stored: a host name or IPv4 address, a port if need be, and after it only characters
 /// that may stand in a URL, so nothing that would break out of the attribute of a page it is put into. And it is one to
 /// the parser of browsers, whose spelling of it this is.
 pub fn photo_url(url: &str) -> Result<String, &'static str> {
@@ -144,11 +151,14 @@ pub fn photo_url(url: &str) -> Result<String, &'static str> {
         Some(Host::Ipv4(address)) => address.to_string() == host,
         _ => false,
     };
-    if sound { Ok(parsed.into()) } else { Err(PHOTO) }
+    // Without a path it gets a slash.
+    if sound && parsed.as_str().len() <= PHOTO_URL_MAX { Ok(parsed.into()) } else { Err(PHOTO) }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -172,6 +182,10 @@ mod tests {
             assert!(ban_reason(&format!("fr{hidden}aud")).is_err(), "{}", hidden.escape_unicode());
         }
         assert!(full_name("سید علی‌رضا حسینی").is_ok(), "a name with U+200C");
+        for control in ["\0", "\u{8}", "\u{b}", "\u{1b}", "\u{7f}", "\u{85}"] {
+            assert!(ban_reason(&format!("fr{control}aud")).is_err(), "{}", control.escape_unicode());
+        }
+        assert!(ban_reason("fraud:\r\n\ttwice").is_ok());
         assert!(ban_reason("می‌خواهد\nfraud 👩\u{200d}🍳").is_ok());
     }
 
@@ -181,6 +195,22 @@ mod tests {
         assert!(country_code("XK").is_ok() && country_codes().any(|code| code == "XK"));
         for bad in ["", "de", "xk", "XX", "DEU", "D", "D1"] {
             assert!(country_code(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_country_name_has_a_letter() {
+        assert!(country_name("Iran").is_ok() && country_name("ایران").is_ok() && country_name("中").is_ok());
+        for bad in ["", " ", "…", "1", "- -", "\u{301}", "\u{e000}"] {
+            assert!(country_name(bad).is_err(), "{}", bad.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_full_name_are_letters_or_numbers_and_not_only_numbers() {
+        assert!(full_name("John Smith 3").is_ok() && full_name("a 1 2").is_ok());
+        for bad in ["1 2 3", "Sara Ahmadi …", "a - 2"] {
+            assert!(full_name(bad).is_err(), "{bad}");
         }
     }
 
@@ -210,6 +240,23 @@ mod tests {
         for control in ["\t", "\n", "\0", "\u{7f}", "\u{85}"] {
             assert!(password(&format!("correct{control}horse")).is_err(), "{}", control.escape_unicode());
         }
+    }
+
+    #[test]
+    fn what_the_next_keyboard_does_not_type_is_in_no_password() {
+        for odd in ["\u{ad}", "\u{200b}", "\u{fdd0}", "\u{ffff}", "\u{e000}", "\u{378}", "\u{e0041}", "\u{202e}"] {
+            assert!(password(&format!("correct{odd}horse")).is_err(), "{}", odd.escape_unicode());
+        }
+        for good in ["اسب می‌خواهد", "correct ❤️ horse", "correct\u{3000}horse", "pässwörter"] {
+            assert!(password(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_photo_is_no_longer_as_it_is_stored_than_it_may_be() {
+        let long = |start: &str| format!("{start}{}", "a".repeat(PHOTO_URL_MAX - start.len()));
+        assert!(photo_url(&long("https://a/?")).is_ok());
+        assert!(photo_url(&long("https://a?")).is_err(), "it gets a slash");
     }
 
     #[test]
@@ -265,5 +312,17 @@ mod tests {
             .field("password", password("x"));
         let Err(Error::Validation(details)) = outcome.finish() else { panic!("expected a validation error") };
         assert_eq!(details.iter().map(|d| d.field.as_str()).collect::<Vec<_>>(), ["email", "password"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_photo_as_it_is_stored_is_accepted_and_stays(
+            host in "[A-Za-z0-9.-]{1,12}", port in "(:[0-9]{1,5})?", path in "([/?#]([a-z._~:/?#@!$&()*+,;=-]|%[0-9A-F]{2}|%2e){0,20})?",
+            long in prop_oneof![3 => Just(0), 1 => 2000..2048_usize],
+        ) {
+            if let Ok(printed) = photo_url(&format!("https://{host}{port}{path}{}", "a".repeat(if path.is_empty() { 0 } else { long }))) {
+                prop_assert_eq!(photo_url(&printed), Ok(printed));
+            }
+        }
     }
 }

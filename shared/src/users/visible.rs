@@ -1,5 +1,5 @@
 //! What people can see of a text. Unicode says it, and not a list of ours: code points that are ignored for display,
-//! format characters, separators of lines and paragraphs.
+//! format characters, separators of lines and paragraphs, what is for private use and what is no character.
 //!
 //! Some of what shows nothing by itself changes how its neighbours show, and is allowed between these only: the joiners
 //! U+200C and U+200D, without which Persian and Malayalam names are misspelt, and what emoji are put together with.
@@ -10,7 +10,7 @@ use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{
         CanonicalCombiningClass, DefaultIgnorableCodePoint, ExtendedPictographic, GeneralCategory,
-        GeneralCategoryGroup, JoiningType, PrependedConcatenationMark, Script,
+        GeneralCategoryGroup, JoiningType, NoncharacterCodePoint, PrependedConcatenationMark, Script,
     },
 };
 
@@ -52,9 +52,10 @@ fn is_ignored(character: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(character);
     let format = category == GeneralCategory::Format
         && !CodePointSetData::new::<PrependedConcatenationMark>().contains(character);
-    let separator = [GeneralCategory::LineSeparator, GeneralCategory::ParagraphSeparator].contains(&category);
+    let other = [GeneralCategory::LineSeparator, GeneralCategory::ParagraphSeparator, GeneralCategory::PrivateUse];
+    let nothing = other.contains(&category) || CodePointSetData::new::<NoncharacterCodePoint>().contains(character);
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character);
-    ignorable || format || separator || character >= LAST_PLANES || BLANK.contains(&character)
+    ignorable || format || nothing || character >= LAST_PLANES || BLANK.contains(&character)
 }
 
 /// Whether a text has nothing that is hidden, and joiners only where something is to be joined or kept apart.
@@ -113,14 +114,28 @@ pub(super) fn words(text: &str) -> usize {
     text.split_whitespace().filter(|word| word.chars().any(|c| is_of(c, letter.union(number)))).count()
 }
 
+/// Whether Unicode knows every character of a text.
+#[must_use]
+pub fn is_assigned(text: &str) -> bool {
+    let categories = CodePointMapData::<GeneralCategory>::new();
+    text.chars().all(|character| categories.get(character) != GeneralCategory::Unassigned)
+}
+
 /// Every range of [`is_hidden`] code points before the last planes, which are hidden as a whole, for the document.
 #[must_use]
 pub fn hidden() -> Vec<(char, char)> {
     let categories = CodePointMapData::<GeneralCategory>::new();
-    let listed = [GeneralCategory::Format, GeneralCategory::LineSeparator, GeneralCategory::ParagraphSeparator];
+    let listed = [
+        GeneralCategory::Format,
+        GeneralCategory::LineSeparator,
+        GeneralCategory::ParagraphSeparator,
+        GeneralCategory::PrivateUse,
+    ];
     let listed = listed.into_iter().flat_map(|category| categories.iter_ranges_for_value(category));
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().iter_ranges();
-    let candidates = listed.chain(ignorable).flatten().chain(BLANK.map(u32::from)).filter_map(char::from_u32);
+    let nothing = CodePointSetData::new::<NoncharacterCodePoint>().iter_ranges();
+    let candidates =
+        listed.chain(ignorable).chain(nothing).flatten().chain(BLANK.map(u32::from)).filter_map(char::from_u32);
     let is_one = |found: &char| is_hidden(*found) && *found < LAST_PLANES;
     let characters: BTreeSet<_> = candidates.filter(is_one).collect();
     let mut ranges = Vec::<(char, char)>::new();
@@ -149,7 +164,10 @@ mod tests {
         for hidden in "\u{ad}\u{2028}\u{2029}\u{202e}\u{2800}\u{fff9}\u{feff}\u{e0001}\u{e0041}\u{1bca0}".chars() {
             assert!(is_hidden(hidden) && !is_visible(&format!("ब{hidden}ब")), "{}", hidden.escape_unicode());
         }
-        assert!(is_hidden('\u{f0000}') && is_hidden('\u{10ffff}'), "private use");
+        for nothing in "\u{e000}\u{f8ff}\u{f0000}\u{10ffff}\u{fdd0}\u{fdef}\u{fffe}\u{ffff}\u{1fffe}\u{cffff}".chars() {
+            assert!(is_hidden(nothing), "private use, or no character: {}", nothing.escape_unicode());
+        }
+        assert!(is_assigned("Sara سارا 王") && !is_assigned("Sara\u{378}"));
         // Signs of numbers in Arabic texts are format characters, and seen.
         assert!(!is_hidden('\u{600}') && is_visible("\u{600}5"));
     }
@@ -187,7 +205,9 @@ mod tests {
     fn the_ranges_for_the_document_are_what_is_hidden() {
         let ranges = hidden();
         let listed = |character| ranges.iter().any(|(first, last)| (*first..=*last).contains(&character));
-        for character in ('\0'..='\u{3fff}').chain('\u{fe00}'..='\u{ffff}').chain("\u{1d159}\u{1d173}".chars()) {
+        for character in
+            ('\0'..='\u{3fff}').chain('\u{d000}'..='\u{ffff}').chain("\u{1d159}\u{1d173}\u{1fffe}\u{dffff}".chars())
+        {
             assert_eq!(is_hidden(character), listed(character), "{}", character.escape_unicode());
         }
     }

@@ -201,6 +201,12 @@ async fn no_header_and_no_path_makes_a_5xx() {
         b"Idempotency-Key",
         b"X-Amzn-Trace-Id",
     ];
+    let document = Document::fetch(&reqwest::Client::new(), &format!("{}/api/v1", cloud.url())).await;
+    let id = "0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10";
+    let routes: Vec<_> =
+        document.operations().map(|(method, path, _)| (method.to_string(), path.replace("{id}", id))).collect();
+    let admin = format!("Authorization: Bearer {}", cloud.admin().await.token());
+    let mut reached = 0;
     for seed in 0..600 {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut path = Vec::new();
@@ -210,20 +216,54 @@ async fn no_header_and_no_path_makes_a_5xx() {
                 _ => path.extend(parts[random.usize(..parts.len())]),
             }
         }
+        let methods = ["GET", "POST", "DELETE", "PATCH", "OPTIONS", "FOO"];
+        let mut method = methods[random.usize(..methods.len())];
         let mut lines = vec![b"Host: localhost".to_vec()];
+        let mut body = Vec::new();
+        let whole = random.bool();
+        if whole {
+            // A whole operation of the document, asked for with a body of some kind and perhaps a token that is good.
+            let route = &routes[random.usize(..routes.len())];
+            (method, path) = (&route.0, route.1.clone().into_bytes());
+            body = match random.u8(..4) {
+                0 => bytes(&mut random, 64),
+                1 => b"{}".to_vec(),
+                2 => json!({ "password": String::from_utf8_lossy(&bytes(&mut random, 16)), "email": 1 })
+                    .to_string()
+                    .into(),
+                _ => Rest::registration().to_string().into(),
+            };
+            lines.push(b"Content-Type: application/json".to_vec());
+            lines.push(format!("Content-Length: {}", body.len()).into());
+            if random.bool() {
+                lines.push(admin.clone().into());
+            }
+        }
         for _ in 0..random.usize(..4) {
             lines.push([names[random.usize(..names.len())], b": ", &bytes(&mut random, 24)].concat());
         }
-        // What ends a line is not in a value, and what ends a path is not in one.
-        lines.iter_mut().for_each(|line| line.retain(|byte| !b"\r\n".contains(byte)));
+        // What ends a line is not in a value, and what ends a path is not in one. Control characters end a request before
+        // it has reached any route.
+        let kept = |byte: &u8| if whole { !byte.is_ascii_control() } else { !b"\r\n".contains(byte) };
+        lines.iter_mut().for_each(|line| line.retain(kept));
         path.retain(|byte| !b" \r\n\t".contains(byte));
-        let method: &[u8] = [&b"GET"[..], b"POST", b"DELETE", b"PATCH", b"OPTIONS", b"FOO"][random.usize(..6)];
         let lines: Vec<_> = lines.iter().map(Vec::as_slice).collect();
         let request = get(&path, &lines);
-        let request = [method, &request[3..]].concat();
-        let (status, ..) = exchange(&cloud, &request).await;
+        let request = [method.as_bytes(), &request[3..], &body].concat();
+        let (status, headers, _) = exchange(&cloud, &request).await;
+        reached += usize::from(headers.contains_key("x-request-id") && ![404, 405].contains(&status));
         assert!(status < 500, "seed {seed}: {status} for {}", request.escape_ascii());
     }
+    assert!(reached > 150, "{reached} of 600 reached a route");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn chunks_that_are_none_are_a_bad_request_and_not_too_large() {
+    let cloud = Cloud::start().await;
+    let head = "POST /api/v1/users/register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n";
+    let request = format!("{head}Transfer-Encoding: chunked\r\n\r\nzz\r\n{{}}\r\n0\r\n\r\n");
+    assert_eq!(exchange(&cloud, request.as_bytes()).await.0, 400);
     cloud.stop().await;
 }
 

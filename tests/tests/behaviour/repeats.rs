@@ -44,6 +44,22 @@ async fn a_repeated_registration_is_answered_again_and_makes_one_account() {
 }
 
 #[tokio::test]
+async fn a_registration_is_repeated_whatever_token_comes_along() {
+    let cloud = Cloud::start().await;
+    let (rest, form) = (cloud.rest(), Rest::registration());
+    let owner = rest.register_and_login().await;
+    let first = post(&owner, "/users/register", "k", &form).await.expect(201);
+    for again in [&rest, &rest.with_token("forged"), &rest.with_header("authorization", "Basic YTpi"), &owner] {
+        let again = post(again, "/users/register", "k", &form).await;
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        assert_eq!(again.expect(201), first);
+    }
+    // Not one for each token.
+    assert_eq!(cloud.user_items("ANSWER").await.len(), 1);
+    cloud.stop().await;
+}
+
+#[tokio::test]
 async fn of_many_repeats_at_once_one_is_done_and_nobody_gets_another_answer() {
     let cloud = Cloud::start().await;
     let (rest, form) = (cloud.rest(), Rest::registration());
@@ -150,7 +166,7 @@ async fn a_request_nobody_works_on_any_more_is_begun_again() {
 }
 
 #[tokio::test]
-async fn browsers_may_send_the_key() {
+async fn browsers_may_send_the_key_and_read_what_comes_of_it() {
     let cloud = Cloud::start().await;
     let url = format!("{}/api/v1/users/register", cloud.url());
     let preflight = reqwest::Client::new().request(Method::OPTIONS, url);
@@ -158,5 +174,11 @@ async fn browsers_may_send_the_key() {
     let allowed =
         preflight.send().await.unwrap().headers()["access-control-allow-headers"].to_str().unwrap().to_owned();
     assert!(allowed.split(',').any(|header| header.trim() == "idempotency-key"), "{allowed}");
+    let health = reqwest::Client::new().get(format!("{}/api/v1/health", cloud.url()));
+    let answer = health.header("origin", "http://localhost:4200").send().await.unwrap();
+    let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap();
+    for header in ["idempotency-replayed", "retry-after", "www-authenticate"] {
+        assert!(exposed.split(',').any(|name| name.trim() == header), "{header} in {exposed}");
+    }
     cloud.stop().await;
 }

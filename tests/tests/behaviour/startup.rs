@@ -9,7 +9,8 @@ use std::{
 };
 
 use futures::future::join_all;
-use tests::{Edge, Process, Rest, Socket};
+use serde_json::json;
+use tests::{Edge, Process, Rest, Socket, until};
 use tokio::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cloud");
@@ -31,6 +32,49 @@ async fn refused(command: &mut Command) -> String {
 async fn a_terminal_that_goes_away_ends_it_like_ctrl_c() {
     let program = Process::start(PROGRAM, &["--port", "0"]).await;
     assert!(program.hang_up().await.success());
+}
+
+/// As with `nohup`. Elsewhere than on Linux a program is not told.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_terminal_that_goes_away_ends_nothing_that_was_to_ignore_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("id");
+    let script = "trap '' HUP; echo $$ > \"$0\"; exec \"$@\"";
+    let arguments = ["-c", script, file.to_str().unwrap(), PROGRAM, "--port", "0"];
+    let program = Process::start("sh", &arguments).await;
+    let hang_up = format!("kill -HUP {}", fs::read_to_string(&file).unwrap().trim());
+    assert!(Command::new("sh").args(["-c", &hang_up]).status().await.unwrap().success());
+    program.rest().register().await;
+    assert!(program.interrupt().await.success());
+}
+
+/// `local-dev 2>&1 | head`: whatever it has to say there, nobody hears it.
+#[cfg(unix)]
+#[tokio::test]
+async fn codes_arrive_also_where_nobody_reads_standard_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let script = "mkfifo \"$0\" && exec 3<>\"$0\" 2>\"$0\" && exec 3<&- && exec \"$@\"";
+    let arguments = ["-c", script, pipe.to_str().unwrap(), PROGRAM, "--port", "0"];
+    let program = Process::start("sh", &arguments).await;
+    let user = program.rest().register().await;
+    let owner = program.rest().login(&user).await;
+    for channel in ["email", "phone"] {
+        let path = format!("/users/{}/{channel}/verify/send", user["id"].as_str().unwrap());
+        owner.post(&path, json!({})).await.expect(200);
+    }
+    until(async || owner.outbox().await.len() == 2).await;
+    assert!(program.interrupt().await.success());
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_named_with_a_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    // A folder can be read as a file by nobody, not even by root.
+    fs::create_dir(folder.path().join("secret-TokenSecret")).unwrap();
+    let message = refused(Command::new(PROGRAM).args(arguments(folder.path()))).await;
+    assert!(message.contains("secret-TokenSecret") && message.contains("choose another"), "{message}");
 }
 
 #[tokio::test]

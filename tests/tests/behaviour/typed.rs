@@ -1,7 +1,15 @@
 //! What people type: addresses in their own script, passwords of another keyboard, names, links to photos. One account
 //! is one account, however it is spelt, wherever it is said.
 
+use fastrand::Rng;
 use serde_json::{Value, json};
+use shared::{
+    auth::Passwords,
+    users::{
+        mailbox::{Mailbox, deliverable},
+        rules,
+    },
+};
 use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket, until};
 
 /// One mailbox, in the spellings that people, phones and mail programs have for it.
@@ -94,6 +102,9 @@ async fn an_address_nobody_could_send_to_is_refused_with_its_reason() {
         ("sara@xn--a.example", "domain"),
         ("sara@exa mple.com", "domain"),
         ("sara@-example.com", "domain"),
+        ("sara@exa\u{ad}mple.com", "domain"),
+        ("sara@exa\u{200b}mple.com", "domain"),
+        ("\"a\u{0}b\"@example.com", "e-mail address"),
     ] {
         let answer = cloud.rest().post("/users/register", with("email", email)).await;
         let details = answer.body["details"].to_string();
@@ -180,6 +191,9 @@ async fn one_password_is_one_password_on_every_keyboard() {
         ("a\tb c d e f g", 400),
         ("a\u{0}bcdefgh", 400),
         ("abcdefg\u{85}", 400),
+        ("abcdefgh\u{ad}", 400),
+        ("abcdefgh\u{fdd0}", 400),
+        ("abcdefgh\u{378}", 400),
         // Seven and eight characters, as people count.
         (&"e\u{301}".repeat(7) as &str, 400),
         (&"e\u{301}".repeat(8), 201),
@@ -249,6 +263,9 @@ async fn what_nobody_can_see_is_in_no_text_for_people() {
         "\u{200d}",
         "\u{180b}",
         "\u{fe0f}",
+        "\u{e000}",
+        "\u{fdd0}",
+        "\u{ffff}",
     ] {
         let text = format!("R{hidden}ad");
         let shown = hidden.escape_unicode();
@@ -259,6 +276,12 @@ async fn what_nobody_can_see_is_in_no_text_for_people() {
         rest.post("/users/register", with("countryName", text.as_str())).await.is_refused_for("countryName");
         admin.patch(&path(&user, ""), json!({ "fullName": name })).await.is_refused_for("fullName");
         admin.post(&path(&user, "/ban"), json!({ "reason": text })).await.is_refused_for("reason");
+    }
+    for nobody in ["\u{1b}[2J", "fr\u{0}aud", "\u{7f}"] {
+        admin.post(&path(&user, "/ban"), json!({ "reason": nobody })).await.is_refused_for("reason");
+    }
+    for nothing in ["…", "1", "\u{301}"] {
+        rest.post("/users/register", with("countryName", nothing)).await.is_refused_for("countryName");
     }
     for nameless in
         ["\u{2800} \u{2800} \u{2800}", "\u{3164} \u{3164} \u{3164}", "… … …", "1 2 3", "\u{301} \u{301} \u{301}"]
@@ -303,5 +326,109 @@ async fn people_in_kosovo_have_a_country() {
     let user = cloud.rest().post("/users/register", with("countryCode", "XK")).await.expect(201);
     assert_eq!(user["user"]["countryCode"], "XK");
     cloud.rest().post("/users/register", with("countryCode", "XX")).await.is_refused_for("countryCode");
+    cloud.stop().await;
+}
+
+/// Letters of scripts, with what joins, composes and colours them, signs and spaces.
+const TYPED: [&str; 9] = [
+    "abcdefgXYZ",
+    "äöüßéñøçšžÅĳﬁ",
+    "e\u{301}o\u{308}a\u{323}\u{302}n\u{303}",
+    "سارحمدیعلکگپ\u{200c}\u{64e}\u{651}",
+    "कखगरमश\u{94d}\u{93e}\u{93f}\u{200c}\u{200d}",
+    "അരണക\u{d4d}\u{200d}",
+    "王小明李가나다한\u{1112}\u{1161}\u{11ab}",
+    "👩🏽🍳❤\u{fe0f}\u{200d}😀",
+    "0123٤٥'’-.,",
+];
+
+/// Some characters of one script, and now and then any at all.
+fn text(random: &mut Rng, length: std::ops::Range<usize>) -> String {
+    let script: Vec<char> = TYPED[random.usize(..TYPED.len())].chars().collect();
+    let any =
+        |random: &mut Rng| if random.u8(..40) == 0 { random.char(..) } else { script[random.usize(..script.len())] };
+    (0..random.usize(length)).map(|_| any(random)).collect()
+}
+
+fn texts(random: &mut Rng, count: std::ops::Range<usize>) -> String {
+    let space = [" ", "\u{a0}", "\u{3000}"][random.usize(..3)];
+    (0..random.usize(count)).map(|_| text(random, 1..9)).collect::<Vec<_>>().join(space)
+}
+
+/// The first of many that the rule accepts.
+fn accepted(random: &mut Rng, make: fn(&mut Rng) -> String, rule: impl Fn(&str) -> bool) -> String {
+    (0..10_000).map(|_| make(random)).find(|made| rule(made)).expect("one that the rule accepts")
+}
+
+fn address(random: &mut Rng) -> String {
+    let local = ["Sara", "s.a+b", "\"sara b\"", "o'neil", "x_y-z"][random.usize(..5)];
+    let top = ["example", "Example", "例え", "com"][random.usize(..4)];
+    format!("{local}@{}{}.{top}", text(random, 1..9), random.u16(..))
+}
+
+fn photo(random: &mut Rng) -> String {
+    let part = |random: &mut Rng| {
+        let parts = ["a", "B", "..", ".", "%7E", "%2e", "/", "?", "#", ":", "@", "!$&", "(x)", ";=", "+,", "-_~", "//"];
+        (0..random.usize(..8)).map(|_| parts[random.usize(..parts.len())]).collect::<String>()
+    };
+    let host = ["CDN.Example.com", "127.0.0.1", "xn--bcher-kva.example", "a"][random.usize(..4)];
+    let port = ["", ":443", ":08443", ":65535"][random.usize(..4)];
+    format!("https://{host}{port}{}{}", ["", "/", "?", "#"][random.usize(..4)], part(random))
+}
+
+/// Another spelling of the mailbox.
+fn respelt(random: &mut Rng, email: &str) -> String {
+    let ascii = Mailbox::parse(email).unwrap().address();
+    match random.u8(..3) {
+        0 => ascii.to_ascii_uppercase(),
+        1 => ascii,
+        _ => email.to_ascii_uppercase(),
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_rules_accept_is_the_same_everywhere() {
+    let cloud = Cloud::start().await;
+    let (rest, admin) = (cloud.rest(), cloud.admin().await);
+    let mut feed = Socket::connected(&cloud, Edge::SocketIo, None).await;
+    for seed in 0..40 {
+        let random = &mut Rng::with_seed(seed);
+        let mut form = Rest::registration();
+        form["fullName"] = accepted(random, |random| texts(random, 3..6), |name| rules::full_name(name).is_ok()).into();
+        let country = accepted(random, |random| texts(random, 1..4), |name| rules::country_name(name).is_ok());
+        form["countryName"] = country.into();
+        let email = accepted(random, address, |email| rules::email(email).is_ok());
+        form["email"] = email.clone().into();
+        let password = accepted(random, |random| texts(random, 2..6), |typed| rules::password(typed).is_ok());
+        form["password"] = password.clone().into();
+
+        let user = rest.post("/users/register", form.clone()).await.expect(201)["user"].clone();
+        for field in ["fullName", "countryName", "phone", "email"] {
+            assert_eq!(user[field], form[field], "seed {seed}");
+        }
+        assert_eq!(feed.event().await, ("users.created".into(), user.clone()), "seed {seed}");
+        let respelt = respelt(random, &email);
+        let session = login(&rest, &respelt, &Passwords::prepared(&password)).await.expect(200);
+        assert_eq!(session["user"], user, "seed {seed}: {respelt}");
+        let owner = rest.with_token(session["tokens"]["accessToken"].as_str().unwrap());
+
+        let url = accepted(random, photo, |url| rules::photo_url(url).is_ok());
+        let name = accepted(random, |random| texts(random, 3..6), |name| rules::full_name(name).is_ok());
+        let change = json!({ "fullName": name, "photoUrl": url });
+        let user = owner.patch(&path(&user, ""), change).await.expect(200)["user"].clone();
+        assert_eq!((&user["fullName"], &user["photoUrl"]), (&json!(name), &json!(rules::photo_url(&url).unwrap())));
+        assert_eq!(feed.event().await, ("users.updated".into(), user.clone()), "seed {seed}");
+        assert_eq!(admin.get(&path(&user, "")).await.expect(200), user, "seed {seed}");
+        assert_eq!(admin.get("/users?limit=1").await.expect(200)[0], user, "seed {seed}");
+
+        let sent = usize::try_from(seed).unwrap();
+        owner.post(&path(&user, "/email/verify/send"), json!({})).await.expect(200);
+        until(async || cloud.outbox().await.len() > sent).await;
+        let message = cloud.outbox().await[sent].clone();
+        assert_eq!(message["to"], &*deliverable(&email), "seed {seed}");
+        let code = message["text"].as_str().unwrap().split(' ').next().unwrap().to_owned();
+        let verified = owner.post(&path(&user, "/email/verify/confirm"), json!({ "code": code })).await.expect(200);
+        assert_eq!(feed.event().await.1, verified["user"], "seed {seed}");
+    }
     cloud.stop().await;
 }

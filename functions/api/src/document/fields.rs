@@ -24,12 +24,12 @@ static SPACE: LazyLock<String> = LazyLock::new(|| {
     listed(|character| character.is_whitespace() && !character.is_control() && !visible::is_hidden(character))
 });
 
-/// What a text may have that is one line, and what one may have that has lines, with spaces or without.
+/// What a text may have that is one line, and what one may have that has lines, and what is more than space in these.
 static LINE: LazyLock<String> = LazyLock::new(|| seen(|character| !character.is_control()));
+static LINES: LazyLock<String> =
+    LazyLock::new(|| seen(|character| !character.is_control() || rules::LAYOUT.contains(&character)));
 static WORD: LazyLock<String> =
     LazyLock::new(|| seen(|character| !character.is_control() && !character.is_whitespace()));
-static LINES: LazyLock<String> = LazyLock::new(|| seen(|_| true));
-static WORDS: LazyLock<String> = LazyLock::new(|| seen(|character| !character.is_whitespace()));
 
 /// How a pattern begins of a text without what is hidden: with that which is beyond [`LISTED_BELOW`].
 static NOTHING_HIDDEN: LazyLock<String> = LazyLock::new(|| {
@@ -64,9 +64,6 @@ fn range(first: char, last: char) -> String {
     if first == last { escaped(first) } else { format!("{}-{}", escaped(first), escaped(last)) }
 }
 
-/// Control characters.
-const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
-
 /// A letter, and what makes a word without one.
 const LETTER: &str = r"\p{L}";
 const LETTER_OR_NUMBER: &str = r"[\p{L}\p{N}]";
@@ -83,7 +80,7 @@ pub(crate) fn full_name() -> Object {
     let one_of = [[letter, other, other], [other, letter, other], [other, other, letter]].map(words).join("|");
     text()
         .description(Some(
-            "At least three words with letters; nothing hidden, and the joiners U+200C and U+200D only between letters that \
+            "At least three words of letters or numbers, not all of them numbers; nothing hidden, and the joiners U+200C and U+200D only between letters that \
              need them.",
         ))
         .pattern(Some(format!("{}{any}(?:{one_of}){any}$", *NOTHING_HIDDEN)))
@@ -106,10 +103,10 @@ pub(crate) fn country_code() -> Object {
 pub(crate) fn country_name() -> Object {
     text()
         .description(Some(
-            "As the client shows it; not blank, and nothing hidden. The joiners U+200C and U+200D only between letters that \
+            "As the client shows it; with a letter, and nothing hidden. The joiners U+200C and U+200D only between letters that \
              need them.",
         ))
-        .pattern(Some(format!("{}{1}*{2}{1}*$", *NOTHING_HIDDEN, *LINE, *WORD)))
+        .pattern(Some(format!("{}{1}*{LETTER}{1}*$", *NOTHING_HIDDEN, *LINE)))
         .min_length(Some(1))
         .max_length(Some(rules::COUNTRY_NAME_MAX))
         .examples(["Iran"])
@@ -145,10 +142,11 @@ pub(crate) fn email() -> Object {
 pub(crate) fn password() -> Object {
     text()
         .description(Some(
-            "Without control characters. It is read by the profile OpaqueString of RFC 8265, and its characters are counted \
-             then: in NFC, and with every space a plain one.",
+            "Without control characters, characters that Unicode has not assigned, and what is hidden; joiners as in names. \
+             It is read by the profile OpaqueString of RFC 8265, and its characters are counted then: in NFC, and with \
+             every space a plain one.",
         ))
-        .pattern(Some(format!("^[^{CONTROL}]*$")))
+        .pattern(Some(format!("{}{}*$", *NOTHING_HIDDEN, *LINE)))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
         .min_length(Some(rules::PASSWORD_MIN))
         .max_length(Some(rules::PASSWORD_MAX))
@@ -161,9 +159,9 @@ pub(crate) fn ban_reason() -> Object {
     text()
         .description(Some(
             "For administrators; the user is not told. Not blank, and nothing hidden; the joiners U+200C and U+200D only \
-             between letters that need them. It may have lines.",
+             between letters that need them. It may have lines and tabs, and no other control characters.",
         ))
-        .pattern(Some(format!("{}{1}*{2}{1}*$", *NOTHING_HIDDEN, *LINES, *WORDS)))
+        .pattern(Some(format!("{}{1}*{2}{1}*$", *NOTHING_HIDDEN, *LINES, *WORD)))
         .min_length(Some(1))
         .max_length(Some(rules::BAN_REASON_MAX))
         .examples(["fraud"])
@@ -181,7 +179,7 @@ pub(crate) fn photo_url() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
         .description(Some(
-            "An https URL that browsers read; it is stored as their parser prints it. Null removes the photo.",
+            "An https URL that browsers read; it is stored as their parser prints it, which is no longer either. Null removes the photo.",
         ))
         .pattern(Some(format!(r"^https://{host}{port}([/?]{written})?(#{written})?$")))
         .max_length(Some(rules::PHOTO_URL_MAX))
@@ -211,11 +209,13 @@ mod tests {
     ];
 
     /// Whether a text has something of which no pattern says where it may stand or what it is worth: joiners, the
-    /// selector of coloured emoji, labels that claim to be Punycode, passwords whose characters are counted otherwise.
+    /// selector of coloured emoji, labels that claim to be Punycode, passwords whose characters are
+    /// counted otherwise or are not assigned, of which readers of patterns know different ones.
     fn beyond_patterns(text: &str) -> bool {
         let count = |text: &str| text.chars().count();
         text.contains(['\u{200c}', '\u{200d}', '\u{fe0f}'])
             || text.to_lowercase().contains("xn--")
+            || !visible::is_assigned(text)
             || count(&Passwords::prepared(text)) != count(text)
     }
 

@@ -11,7 +11,7 @@ use axum::{
     Router,
     http::{
         Method,
-        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, WWW_AUTHENTICATE},
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     routing::get,
 };
@@ -28,7 +28,10 @@ use utoipa::{
     },
 };
 
-use crate::{headers::REQUEST_ID, repeat};
+use crate::{
+    headers::REQUEST_ID,
+    repeat::{self, REPLAYED},
+};
 
 /// For how long the document may be kept: it changes with a deployment.
 const CACHE: &str = "public, max-age=300";
@@ -154,9 +157,16 @@ fn repeatable(operation: &mut Operation) {
         Some(RefOr::T(taken)) => format!("{}; or {under_way}", taken.description),
         _ => under_way.to_owned(),
     };
-    answers.insert("409".to_owned(), refusal(&conflict).into());
+    let mut conflict = refusal(&conflict);
+    conflict.headers.insert(RETRY_AFTER.to_string(), seconds());
+    answers.insert("409".to_owned(), conflict.into());
     let reused = "`IDEMPOTENCY_KEY_REUSED`: the `Idempotency-Key` was that of a request with another body.";
     answers.insert("422".to_owned(), refusal(reused).into());
+    for (_, answer) in answers.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+        if let RefOr::T(answer) = answer {
+            answer.headers.insert(REPLAYED.to_string(), header(REPLAYED_MEANS));
+        }
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
@@ -202,11 +212,19 @@ fn refusal(description: &str) -> Response {
 
 const REQUEST_ID_MEANS: &str = "Names this request in the logs, and so do the logs of the events that follow from it.";
 
-const CHALLENGE_MEANS: &str = "`Bearer`; with `error=\"invalid_token\"` if there was an access token.";
+const CHALLENGE_MEANS: &str = "`Bearer`; with `error=\"invalid_token\"` if there was an access token that is no good.";
+
+const REPLAYED_MEANS: &str =
+    "`true` if this is the answer of before, to a request that was sent again with its `Idempotency-Key`.";
 
 fn header(meaning: &str) -> Header {
     let text = ObjectBuilder::new().schema_type(Type::String).build();
     HeaderBuilder::new().schema(text).description(Some(meaning)).build()
+}
+
+fn seconds() -> Header {
+    let whole = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+    HeaderBuilder::new().schema(whole).description(Some("Seconds until it is worth trying again")).build()
 }
 
 /// The routes that serve the document. They are not part of it.
