@@ -222,6 +222,19 @@ mod tests {
         assert_eq!(answer(&api(), json!({})).await["statusCode"], 404);
     }
 
+    #[tokio::test]
+    async fn a_key_without_a_good_token_needs_no_database_where_a_token_is_asked_for() {
+        let api = api();
+        let path = "/api/v1/users/0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10/ban";
+        for authorization in [None, Some("Bearer forged"), Some("Basic YTpi")] {
+            let mut headers = json!({ "idempotency-key": "k" });
+            if let Some(authorization) = authorization {
+                headers["authorization"] = authorization.into();
+            }
+            assert_eq!(answer(&api, event("POST", path, &headers)).await["statusCode"], 401, "{authorization:?}");
+        }
+    }
+
     /// Paths that mean something, or nearly.
     fn paths() -> impl Strategy<Value = String> {
         let part = prop_oneof![

@@ -54,7 +54,7 @@ async fn a_registration_is_repeated_whatever_token_comes_along() {
         assert_eq!(again.headers["idempotency-replayed"], "true");
         assert_eq!(again.expect(201), first);
     }
-    // Nothing is noted for who may ask for nothing.
+    // Not one for each token.
     assert_eq!(cloud.user_items("ANSWER").await.len(), 1);
     cloud.stop().await;
 }
