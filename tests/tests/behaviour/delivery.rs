@@ -111,7 +111,7 @@ async fn a_gateway_that_takes_nothing_for_a_while_is_tried_again_without_doublin
 async fn a_room_larger_than_the_time_is_told_in_many_attempts_in_order_and_nobody_twice() {
     let cloud = Cloud::start().await;
     let admin = cloud.admin().await;
-    let mut sockets = connected(&cloud, Edge::Gateway, 100).await;
+    let mut sockets = connected(&cloud, Edge::Gateway, 300).await;
     let user = cloud.rest().register().await;
     for socket in &mut sockets {
         assert_eq!(socket.event().await.1, user);
@@ -127,12 +127,14 @@ async fn a_room_larger_than_the_time_is_told_in_many_attempts_in_order_and_nobod
         }
     }));
     told.await;
+    let spent = cloud.running().spent()["BroadcastFunction"];
+    assert!(spent.invocations > 2.0 && spent.writes > 0.0, "many attempts, each with a checkpoint: {spent:?}");
     cloud.running().faults().set([]);
     let marker = cloud.rest().register().await;
     for socket in &mut sockets {
         assert_eq!(socket.event().await.1, marker, "nothing was told twice");
     }
-    until(async || cloud.room_members().await.len() == 100).await;
+    until(async || cloud.room_members().await.len() == 300).await;
     cloud.stop().await;
 }
 
