@@ -144,7 +144,8 @@ async fn no_header_takes_part_in_what_is_asked_for() {
 #[tokio::test]
 async fn no_header_of_a_handshake_makes_a_5xx() {
     let cloud = Cloud::start().await;
-    let websocket = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let websocket =
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let edges = [
         (&b"/dev?EIO=4&transport=websocket"[..], &[&b"Connection: Upgrade\r\n"[..], websocket].concat()[..], 101),
         (b"/socket.io/?EIO=4&transport=polling", b"Connection: close\r\n", 200),

@@ -263,6 +263,26 @@ mod tests {
         })
     }
 
+    /// Property testers spell classes out, once for each text they make: with a million characters that takes minutes.
+    #[test]
+    fn no_class_outside_a_lookahead_spells_out_many_characters() {
+        let class = Regex::new(r"\[([^\]]*)\]").unwrap();
+        let range = Regex::new(r"(\\u[0-9a-f]{4}|.)-(\\u[0-9a-f]{4}|.)").unwrap();
+        let code_point = |text: &str| match text.strip_prefix("\\u") {
+            Some(digits) => u32::from_str_radix(digits, 16).unwrap(),
+            None => text.chars().map(u32::from).sum(),
+        };
+        for (field, _) in FIELDS {
+            let pattern = field().pattern.unwrap_or_default();
+            let pattern = pattern.strip_prefix(&*NOTHING_HIDDEN).unwrap_or(&pattern);
+            for class in class.captures_iter(pattern).map(|found| found.unwrap()[1].to_owned()) {
+                let ends = range.captures_iter(class.as_str()).map(Result::unwrap);
+                let characters: u32 = ends.map(|ends| code_point(&ends[2]) - code_point(&ends[1]) + 1).sum();
+                assert!(characters < 10_000, "{characters} in [{class}]");
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
