@@ -7,7 +7,6 @@ mod events;
 pub(crate) mod management;
 mod socketio;
 mod throttle;
-mod upgrade;
 pub(crate) mod websocket;
 
 use std::{
