@@ -224,7 +224,7 @@ class Deployed(unittest.TestCase):
     def test_what_hashes_a_password_has_a_throttle_of_its_own(self):
         stage = transformed(PARAMETERS)["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]
         whole = stage["DefaultRouteSettings"]
-        for route in ("users/register", "auth/user/login", "auth/admin/login"):
+        for route in ("users/register", "auth/user/login", "auth/admin/login", "users/{id}/delete"):
             own = stage["RouteSettings"][f"POST /api/v1/{route}"]
             self.assertNotEqual(own["ThrottlingRateLimit"], whole["ThrottlingRateLimit"], route)
             self.assertLess(own["ThrottlingBurstLimit"], whole["ThrottlingBurstLimit"], route)

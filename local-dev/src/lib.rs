@@ -28,6 +28,7 @@ mod server;
 mod tables;
 mod tally;
 mod template;
+mod throttle;
 mod undelivered;
 
 pub use cloud::{Running, StartError, start};

@@ -14,6 +14,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime::client::orchestrator::operation::{Operation, OperationBuilder};
 use aws_types::SdkConfig;
 
 use crate::{
@@ -34,10 +35,12 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// The SDK clients of one function: one configuration, one pool of connections, one client of DynamoDB.
+/// The SDK clients of one function: one configuration, one pool of connections, one client of DynamoDB. A function makes
+/// one of these, and everything that calls AWS is made from it.
 pub struct Clients {
     /// What the clients of all services have in common; has no endpoint and no HTTP client yet.
     common: SdkConfig,
+    credentials: Credentials,
     http: HttpClients,
     dynamodb: aws_sdk_dynamodb::Client,
 }
@@ -48,10 +51,11 @@ impl Clients {
     /// # Errors
     /// [`ConfigError::Missing`] without region or credentials.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        let (common, http) = (common(env)?, HttpClients::default());
+        let credentials = credentials(env)?;
+        let (common, http) = (common(env, credentials.clone())?, HttpClients::default());
         let config = at(&common, &http, endpoint(env, "AWS_ENDPOINT_URL_DYNAMODB"));
         let config = aws_sdk_dynamodb::config::Builder::from(&config).retry_classifier(RetryConflicts);
-        Ok(Self { common, http, dynamodb: aws_sdk_dynamodb::Client::from_conf(config.build()) })
+        Ok(Self { common, credentials, http, dynamodb: aws_sdk_dynamodb::Client::from_conf(config.build()) })
     }
 
     /// The client of DynamoDB.
@@ -94,27 +98,53 @@ impl Clients {
     }
 }
 
+impl Clients {
+    /// What requests are signed with.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// A single call over the HTTP client of all others, to be named and given its request and answer. It is neither signed
+    /// nor repeated.
+    pub(crate) fn operation(&self, endpoint: &str) -> OperationBuilder {
+        Operation::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(self.http.of(Some(endpoint)))
+            .endpoint_url(endpoint)
+            .no_auth()
+            .no_retry()
+            // With the timeouts of all others it is their pool of connections, too.
+            .timeout_config(timeouts())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+    }
+}
+
 fn endpoint<'env>(env: &'env Environment, variable: &'static str) -> Option<&'env str> {
     env.optional(variable).or_else(|| env.optional("AWS_ENDPOINT_URL"))
 }
 
-/// What the clients of all services have in common.
-fn common(env: &Environment) -> Result<SdkConfig, ConfigError> {
-    let credentials = Credentials::new(
+fn credentials(env: &Environment) -> Result<Credentials, ConfigError> {
+    Ok(Credentials::new(
         env.required("AWS_ACCESS_KEY_ID")?,
         env.required("AWS_SECRET_ACCESS_KEY")?,
         env.optional("AWS_SESSION_TOKEN").map(str::to_owned),
         None,
         "environment",
-    );
+    ))
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build()
+}
+
+/// What the clients of all services have in common.
+fn common(env: &Environment, credentials: Credentials) -> Result<SdkConfig, ConfigError> {
     Ok(SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(env.required("AWS_REGION")?.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
-        .timeout_config(
-            TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build(),
-        )
+        .timeout_config(timeouts())
         // For downloads that trickle. Ours are small and end with their attempt; watching each costs.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build())

@@ -2,23 +2,21 @@
 //!
 //! A signed POST of its own instead of `aws-sdk-lambda`: that crate is generated for more than eighty operations, of which
 //! this would use one that has no answer to be read. It would be the second largest thing to compile, and one more client
-//! to be set up in every cold start of the function a client is waiting for. Signing and HTTP are those of the SDK.
-//!
-//! Its connections are not shared with the client of DynamoDB: they go to another host, and the SDK hands out what is
-//! beneath a client only to operations of its own.
+//! to be set up in every cold start of the function a client is waiting for. Signing is the SDK's, and the request is made
+//! by its orchestrator with the HTTP client that all clients of a function have: its certificates are loaded once.
 
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::{config::http::HttpResponse, error::SdkError};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4::SigningParams,
 };
-use aws_smithy_http_client::{
-    Connector,
-    tls::{Provider, rustls_provider::CryptoMode},
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::client::{
+    identity::Identity,
+    orchestrator::{HttpRequest, OrchestratorError},
 };
-use aws_smithy_runtime_api::client::{http::HttpConnector as _, identity::Identity, orchestrator::HttpRequest};
 use aws_smithy_types::body::SdkBody;
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
@@ -26,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment},
 };
 
@@ -43,10 +42,20 @@ const INVOCATION_TYPE: &str = "x-amz-invocation-type";
 
 /// A function that another one may have run.
 pub struct AsynchronousFunction {
-    http: Connector,
+    lambda: Operation<HttpRequest, (), Refusal>,
     identity: Identity,
     region: String,
-    url: String,
+    endpoint: String,
+    path: String,
+}
+
+/// Lambda's own error.
+#[derive(Debug, thiserror::Error)]
+#[error("Lambda answered {status}: {kind}")]
+struct Refusal {
+    status: u16,
+    /// The type says it all.
+    kind: String,
 }
 
 /// Why one attempt failed.
@@ -56,8 +65,8 @@ enum Failure {
     NoAnswer,
     #[error("Lambda cannot be reached: {0}")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("Lambda answered {status}: {text}")]
-    Refused { status: u16, text: String },
+    #[error(transparent)]
+    Refused(Refusal),
     #[error("the request cannot be built: {0}")]
     Unbuildable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -67,7 +76,7 @@ impl Failure {
     fn is_passing(&self) -> bool {
         match self {
             Self::NoAnswer | Self::Unreachable(_) => true,
-            Self::Refused { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS || *status >= 500,
+            Self::Refused(Refusal { status, .. }) => *status == StatusCode::TOO_MANY_REQUESTS || *status >= 500,
             Self::Unbuildable(_) => false,
         }
     }
@@ -78,23 +87,23 @@ impl AsynchronousFunction {
     /// elsewhere than in `AWS_REGION`.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] without name, region or credentials.
-    pub fn from_env(env: &Environment, name_variable: &'static str) -> Result<Self, ConfigError> {
+    /// [`ConfigError::Missing`] without name or region.
+    pub fn new(clients: &Clients, env: &Environment, name_variable: &'static str) -> Result<Self, ConfigError> {
         let region = env.required("AWS_REGION")?.to_owned();
         let given = env.optional("AWS_ENDPOINT_URL_LAMBDA").or_else(|| env.optional("AWS_ENDPOINT_URL"));
         let endpoint = given.map_or_else(|| endpoint_of(&region), |given| given.trim_end_matches('/').to_owned());
-        let credentials = Credentials::new(
-            env.required("AWS_ACCESS_KEY_ID")?,
-            env.required("AWS_SECRET_ACCESS_KEY")?,
-            env.optional("AWS_SESSION_TOKEN").map(str::to_owned),
-            None,
-            "environment",
-        );
         Ok(Self {
-            http: connector(&endpoint),
-            identity: credentials.into(),
+            lambda: clients
+                .operation(&endpoint)
+                .service_name("Lambda")
+                .operation_name("Invoke")
+                .serializer(Ok)
+                .deserializer(read)
+                .build(),
+            identity: clients.credentials().clone().into(),
             region,
-            url: format!("{endpoint}/2015-03-31/functions/{}/invocations", env.required(name_variable)?),
+            endpoint,
+            path: format!("/2015-03-31/functions/{}/invocations", env.required(name_variable)?),
         })
     }
 
@@ -125,25 +134,24 @@ impl AsynchronousFunction {
 
     async fn attempt(&self, body: &str) -> Result<(), Failure> {
         let request = self.request(body).map_err(Failure::Unbuildable)?;
-        let answer = timeout(ATTEMPT_TIMEOUT, self.http.call(request)).await.map_err(|_| Failure::NoAnswer)?;
-        let answer = answer.map_err(|error| Failure::Unreachable(error.into()))?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        // The type says it all; the body may be long.
-        let kind = answer.headers().get("x-amzn-errortype").unwrap_or_default().to_owned();
-        Err(Failure::Refused { status: status.as_u16(), text: kind })
+        let answer = timeout(ATTEMPT_TIMEOUT, self.lambda.invoke(request)).await.map_err(|_| Failure::NoAnswer)?;
+        answer.map_err(|error| match error {
+            SdkError::ServiceError(error) => Failure::Refused(error.into_err()),
+            SdkError::TimeoutError(_) => Failure::NoAnswer,
+            error => Failure::Unreachable(error.into()),
+        })
     }
 
     /// A signed request. Its signature is good for some minutes, so each attempt has one of its own.
     fn request(&self, body: &str) -> Result<HttpRequest, Box<dyn std::error::Error + Send + Sync>> {
-        let mut request = Request::post(&self.url)
+        // Signed with where it goes; that itself is added when it is sent.
+        let url = format!("{}{}", self.endpoint, self.path);
+        let mut request = Request::post(&self.path)
             .header(CONTENT_TYPE, "application/json")
             .header(INVOCATION_TYPE, "Event")
             .body(SdkBody::from(body))?;
         let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-        let signable = SignableRequest::new("POST", &self.url, headers, SignableBody::Bytes(body.as_bytes()))?;
+        let signable = SignableRequest::new("POST", &url, headers, SignableBody::Bytes(body.as_bytes()))?;
         let parameters = SigningParams::builder()
             .identity(&self.identity)
             .region(&self.region)
@@ -162,14 +170,14 @@ fn endpoint_of(region: &str) -> String {
     format!("https://lambda.{region}.{suffix}")
 }
 
-/// Plain HTTP needs no certificates. Where they are needed they are the ones that the DynamoDB client has loaded already.
-fn connector(endpoint: &str) -> Connector {
-    let builder = Connector::builder();
-    if endpoint.starts_with("http://") {
-        builder.build_http()
-    } else {
-        builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
+/// What an answer says.
+fn read(answer: &HttpResponse) -> Result<(), OrchestratorError<Refusal>> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
     }
+    let kind = answer.headers().get("x-amzn-errortype").unwrap_or_default().to_owned();
+    Err(OrchestratorError::operation(Refusal { status: status.as_u16(), kind }))
 }
 
 #[cfg(test)]
@@ -223,7 +231,7 @@ mod tests {
             ("FUNCTION", "stack-Handshake-1X"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
-        AsynchronousFunction::from_env(&env, "FUNCTION").unwrap()
+        AsynchronousFunction::new(&Clients::from_env(&env).unwrap(), &env, "FUNCTION").unwrap()
     }
 
     async fn outcome(statuses: &'static [u16]) -> (Result<(), String>, usize) {

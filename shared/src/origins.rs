@@ -237,6 +237,14 @@ mod tests {
     }
 
     #[test]
+    fn without_tls_and_beyond_this_machine_the_own_address_has_to_be_listed() {
+        let (own, domain) = ("http://192.168.1.5:3000", Some("192.168.1.5:3000"));
+        assert!(!allows(&origins("http://localhost:4200"), own, domain));
+        assert!(allows(&origins("http://localhost:4200,http://192.168.1.5:3000"), own, domain));
+        assert!(origins("").allow(None, domain), "most native clients send none");
+    }
+
+    #[test]
     fn at_a_loopback_address_every_loopback_name_of_that_port_is_its_own() {
         let origins = origins("https://app.example.com");
         let domain = Some("localhost:3000");

@@ -15,6 +15,9 @@ use crate::Rest;
 /// What tests sign their own tokens with.
 pub const TOKEN_SECRET: &str = "a secret for tests, 32 characters";
 
+/// Tests ask for more in a moment than people do; those about throttles say so.
+const NO_THROTTLE: &str = "1000000";
+
 /// A running cloud; [`Cloud::stop`] it at the end of the test.
 pub struct Cloud {
     running: Running,
@@ -61,8 +64,12 @@ impl Cloud {
         let dynamodb_endpoint = options.dynamodb_endpoint.clone().or_else(|| std::env::var("DYNAMODB_ENDPOINT").ok());
         let shared_database = dynamodb_endpoint.is_some();
         let stack = format!("test-{}", uuid::Uuid::new_v4().simple());
+        // First, so that a test can say otherwise.
+        let unthrottled = ["RestRequestsPerSecond", "PasswordRequestsPerSecond"]
+            .map(|name| (name.to_owned(), NO_THROTTLE.to_owned()));
         let options = Options {
             port: 0,
+            parameters: unthrottled.into_iter().chain(options.parameters).collect(),
             dynamodb_endpoint,
             stack_name: stack.clone(),
             token_secret: Some(TOKEN_SECRET.to_owned()),
@@ -229,15 +236,16 @@ impl Cloud {
         scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("a scan")
     }
 
-    /// The variables of a store of the users table, at this endpoint of its database.
+    /// The variables of stores of both tables, at this endpoint of their database.
     pub fn users_at(&self, endpoint: &str) -> Environment {
-        let table = format!("{}-UsersTable", self.stack);
+        let [users, connections] = ["UsersTable", "ConnectionsTable"].map(|table| format!("{}-{table}", self.stack));
         let variables = [
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
-            ("USERS_TABLE", &table),
+            ("USERS_TABLE", &users),
+            ("CONNECTIONS_TABLE", &connections),
             ("REGISTRATIONS_PER_HOUR", "1"),
         ];
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()

@@ -21,6 +21,7 @@ use axum::Router;
 use lambda_runtime::LambdaEvent;
 use shared::{
     auth::{Admin, Passwords, Tokens},
+    aws::Clients,
     config::{ConfigError, Environment},
     limits::LimitStore,
     repeats::AnswerStore,
@@ -52,7 +53,7 @@ impl Api {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing or wrong.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        let users = UserStore::from_env(env)?;
+        let users = UserStore::new(&Clients::from_env(env)?, env)?;
         let app = App {
             sessions: SessionStore::beside(&users),
             limits: LimitStore::beside(&users, env)?,

@@ -12,6 +12,7 @@ use http::{
 use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment},
     connections::{ConnectionStore, NewConnection},
     invoke::AsynchronousFunction,
@@ -29,9 +30,10 @@ impl Connect {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing or wrong.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+        let clients = Clients::from_env(env)?;
         Ok(Self {
-            connections: ConnectionStore::from_env(env)?,
-            handshake: AsynchronousFunction::from_env(env, "HANDSHAKE_FUNCTION")?,
+            connections: ConnectionStore::new(&clients, env)?,
+            handshake: AsynchronousFunction::new(&clients, env, "HANDSHAKE_FUNCTION")?,
             origins: Origins::from_env(env)?,
         })
     }
@@ -74,30 +76,36 @@ fn answer(status: StatusCode) -> ApiGatewayProxyResponse {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        collections::BTreeSet,
+        net::SocketAddr,
+        sync::{Arc, Mutex},
+    };
 
     use axum::{
         Router,
-        extract::{Request, State},
+        extract::{ConnectInfo, Request, State},
     };
     use tokio::net::TcpListener;
 
     use super::*;
 
-    /// DynamoDB and Lambda in one, which take everything or nothing: what came, in order.
-    type Calls = Arc<Mutex<Vec<String>>>;
+    /// DynamoDB and Lambda in one, which take everything or nothing: what came, in order, and over which connections.
+    type Calls = Arc<Mutex<Vec<(String, SocketAddr)>>>;
 
     async fn aws(lambda: StatusCode) -> (Connect, Calls) {
         let calls = Calls::default();
-        let answer = async move |State(calls): State<Calls>, request: Request| {
-            let what = request.headers().get("x-amz-target").map_or(request.uri().path(), |v| v.to_str().unwrap());
-            calls.lock().unwrap().push(what.to_owned());
-            if what.starts_with('/') { (lambda, "") } else { (StatusCode::OK, "{}") }
-        };
+        let answer =
+            async move |State(calls): State<Calls>, ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request| {
+                let what = request.headers().get("x-amz-target").map_or(request.uri().path(), |v| v.to_str().unwrap());
+                calls.lock().unwrap().push((what.to_owned(), from));
+                if what.starts_with('/') { (lambda, "") } else { (StatusCode::OK, "{}") }
+            };
         let router = Router::new().fallback(answer).with_state(Arc::clone(&calls));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
         let env = [
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "a"),
@@ -121,10 +129,22 @@ mod tests {
     async fn a_connection_is_remembered_before_it_is_greeted() {
         let (connect, calls) = aws(StatusCode::ACCEPTED).await;
         assert_eq!(answer(&connect).await.unwrap(), 200);
-        let calls = calls.lock().unwrap();
+        let calls: Vec<_> = calls.lock().unwrap().iter().map(|(call, _)| call.clone()).collect();
         let (greeting, writes) = calls.split_last().unwrap();
         assert_eq!(greeting, "/2015-03-31/functions/handshake/invocations");
         assert!(!writes.is_empty() && writes.iter().all(|call| call == "DynamoDB_20120810.PutItem"), "{writes:?}");
+    }
+
+    #[tokio::test]
+    async fn lambda_is_called_over_the_connections_of_dynamodb() {
+        let (connect, calls) = aws(StatusCode::ACCEPTED).await;
+        assert_eq!(answer(&connect).await.unwrap(), 200);
+        assert_eq!(answer(&connect).await.unwrap(), 200);
+        let calls = calls.lock().unwrap();
+        let over = |lambda: bool| -> BTreeSet<_> {
+            calls.iter().filter(|(call, _)| call.starts_with('/') == lambda).map(|(_, from)| *from).collect()
+        };
+        assert!(!over(true).is_empty() && over(true).is_subset(&over(false)), "two HTTP clients: {calls:?}");
     }
 
     #[tokio::test]

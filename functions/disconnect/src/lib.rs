@@ -4,6 +4,7 @@ use aws_lambda_events::event::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsock
 use lambda_runtime::LambdaEvent;
 use shared::{
     Error,
+    aws::Clients,
     config::{ConfigError, Environment},
     connections::ConnectionStore,
 };
@@ -17,7 +18,7 @@ impl Disconnect {
     /// # Errors
     /// [`ConfigError`] names the variable that is missing.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { connections: ConnectionStore::from_env(env)? })
+        Ok(Self { connections: ConnectionStore::new(&Clients::from_env(env)?, env)? })
     }
 
     /// Removes every row of the connection. The gateway ignores the answer.

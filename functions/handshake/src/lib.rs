@@ -12,14 +12,11 @@ use shared::{
     Error,
     aws::Clients,
     config::{ConfigError, Environment},
-    connections::{ConnectionStore, NewConnection},
+    connections::{ConnectionStore, NewConnection, OPENS_WITHIN},
     gateway::{Gateway, Outcome},
     heartbeat::open_packet,
 };
 use tokio::time::{Instant, sleep};
-
-/// How long a connection may take from `$connect` to being open; usually it is some milliseconds.
-const OPENS_WITHIN: Duration = Duration::from_millis(2500);
 
 /// How long a gateway that refuses or does not answer is tried. A client waits for 20 seconds, and then makes a new
 /// connection.

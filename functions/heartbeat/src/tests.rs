@@ -43,7 +43,8 @@ impl Aws {
     fn dynamodb(&self, operation: &str, request: &Value) -> (u16, Value) {
         match operation {
             "DynamoDB_20120810.Query" => (200, self.query(request)),
-            "DynamoDB_20120810.UpdateItem" if self.is_busy => {
+            // Who sets no condition is not refused.
+            "DynamoDB_20120810.UpdateItem" if self.is_busy && !request["ConditionExpression"].is_null() => {
                 (400, json!({ "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException" }))
             }
             "DynamoDB_20120810.UpdateItem" => (200, json!({})),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::{
+    connections::may_be_opening,
     gateway::{GatewayError, Outcome},
     protocol::Packet,
 };
@@ -23,9 +24,6 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// For its rows to be removed. Who reads a room, and the heartbeat, find them otherwise.
 const FORGET_LIMIT: Duration = Duration::from_secs(2);
-
-/// A gateway that answers 410 about a connection this young may not know it yet (design rule 5).
-const YOUNG: i64 = 5_000;
 
 /// Pauses between attempts grow from this to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(25);
@@ -58,7 +56,7 @@ impl Message {
     }
 }
 
-/// Repeats a call of the management API until the gateway has done it, or says about a connection that is not young any
+/// Repeats a call of the management API until the gateway has done it, or says about a connection that is not opening any
 /// more that it is gone; `None` if neither happens in time.
 async fn insist<Call>(about: &Sender, within: Duration, call: impl Fn() -> Call) -> Option<Outcome>
 where
@@ -71,7 +69,7 @@ where
         let is_last = Instant::now() + pause > give_up;
         match call().await {
             Ok(Outcome::Accepted) => return Some(Outcome::Accepted),
-            Ok(Outcome::Gone) if !about.is_young() => return Some(Outcome::Gone),
+            Ok(Outcome::Gone) if !about.may_be_opening() => return Some(Outcome::Gone),
             Ok(Outcome::Gone) => {}
             Err(error) => {
                 tracing::warn!(%error, connection_id = about.id, "the gateway did not do what it was asked");
@@ -86,7 +84,7 @@ where
 }
 
 impl Sender {
-    fn is_young(&self) -> bool {
-        Timestamp::now().as_millisecond() - self.connected_at < YOUNG
+    fn may_be_opening(&self) -> bool {
+        may_be_opening(self.connected_at, Timestamp::now().as_millisecond())
     }
 }

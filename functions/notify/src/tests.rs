@@ -91,7 +91,7 @@ impl Services {
 }
 
 async fn write_code(env: &Environment, channel: Channel) {
-    let users = UserStore::from_env(env).unwrap();
+    let users = UserStore::new(&Clients::from_env(env).unwrap(), env).unwrap();
     let user = User {
         id: Uuid::new_v4(),
         full_name: "Sara Ahmadi Rad".into(),

@@ -131,6 +131,7 @@ impl Crowd {
             posts,
             frames: template
                 .socket_throttle(&template.scope(&BTreeMap::new())?)?
+                .default
                 .map_or(f64::INFINITY, |limit| limit.rate),
         })
     }

@@ -168,9 +168,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         write_env_file(file, &environment::environments(&template, &scope, &variables, false)?)?;
     }
     let endpoint = options.lambda_endpoint.as_deref();
-    let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?
-        .throttled_at(options.concurrent_invocations)
-        .at_most(database.bears());
+    let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?;
+    let functions = functions.throttled_at(options.concurrent_invocations).at_most(database.bears());
     let functions = counted(functions, permissions.as_deref());
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
@@ -197,14 +196,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     cors.as_ref().map(http_api::check_cors).transpose()?;
     let (edge, sockets) = SocketIoEdge::new(gateway.clone(), cors.as_ref().map(http_api::cors_layer));
     let invoke_api = lambda(&asynchronous, &names, permissions.as_ref());
-    let rest = http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits);
+    let throttle = template.rest_throttle(&scope)?;
+    let rest = http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits, throttle);
     let given_up = undelivered::router(sources.dead_letters());
     let router = router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, given_up);
-    let (shutdown, stopping) = oneshot::channel::<()>();
-    let service = own_host::only(router, &options.allowed_hosts).into_make_service_with_connect_info::<Peer>();
-    let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
-    // It only ends when told to: accept errors are retried.
-    let server = tokio::spawn(async move { server.await.unwrap_or_default() });
+    let (shutdown, server) = serve(port, own_host::only(router, &options.allowed_hosts));
     Ok(Running {
         address,
         stack: options.stack_name,
@@ -338,6 +334,15 @@ async fn listen(options: &Options) -> Result<(Port, SocketAddr), StartError> {
     let port = Port::bind(address).await.map_err(failed)?;
     let address = port.local_addr().map_err(failed)?;
     Ok((port, address))
+}
+
+/// Serves at the port until told to end.
+fn serve(port: Port, router: Router) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (shutdown, stopping) = oneshot::channel::<()>();
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
+    // It only ends when told to: accept errors are retried.
+    (shutdown, tokio::spawn(async move { server.await.unwrap_or_default() }))
 }
 
 /// The functions, with what they use counted where policies are enforced.

@@ -6,8 +6,6 @@
 mod events;
 pub(crate) mod management;
 mod socketio;
-mod throttle;
-mod upgrade;
 pub(crate) mod websocket;
 
 use std::{
@@ -27,17 +25,16 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use self::throttle::Buckets;
 pub(crate) use self::{
     events::{Close, Handshake},
     socketio::SocketIoEdge,
-    throttle::Throttle,
 };
 use crate::{
     event::request_id,
     faults::{Faults, duration},
     functions::{FunctionError, Functions},
     template::WebSocketApi,
+    throttle::{Buckets, StageThrottle},
 };
 
 /// The limits of API Gateway that end or cut something short. Shorter ones show what a client makes of it.
@@ -149,7 +146,7 @@ impl Gateway {
         functions: Functions,
         faults: Arc<Faults>,
         limits: Limits,
-        throttle: Option<Throttle>,
+        throttle: StageThrottle,
     ) -> Self {
         let (connections, opened, unfinished) = (RwLock::default(), watch::Sender::new(0), watch::Sender::new(0));
         let (stopping, throttle) = (AtomicBool::new(false), Buckets::new(throttle));

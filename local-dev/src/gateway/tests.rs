@@ -14,6 +14,7 @@ use crate::{
     event_source::Poke,
     server::Peer,
     template::{RouteSelection, Template},
+    throttle::Throttle,
 };
 
 /// The events it was sent, in order.
@@ -26,13 +27,13 @@ Resources:
 
 /// A gateway with these routes, all to one function that answers with the body `hello`.
 async fn gateway(routes: &[&str], answering: &[&str], selection: RouteSelection) -> (Gateway, Sent) {
-    with(json!({"statusCode": 200, "body": "hello"}), None, routes, answering, selection).await
+    with(json!({"statusCode": 200, "body": "hello"}), StageThrottle::default(), routes, answering, selection).await
 }
 
 /// The same with another answer and a throttle.
 async fn with(
     answer: Value,
-    throttle: Option<Throttle>,
+    throttle: StageThrottle,
     routes: &[&str],
     answering: &[&str],
     selection: RouteSelection,
@@ -122,7 +123,8 @@ async fn the_body_of_an_answer_goes_nowhere_unless_its_route_has_a_response() {
 async fn an_answer_without_a_body_is_an_empty_frame_with_that_fault_and_only_on_a_two_way_route() {
     for (answering, with_fault) in [(&["$default"][..], Some("")), (&[], None)] {
         let answer = json!({"statusCode": 200});
-        let (gateway, _) = with(answer, None, &["$default"], answering, RouteSelection::Default).await;
+        let (gateway, _) =
+            with(answer, StageThrottle::default(), &["$default"], answering, RouteSelection::Default).await;
         let id = opened(&gateway).await;
         assert_eq!(gateway.message(&id, "3".to_owned()).await.unwrap(), None, "{answering:?}");
         gateway.0.faults.set([crate::Fault::EmptyAnswers]);
@@ -132,7 +134,8 @@ async fn an_answer_without_a_body_is_an_empty_frame_with_that_fault_and_only_on_
 
 #[tokio::test]
 async fn what_is_above_the_throttle_is_answered_with_an_error_frame_and_at_the_door_with_429() {
-    let throttle = Some(Throttle { rate: 0.001, burst: 2.0 });
+    let default = Some(Throttle { rate: 0.001, burst: 2.0 });
+    let throttle = StageThrottle { default, ..StageThrottle::default() };
     let answer = json!({"statusCode": 200});
     let (gateway, sent) = with(answer, throttle, &["$connect", "$default"], &[], RouteSelection::Default).await;
     let (id, other) = (opened(&gateway).await, opened(&gateway).await);

@@ -30,6 +30,7 @@ use crate::{
     functions::{FunctionError, Functions},
     server::Peer,
     template::{Cors, Function, Route},
+    throttle::{Buckets, StageThrottle},
 };
 
 /// How long API Gateway waits for a function; nobody can have it wait longer.
@@ -41,6 +42,7 @@ struct HttpApi {
     routes: Vec<(Route, String)>,
     /// How long a function is waited for.
     integration: Duration,
+    throttle: Buckets,
 }
 
 /// Everything no other route takes.
@@ -49,9 +51,10 @@ pub(crate) fn router(
     declared: &[Function],
     cors: Option<&Cors>,
     integration: Duration,
+    throttle: StageThrottle,
 ) -> Router {
     let routes = declared.iter().flat_map(|f| f.routes.iter().map(|route| (route.clone(), f.logical_id.clone())));
-    let api = Arc::new(HttpApi { functions, routes: routes.collect(), integration });
+    let api = Arc::new(HttpApi { functions, routes: routes.collect(), integration, throttle: Buckets::new(throttle) });
     let Some(cors) = cors else { return Router::new().fallback(handle).with_state(api) };
     let router = Router::new().fallback(handle.layer(cors_layer(cors)));
     router.layer(from_fn_with_state(Arc::clone(&api), route_first)).with_state(api)
@@ -116,6 +119,9 @@ async fn handle(State(api): State<Arc<HttpApi>>, ConnectInfo(peer): ConnectInfo<
     let Some(route) = route::choose(&api.routes, &parts.method, parts.uri.path()) else {
         return message(StatusCode::NOT_FOUND, "Not Found");
     };
+    if !api.throttle.take(&route.key) {
+        return message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+    }
     let body = match limits::body(body).await {
         Ok(body) => body,
         Err(Unread::TooLarge) => return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),

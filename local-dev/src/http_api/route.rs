@@ -45,8 +45,7 @@ pub(super) fn choose<'a>(routes: &'a [(Route, String)], method: &Method, path: &
         Some((Fit { any_method, ..fit }, variables, route, function))
     });
     let (_, variables, route, function) = fitting.min_by(|(one, ..), (other, ..)| one.cmp(other))?;
-    let key = if route.path == "$default" { route.path.clone() } else { format!("{} {}", route.method, route.path) };
-    Some(Match { function, key, variables })
+    Some(Match { function, key: route.key(), variables })
 }
 
 /// How a path fits a pattern, whatever the method.

@@ -16,6 +16,7 @@ use crate::{
     functions::COMPILES_WITHIN,
     server::{Port, Scissors},
     template::Template,
+    throttle::Throttle,
 };
 
 const TEMPLATE: &str = "
@@ -46,7 +47,7 @@ fn peer() -> Peer {
 async fn status(fault: Fault, integration: Duration) -> StatusCode {
     let (template, functions) = functions(vec![fault]);
     let routes = template.functions()[0].routes.iter().map(|route| (route.clone(), "F".to_owned())).collect();
-    let api = Arc::new(HttpApi { functions, routes, integration });
+    let api = Arc::new(HttpApi { functions, routes, integration, throttle: Buckets::new(StageThrottle::default()) });
     let request = Request::get("/users/5").body(Body::empty()).unwrap();
     handle(State(api), ConnectInfo(Peer::example()), request).await.status()
 }
@@ -60,6 +61,29 @@ async fn a_functions_own_time_out_is_500_and_one_of_the_integration_503() {
     assert_eq!(status(slow(INTEGRATION + second), INTEGRATION).await, StatusCode::SERVICE_UNAVAILABLE);
     let failing = Fault::Fail("f".to_owned(), Often::Next(1));
     assert_eq!(status(failing, INTEGRATION).await, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn what_is_above_the_throttle_of_a_route_is_429_and_reaches_no_function() {
+    let (_, functions) = functions(vec![Fault::Fail("f".to_owned(), Often::Percent(100))]);
+    let route = |path: &str| (Route { method: "GET".to_owned(), path: path.to_owned() }, "F".to_owned());
+    let routes = vec![route("/login"), route("/{proxy+}")];
+    let of = |burst| Throttle { rate: 0.001, burst };
+    let own = BTreeMap::from([("GET /login".to_owned(), of(1.0))]);
+    let throttle = Buckets::new(StageThrottle { default: Some(of(2.0)), routes: own });
+    let api = Arc::new(HttpApi { functions, routes, integration: INTEGRATION, throttle });
+    let ask = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        handle(State(Arc::clone(&api)), ConnectInfo(Peer::example()), request).await
+    };
+    // Whoever reaches the function finds that it fails.
+    let mut seen = Vec::new();
+    for path in ["/login", "/login", "/a", "/b", "/c"] {
+        seen.push(ask(path).await.status().as_u16());
+    }
+    assert_eq!(seen, [500, 429, 500, 500, 429]);
+    let body = axum::body::to_bytes(ask("/login").await.into_body(), 1000).await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({ "message": "Too Many Requests" }));
 }
 
 #[test]
@@ -81,7 +105,7 @@ async fn preflight(method: &str, cors: &Cors) -> String {
     let (template, functions) = functions(vec![Fault::Fail("f".to_owned(), Often::Next(1))]);
     let mut declared = template.functions().to_vec();
     declared[0].routes[0].method = method.to_owned();
-    let router = router(functions, &declared, Some(cors), INTEGRATION);
+    let router = router(functions, &declared, Some(cors), INTEGRATION, StageThrottle::default());
     let port = Port::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = port.local_addr().unwrap();
     let ask = async {

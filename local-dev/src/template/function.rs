@@ -50,6 +50,21 @@ pub(crate) struct Route {
     pub(crate) path: String,
 }
 
+impl Route {
+    /// Of an event of type `HttpApi`, which may leave out either.
+    pub(super) fn of_event(method: Option<String>, path: Option<String>) -> Self {
+        Self {
+            method: method.map_or_else(|| "ANY".to_owned(), |method| method.to_uppercase()),
+            path: path.unwrap_or_else(|| "$default".to_owned()),
+        }
+    }
+
+    /// `POST /users/{id}`, or `$default`.
+    pub(crate) fn key(&self) -> String {
+        if self.path == "$default" { self.path.clone() } else { format!("{} {}", self.method, self.path) }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Properties {
@@ -134,7 +149,6 @@ impl Function {
             "DynamoDB" => self.event_sources.push(EventSource::read(resource, name, &event.properties)?),
             "HttpApi" => {
                 let place = format!("Events.{name}.Properties");
-                // Throttles are the one thing that has no effect here.
                 let known = ["ApiId", "Method", "Path", "PayloadFormatVersion", "RouteSettings"];
                 resource.only(&event.properties, &place, &known)?;
                 let route: HttpApiEvent = resource.typed(&event.properties, &place)?;
@@ -142,10 +156,7 @@ impl Function {
                     let place = format!("{place}.PayloadFormatVersion");
                     return Err(resource.error(place, "local-dev sends events of version 2.0 only; write \"2.0\""));
                 }
-                self.routes.push(Route {
-                    method: route.method.map_or_else(|| "ANY".to_owned(), |method| method.to_uppercase()),
-                    path: route.path.unwrap_or_else(|| "$default".to_owned()),
-                });
+                self.routes.push(Route::of_event(route.method, route.path));
             }
             "Schedule" => {
                 let schedule = Schedule::read(resource, name, &event.properties)?;

@@ -39,8 +39,11 @@ pub(crate) use self::{
 #[cfg(test)]
 pub(crate) use self::web_socket_api::RouteSelection;
 
-use self::{resolve::Parameter, throttle::Throttles};
-use crate::gateway::Throttle;
+use self::{
+    resolve::Parameter,
+    throttle::{Api, Throttles},
+};
+use crate::throttle::StageThrottle;
 
 /// Everything the template declares that a laptop can imitate.
 #[derive(Debug)]
@@ -105,9 +108,14 @@ impl Template {
         self.throttles.rate(scope)
     }
 
-    /// The throttle of the WebSocket API's routes, if it has one.
-    pub(crate) fn socket_throttle(&self, scope: &Scope) -> Result<Option<Throttle>, TemplateError> {
-        self.web_socket_api.as_ref().map_or(Ok(None), |api| self.throttles.of(&api.logical_id, scope))
+    /// The throttles of the WebSocket API's routes.
+    pub(crate) fn socket_throttle(&self, scope: &Scope) -> Result<StageThrottle, TemplateError> {
+        self.throttles.of(Api::Sockets, scope)
+    }
+
+    /// The throttles of the HTTP API's routes.
+    pub(crate) fn rest_throttle(&self, scope: &Scope) -> Result<StageThrottle, TemplateError> {
+        self.throttles.of(Api::Rest, scope)
     }
 
     /// The event source mappings of all functions.

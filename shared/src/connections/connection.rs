@@ -1,6 +1,6 @@
 //! What is known of a connection: the item of the table.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,23 @@ pub struct NewConnection {
     pub connection_id: String,
 }
 
+/// How long API Gateway may answer 410 about a connection that is only just being opened, counted from its `$connect`;
+/// after that a 410 means that it is gone.
+///
+/// That it does so until `$connect` has been answered is documented, and that it may for a moment more is what everybody sees
+/// who posts at once; for how long nobody says (the probe measures it). `$connect` itself takes milliseconds, and two seconds
+/// or so after a cold start that meets a database which has to be asked twice. So this is long rather than short: a
+/// connection that is gone and taken for one that opens costs a few calls and delays nobody, while one that opens and is
+/// taken for gone is closed under a client that did nothing wrong.
+pub const OPENS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whether API Gateway may not know a connection yet. Both are epoch milliseconds.
+#[must_use]
+pub fn may_be_opening(connected_at: i64, now: i64) -> bool {
+    // Of a connection that begins after this moment clocks differ.
+    Duration::from_millis(u64::try_from(now.saturating_sub(connected_at)).unwrap_or(0)) < OPENS_WITHIN
+}
+
 /// One joined namespace of a connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,4 +71,16 @@ pub struct Socket {
     pub token_expires_at: Option<i64>,
     /// Partition keys of the rooms it is in.
     pub rooms: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_may_be_opening_for_five_seconds() {
+        let at = |passed| may_be_opening(1_739_125_380_000, 1_739_125_380_000 + passed);
+        assert_eq!([at(-50), at(0), at(4_999), at(5_000), at(i64::MAX / 2)], [true, true, true, false, false]);
+        assert!(!may_be_opening(0, 1_739_125_380_000), "one that says nothing of its age is old");
+    }
 }

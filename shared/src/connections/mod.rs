@@ -8,7 +8,7 @@ mod room;
 mod store;
 mod tasks;
 
-pub use connection::{Connection, NewConnection, Socket};
+pub use connection::{Connection, NewConnection, OPENS_WITHIN, Socket, may_be_opening};
 pub use delivery::{DeliveryCheckpoint, RoomPage};
 pub use membership::{Joined, Member, Renewed};
 pub use room::Room;

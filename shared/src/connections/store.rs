@@ -61,14 +61,6 @@ impl ConnectionStore {
         Ok(Self { client: clients.dynamodb(), table: env.required("CONNECTIONS_TABLE")?.to_owned() })
     }
 
-    /// The same with clients of its own, for whoever needs no other.
-    ///
-    /// # Errors
-    /// [`ConfigError::Missing`] without table, region or credentials.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Self::new(&Clients::from_env(env)?, env)
-    }
-
     /// Remembers a new connection.
     ///
     /// # Errors

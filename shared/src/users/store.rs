@@ -72,14 +72,6 @@ impl UserStore {
         Ok(Self { client: clients.dynamodb(), table: env.required("USERS_TABLE")?.to_owned() })
     }
 
-    /// The same with clients of its own, for whoever needs no other.
-    ///
-    /// # Errors
-    /// [`ConfigError::Missing`] without table, region or credentials.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        Self::new(&Clients::from_env(env)?, env)
-    }
-
     /// What stores beside this one work with.
     pub(crate) fn parts(&self) -> (Client, String) {
         (self.client.clone(), self.table.clone())

@@ -1,4 +1,7 @@
-"""python-socketio's asynchronous client: python_async.py <url> <path> <token>"""
+"""python-socketio's asynchronous client: python_async.py <url> <token> [path]
+
+What it writes for either entrance is what README says: a path for API Gateway only.
+"""
 
 import asyncio
 import json
@@ -6,7 +9,8 @@ import sys
 
 import socketio
 
-url, path, token = sys.argv[1:]
+url, token, *path = sys.argv[1:]
+entrance = {"socketio_path": path[0]} if path else {}
 
 
 def say(*line):
@@ -34,7 +38,7 @@ async def main():
 
     try:
         await client.connect(
-            url, socketio_path=path, namespaces=["/users"], transports=["websocket"], auth={"token": token}, wait_timeout=60
+            url, namespaces=["/users"], transports=["websocket"], auth={"token": token}, wait_timeout=60, **entrance
         )
         await client.wait()
     except socketio.exceptions.ConnectionError:

@@ -1,11 +1,15 @@
-"""python-socketio's synchronous client: python_sync.py <url> <path> <token>"""
+"""python-socketio's synchronous client: python_sync.py <url> <token> [path]
+
+What it writes for either entrance is what README says: a path for API Gateway only.
+"""
 
 import json
 import sys
 
 import socketio
 
-url, path, token = sys.argv[1:]
+url, token, *path = sys.argv[1:]
+entrance = {"socketio_path": path[0]} if path else {}
 client = socketio.Client(reconnection=False)
 
 
@@ -35,7 +39,7 @@ def disconnect(reason):
 
 try:
     client.connect(
-        url, socketio_path=path, namespaces=["/users"], transports=["websocket"], auth={"token": token}, wait_timeout=60
+        url, namespaces=["/users"], transports=["websocket"], auth={"token": token}, wait_timeout=60, **entrance
     )
     client.wait()
 except socketio.exceptions.ConnectionError:

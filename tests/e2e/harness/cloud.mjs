@@ -42,6 +42,8 @@ export class Cloud {
       ["--admin-password", ADMIN.password],
       // Whether AWS makes a frame of an answer without a body is not known; no client may be hurt by it.
       ["--fault", "empty-answers"],
+      // Suites ask for more in a moment than people do.
+      ["--parameter", "RestRequestsPerSecond=1000000", "--parameter", "PasswordRequestsPerSecond=1000000"],
       origins ? ["--origins", origins] : [],
       // An external database keeps its rows by itself, under the name of the stack.
       endpoint ? ["--dynamodb-endpoint", endpoint, ...stack] : dataDir ? ["--data-dir", dataDir] : [],

@@ -1,12 +1,12 @@
 // A polling session whose WebSocket comes to nothing goes on polling, as with the Node server.
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import WebSocket from "ws";
 import { onOneCloud } from "../harness/stage.mjs";
 
 /** An Engine.IO session by polling, packet for packet. */
 class Polling {
-  polls = 0;
+  /** All packets that polls were answered with. */
+  packets = [];
 
   constructor(base) {
     this.url = `${base}/socket.io/?EIO=4&transport=polling`;
@@ -20,10 +20,11 @@ class Polling {
   }
 
   async receive() {
-    this.polls += 1;
     const answer = await fetch(this.url, { signal: AbortSignal.timeout(60_000) });
     assert.equal(answer.status, 200, await answer.clone().text());
-    return (await answer.text()).split("\u001e");
+    const packets = (await answer.text()).split("\u001e");
+    this.packets.push(...packets);
+    return packets;
   }
 
   async send(packet) {
@@ -39,13 +40,32 @@ class Polling {
   }
 }
 
-async function webSocket(stage, sid) {
+function upgrading(stage, sid, protocol = 4) {
   const url = stage.cloud.base.replace("http:", "ws:");
-  const socket = new WebSocket(`${url}/socket.io/?EIO=4&transport=websocket&sid=${sid}`);
+  const socket = new WebSocket(`${url}/socket.io/?EIO=${protocol}&transport=websocket&sid=${sid}`);
   stage.keep({ close: () => socket.terminate() });
+  return socket;
+}
+
+async function webSocket(stage, sid) {
+  const socket = upgrading(stage, sid);
   await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
   return socket;
 }
+
+/** What the service answers instead of letting the WebSocket open; nothing, if it lets it. */
+async function refusal(stage, sid, protocol) {
+  const socket = upgrading(stage, sid, protocol);
+  const answer = await new Promise((resolve, reject) => {
+    socket.once("open", () => resolve()).once("error", reject);
+    socket.once("unexpected-response", (_request, response) => resolve(response));
+  });
+  if (!answer) return socket.terminate();
+  const chunks = await answer.toArray();
+  return { status: answer.statusCode, body: JSON.parse(Buffer.concat(chunks)) };
+}
+
+const UNKNOWN = { status: 400, body: { code: 1, message: "Session ID unknown" } };
 
 async function joined(stage) {
   const polling = new Polling(stage.cloud.base);
@@ -59,12 +79,14 @@ onOneCloud("upgrades from polling", {}, (claim) => {
   claim("a WebSocket that stays silent leaves the session polling", async (stage) => {
     const { polling, sid } = await joined(stage);
     await webSocket(stage, sid);
-    const before = polling.polls;
-    const heard = polling.until('42/users,["users.created"');
-    await sleep(1_000);
-    assert.ok(polling.polls - before <= 2, `it polled ${polling.polls - before} times in a second`);
-    const user = await stage.api.register();
-    assert.ok((await heard).includes(user.id));
+    const before = polling.packets.length;
+    for (let n = 0; n < 3; n += 1) {
+      const heard = polling.until('42/users,["users.created"');
+      const user = await stage.api.register();
+      assert.ok((await heard).includes(user.id));
+    }
+    const since = polling.packets.slice(before);
+    assert.deepEqual(since.filter((packet) => !packet.startsWith("42/users,")), [], "each poll waits for an event");
   });
 
   claim("a WebSocket that dies before its probe leaves the session polling", async (stage) => {
@@ -95,5 +117,40 @@ onOneCloud("upgrades from polling", {}, (claim) => {
     socket.send("5");
     const user = await stage.api.register();
     assert.ok((await frame('42/users,["users.created"')).includes(user.id));
+  });
+
+  claim("a WebSocket for a session that nobody knows is refused at once", async (stage) => {
+    for (const sid of ["AAAAAAAAAAAAAAHs", "nonsense", "", "a%20b"]) {
+      assert.deepEqual(await refusal(stage, sid), UNKNOWN, sid);
+    }
+  });
+
+  claim("a WebSocket for a session that has ended is refused at once", async (stage) => {
+    const { polling, sid } = await joined(stage);
+    await polling.send("1");
+    // The packet is answered before the session is forgotten.
+    let refused;
+    for (let n = 0; n < 100 && !refused; n += 1) refused = await refusal(stage, sid);
+    assert.deepEqual(refused, UNKNOWN);
+  });
+
+  claim("a second WebSocket for a session is closed at once, and the first goes on", async (stage) => {
+    const { polling, sid } = await joined(stage);
+    const first = await webSocket(stage, sid);
+    const second = upgrading(stage, sid);
+    await new Promise((resolve) => second.once("close", resolve));
+    assert.equal(first.readyState, WebSocket.OPEN);
+    const pending = polling.receive();
+    const probed = new Promise((resolve) => first.once("message", (data) => resolve(`${data}`)));
+    first.send("2probe");
+    assert.equal(await probed, "3probe");
+    await pending;
+    const third = upgrading(stage, sid);
+    await new Promise((resolve) => third.once("close", resolve));
+  });
+
+  claim("an upgrade of a protocol before Engine.IO 4 is refused at once", async (stage) => {
+    const { sid } = await joined(stage);
+    assert.equal((await refusal(stage, sid, 3))?.status, 400);
   });
 });

@@ -198,41 +198,95 @@ fn bytes(random: &mut fastrand::Rng, most: usize) -> Vec<u8> {
     (0..length).map(|_| if random.bool() { telling[random.usize(..telling.len())] } else { random.u8(..) }).collect()
 }
 
+/// Of which paths are made that are nearly some.
+const PARTS: [&[u8]; 14] = [
+    b"/api",
+    b"/v1",
+    b"/users",
+    b"/health",
+    b"/auth",
+    b"/user",
+    b"/login",
+    b"/..",
+    b"/.",
+    b"//",
+    b"/openapi.json",
+    b"/0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10",
+    b"/ban",
+    b"/docs",
+];
+
+/// Headers that are read by somebody on the way.
+const NAMES: [&[u8]; 14] = [
+    b"Host",
+    b"X-Forwarded-For",
+    b"X-Forwarded-Proto",
+    b"X-Forwarded-Port",
+    b"X-Forwarded-Host",
+    b"Forwarded",
+    b"Authorization",
+    b"Content-Type",
+    b"Content-Encoding",
+    b"Cookie",
+    b"Origin",
+    b"User-Agent",
+    b"Idempotency-Key",
+    b"X-Amzn-Trace-Id",
+];
+
+/// A path of parts and of bytes of any kind.
+fn any_path(random: &mut fastrand::Rng) -> Vec<u8> {
+    let part = |random: &mut fastrand::Rng| match random.u8(..4) {
+        0 => [b"/".to_vec(), bytes(random, 8)].concat(),
+        _ => PARTS[random.usize(..PARTS.len())].to_vec(),
+    };
+    (0..random.usize(1..6)).flat_map(|_| part(random)).collect()
+}
+
+/// A body of some kind.
+fn any_body(random: &mut fastrand::Rng) -> Vec<u8> {
+    match random.u8(..4) {
+        0 => bytes(random, 64),
+        1 => b"{}".to_vec(),
+        2 => json!({ "password": String::from_utf8_lossy(&bytes(random, 16)), "email": 1 }).to_string().into(),
+        _ => Rest::registration().to_string().into(),
+    }
+}
+
+/// A request for anything, or for one of these operations (method and path) with perhaps this line of a good token.
+fn any_request(random: &mut fastrand::Rng, routes: &[(String, String)], admin: &str) -> Vec<u8> {
+    let mut path = any_path(random);
+    let methods = ["GET", "POST", "DELETE", "PATCH", "OPTIONS", "FOO"];
+    let mut method = methods[random.usize(..methods.len())];
+    let mut lines = vec![b"Host: localhost".to_vec()];
+    let mut body = Vec::new();
+    let whole = random.bool();
+    if whole {
+        let route = &routes[random.usize(..routes.len())];
+        (method, path) = (&route.0, route.1.clone().into_bytes());
+        body = any_body(random);
+        lines.push(b"Content-Type: application/json".to_vec());
+        lines.push(format!("Content-Length: {}", body.len()).into());
+        if random.bool() {
+            lines.push(admin.into());
+        }
+    }
+    for _ in 0..random.usize(..4) {
+        lines.push([NAMES[random.usize(..NAMES.len())], b": ", &bytes(random, 24)].concat());
+    }
+    // What ends a line is not in a value, and what ends a path is not in one. Control characters end a request before
+    // it has reached any route.
+    let kept = |byte: &u8| if whole { !byte.is_ascii_control() } else { !b"\r\n".contains(byte) };
+    lines.iter_mut().for_each(|line| line.retain(kept));
+    path.retain(|byte| !b" \r\n\t".contains(byte));
+    let lines: Vec<_> = lines.iter().map(Vec::as_slice).collect();
+    let request = get(&path, &lines);
+    [method.as_bytes(), &request[3..], &body].concat()
+}
+
 #[tokio::test]
 async fn no_header_and_no_path_makes_a_5xx() {
     let cloud = Cloud::start().await;
-    let parts: [&[u8]; 14] = [
-        b"/api",
-        b"/v1",
-        b"/users",
-        b"/health",
-        b"/auth",
-        b"/user",
-        b"/login",
-        b"/..",
-        b"/.",
-        b"//",
-        b"/openapi.json",
-        b"/0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10",
-        b"/ban",
-        b"/docs",
-    ];
-    let names: [&[u8]; 14] = [
-        b"Host",
-        b"X-Forwarded-For",
-        b"X-Forwarded-Proto",
-        b"X-Forwarded-Port",
-        b"X-Forwarded-Host",
-        b"Forwarded",
-        b"Authorization",
-        b"Content-Type",
-        b"Content-Encoding",
-        b"Cookie",
-        b"Origin",
-        b"User-Agent",
-        b"Idempotency-Key",
-        b"X-Amzn-Trace-Id",
-    ];
     let document = Document::fetch(&reqwest::Client::new(), &format!("{}/api/v1", cloud.url())).await;
     let id = "0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10";
     let routes: Vec<_> =
@@ -240,48 +294,7 @@ async fn no_header_and_no_path_makes_a_5xx() {
     let admin = format!("Authorization: Bearer {}", cloud.admin().await.token());
     let mut reached = 0;
     for seed in 0..600 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let mut path = Vec::new();
-        for _ in 0..random.usize(1..6) {
-            match random.u8(..4) {
-                0 => path.extend([b"/".to_vec(), bytes(&mut random, 8)].concat()),
-                _ => path.extend(parts[random.usize(..parts.len())]),
-            }
-        }
-        let methods = ["GET", "POST", "DELETE", "PATCH", "OPTIONS", "FOO"];
-        let mut method = methods[random.usize(..methods.len())];
-        let mut lines = vec![b"Host: localhost".to_vec()];
-        let mut body = Vec::new();
-        let whole = random.bool();
-        if whole {
-            // A whole operation of the document, asked for with a body of some kind and perhaps a token that is good.
-            let route = &routes[random.usize(..routes.len())];
-            (method, path) = (&route.0, route.1.clone().into_bytes());
-            body = match random.u8(..4) {
-                0 => bytes(&mut random, 64),
-                1 => b"{}".to_vec(),
-                2 => json!({ "password": String::from_utf8_lossy(&bytes(&mut random, 16)), "email": 1 })
-                    .to_string()
-                    .into(),
-                _ => Rest::registration().to_string().into(),
-            };
-            lines.push(b"Content-Type: application/json".to_vec());
-            lines.push(format!("Content-Length: {}", body.len()).into());
-            if random.bool() {
-                lines.push(admin.clone().into());
-            }
-        }
-        for _ in 0..random.usize(..4) {
-            lines.push([names[random.usize(..names.len())], b": ", &bytes(&mut random, 24)].concat());
-        }
-        // What ends a line is not in a value, and what ends a path is not in one. Control characters end a request before
-        // it has reached any route.
-        let kept = |byte: &u8| if whole { !byte.is_ascii_control() } else { !b"\r\n".contains(byte) };
-        lines.iter_mut().for_each(|line| line.retain(kept));
-        path.retain(|byte| !b" \r\n\t".contains(byte));
-        let lines: Vec<_> = lines.iter().map(Vec::as_slice).collect();
-        let request = get(&path, &lines);
-        let request = [method.as_bytes(), &request[3..], &body].concat();
+        let request = any_request(&mut fastrand::Rng::with_seed(seed), &routes, &admin);
         let (status, headers, _) = exchange(&cloud, &request).await;
         reached += usize::from(headers.contains_key("x-request-id") && ![404, 405].contains(&status));
         assert!(status < 500, "seed {seed}: {status} for {}", request.escape_ascii());

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use shared::{
     Error,
     auth::Role,
+    aws::Clients,
     limits::{LimitStore, Source},
     users::UserStore,
 };
@@ -19,7 +20,7 @@ const HOUR: i64 = 60 * 60;
 /// The limits, at this endpoint of a cloud's database.
 fn limits(cloud: &Cloud, endpoint: &str) -> LimitStore {
     let env = cloud.users_at(endpoint);
-    LimitStore::beside(&UserStore::from_env(&env).unwrap(), &env).unwrap()
+    LimitStore::beside(&UserStore::new(&Clients::from_env(&env).unwrap(), &env).unwrap(), &env).unwrap()
 }
 
 async fn login(rest: &Rest, role: &str, email: &Value, password: &str) -> Answer {
@@ -200,6 +201,32 @@ async fn an_address_registers_so_many_accounts_an_hour_whatever_its_headers_say(
 
     cloud.age_user_items("WINDOW", "expiresAt", HOUR).await;
     rest.register().await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_above_the_throttle_of_a_route_is_429_of_api_gateways_own() {
+    let parameters = vec![("PasswordRequestsPerSecond".to_owned(), "1".to_owned())];
+    let cloud = Cloud::with(Options { parameters, ..Options::default() }).await;
+    // Refused by the service before it hashes anything, so that the burst is over in a moment.
+    let register = async || {
+        let request = reqwest::Client::new().post(format!("{}/api/v1/users/register", cloud.url()));
+        let answer = request.header("origin", "http://localhost:4200").json(&json!({})).send().await.unwrap();
+        let cors = answer.headers().contains_key("access-control-allow-origin");
+        (answer.status().as_u16(), cors, answer.json::<Value>().await.unwrap())
+    };
+    let mut passed = 0;
+    let (status, cors, body) = loop {
+        match register().await {
+            (400, ..) => passed += 1,
+            other => break other,
+        }
+        assert!(passed < 1000, "there is no throttle");
+    };
+    assert!(passed >= 50, "the burst of the template: {passed}");
+    assert_eq!((status, cors, body), (429, true, json!({ "message": "Too Many Requests" })));
+    // Other routes have what is theirs.
+    cloud.rest().get("/health").await.expect(200);
     cloud.stop().await;
 }
 

@@ -4,6 +4,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use shared::{
+    aws::Clients,
     sessions::{Owner, SessionStore},
     users::UserStore,
 };
@@ -17,6 +18,12 @@ async fn login(rest: &Rest) -> (Value, Value) {
     let credentials = json!({ "email": user["email"], "password": PASSWORD });
     let login = rest.post("/auth/user/login", credentials).await.expect(200);
     (user, login)
+}
+
+/// The sessions, at this endpoint of a cloud's database.
+fn sessions_at(cloud: &Cloud, endpoint: &str) -> SessionStore {
+    let env = cloud.users_at(endpoint);
+    SessionStore::beside(&UserStore::new(&Clients::from_env(&env).unwrap(), &env).unwrap())
 }
 
 async fn login_admin(rest: &Rest) -> Value {
@@ -146,8 +153,7 @@ async fn a_user_has_twenty_sessions_and_the_one_used_longest_ago_goes() {
     let cloud = Cloud::start().await;
     let rest = cloud.rest();
     let user = rest.register().await;
-    let sessions =
-        SessionStore::beside(&UserStore::from_env(&cloud.users_at(cloud.running().dynamodb_endpoint())).unwrap());
+    let sessions = sessions_at(&cloud, cloud.running().dynamodb_endpoint());
     let owner = Owner::User(user["id"].as_str().unwrap().parse().unwrap());
     let mut tokens = Vec::new();
     for _ in 0..20 {
@@ -301,7 +307,7 @@ async fn only_hashes_of_refresh_tokens_are_stored_and_no_socket_hears_of_session
 async fn a_refresh_the_database_did_but_did_not_answer_is_no_reuse() {
     let cloud = Cloud::start().await;
     let database = lossy(cloud.running().dynamodb_endpoint()).await;
-    let sessions = SessionStore::beside(&UserStore::from_env(&cloud.users_at(&database)).unwrap());
+    let sessions = sessions_at(&cloud, &database);
     let first = sessions.begin(Owner::Admin, "of the password").await.unwrap();
     let next = sessions.rotate(&first).await.unwrap();
     assert_eq!(sessions.generation(&next).await.unwrap(), "of the password");

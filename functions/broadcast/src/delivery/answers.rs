@@ -5,15 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use shared::connections::may_be_opening;
+
 use super::{
     Alarm, Answer, Call, Delivery, Key, Ticket,
     evidence::Refusals,
     kick::{self, Next},
     room::{Queue, Stage},
 };
-
-/// The gateway may say for so long that it does not know a connection which is only just being opened, in milliseconds.
-const OPENS_WITHIN: i64 = 2_500;
 
 /// First and longest pause after a 410 of a connection that may not be open yet; it doubles.
 const UNOPENED_PAUSE: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(240));
@@ -247,7 +246,7 @@ impl Delivery {
     /// Whether the gateway may not know the connection yet.
     fn may_open(&self, key: Key, now: Instant) -> bool {
         let details = self.rooms.get(key.0).and_then(|room| room.audience.details(key.1));
-        details.is_some_and(|details| self.time(now) < details.connected_at + OPENS_WITHIN)
+        details.is_some_and(|details| may_be_opening(details.connected_at, self.time(now)))
     }
 
     /// The member's next call comes after a pause; not all of them at once.

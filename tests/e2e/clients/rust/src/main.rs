@@ -1,4 +1,5 @@
-//! `rust_socketio`, the Rust client: `rust-client <url> <path> <token>`. It says what happens to it, a line of JSON each.
+//! `rust_socketio`, the Rust client: `rust-client <url> <token> [path]`. It says what happens to it, a line of JSON each.
+//! What it writes for either entrance is what README says: a path for API Gateway only.
 
 use std::{env, process::ExitCode};
 
@@ -6,9 +7,11 @@ use rust_socketio::{ClientBuilder, Event, Payload, TransportType};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    let [url, path, token] = &env::args().skip(1).collect::<Vec<_>>()[..] else { return ExitCode::FAILURE };
+    let mut args = env::args().skip(1);
+    let (Some(url), Some(token)) = (args.next(), args.next()) else { return ExitCode::FAILURE };
     // The path of the URL is that of the server; a slash at its end is kept.
-    let client = ClientBuilder::new(format!("{url}{path}/"))
+    let url = args.next().map_or_else(|| url.clone(), |path| format!("{url}{path}/"));
+    let client = ClientBuilder::new(url)
         .namespace("/users")
         .transport_type(TransportType::Websocket)
         .reconnect(false)

@@ -16,6 +16,7 @@ use axum::{
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{DuplexStream, duplex},
+    sync::OwnedSemaphorePermit,
     time::timeout,
 };
 use tokio_tungstenite::{client_async, tungstenite};
@@ -26,13 +27,22 @@ const PROBED_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that wait between the two ends.
 const BUFFER: usize = 64 * 1024;
 
-/// Waits for the probe, then joins both ends until one of them closes. `uri` is that of the client's request.
-pub(super) async fn run(mut client: WebSocket, server: Router, uri: Uri) {
+/// Closes a WebSocket at once.
+pub(super) async fn refuse(mut client: WebSocket) {
+    // A client that is gone by now is what is wanted.
+    let _ = client.send(Message::Close(None)).await;
+}
+
+/// Waits for the probe, then joins both ends until one of them closes. `uri` is that of the client's request; the permit
+/// comes back where the session goes on polling.
+pub(super) async fn run(mut client: WebSocket, server: Router, uri: Uri, permit: OwnedSemaphorePermit) {
     let probe = match timeout(PROBED_WITHIN, client.recv()).await {
         Ok(Some(Ok(Message::Text(probe)))) if probe == "2probe" => probe,
         // The session goes on polling.
         _ => return,
     };
+    // From here on socketioxide ends the session with its WebSocket.
+    permit.forget();
     let (near, far) = duplex(BUFFER);
     let serving = tokio::spawn(async move { axum::serve(Once(Some(far)), server).await });
     if let Ok((server, _)) = client_async(format!("ws://localhost{uri}"), near).await {

@@ -1,7 +1,8 @@
-//! The throttle of a stage: a token bucket per route. Whether API Gateway counts each route for itself is not documented.
+//! The throttles of an API's stage: a token bucket per route. Whether API Gateway counts each route for itself is not
+//! documented.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -16,9 +17,18 @@ pub(crate) struct Throttle {
     pub(crate) burst: f64,
 }
 
-/// What is left of the throttle of each route; without a throttle everything passes.
-pub(super) struct Buckets {
-    throttle: Option<Throttle>,
+/// What the routes of a stage let through; without a throttle everything passes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct StageThrottle {
+    /// Each route, if it has none of its own.
+    pub(crate) default: Option<Throttle>,
+    /// Those of single routes, by route key.
+    pub(crate) routes: BTreeMap<String, Throttle>,
+}
+
+/// What is left of the throttle of each route.
+pub(crate) struct Buckets {
+    throttle: StageThrottle,
     routes: Mutex<HashMap<String, Bucket>>,
 }
 
@@ -28,13 +38,14 @@ struct Bucket {
 }
 
 impl Buckets {
-    pub(super) fn new(throttle: Option<Throttle>) -> Self {
+    pub(crate) fn new(throttle: StageThrottle) -> Self {
         Self { throttle, routes: Mutex::default() }
     }
 
     /// Whether a request for this route passes.
-    pub(super) fn take(&self, route: &str) -> bool {
-        let Some(Throttle { rate, burst }) = self.throttle else { return true };
+    pub(crate) fn take(&self, route: &str) -> bool {
+        let throttle = self.throttle.routes.get(route).copied().or(self.throttle.default);
+        let Some(Throttle { rate, burst }) = throttle else { return true };
         let now = Instant::now();
         // What somebody panicked over is still a count.
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +74,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_and_then_the_rate_for_each_route() {
-        let buckets = Buckets::new(Some(Throttle { rate: 2.0, burst: 3.0 }));
+        let default = Some(Throttle { rate: 2.0, burst: 3.0 });
+        let buckets = Buckets::new(StageThrottle { default, ..StageThrottle::default() });
         let passed = |route| (0..10).filter(|_| buckets.take(route)).count();
         assert_eq!([passed("$default"), passed("$default"), passed("$connect")], [3, 0, 3]);
         advance(Duration::from_secs(1)).await;
@@ -72,9 +84,18 @@ mod tests {
         assert_eq!(passed("$default"), 3, "never more than a burst");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_route_with_a_throttle_of_its_own_has_that_and_not_the_default() {
+        let of = |burst| Throttle { rate: 1.0, burst };
+        let routes = BTreeMap::from([("POST /login".to_owned(), of(2.0))]);
+        let buckets = Buckets::new(StageThrottle { default: Some(of(5.0)), routes });
+        let passed = |route| (0..10).filter(|_| buckets.take(route)).count();
+        assert_eq!([passed("POST /login"), passed("POST /{proxy+}")], [2, 5]);
+    }
+
     #[test]
     fn without_a_throttle_everything_passes() {
-        let buckets = Buckets::new(None);
+        let buckets = Buckets::new(StageThrottle::default());
         assert!((0..10_000).all(|_| buckets.take("$default")));
     }
 }

@@ -1,0 +1,150 @@
+//! What comes in at the door: `$connect` for a handshake; for a later request, whether there is such a session.
+
+use std::sync::{Arc, Weak};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, FromRequestParts as _, Query, Request, State, WebSocketUpgrade},
+    http::{
+        Method, StatusCode,
+        header::{CONNECTION, SEC_WEBSOCKET_PROTOCOL},
+        request::Parts,
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use shared::protocol::Frame;
+
+use super::{
+    Edge,
+    session::{Lease, Session, SessionWire},
+    upgrade,
+};
+use crate::{gateway::Handshake, server::Peer};
+
+/// What Engine.IO asks in the URL.
+#[derive(Deserialize)]
+pub(super) struct EngineQuery {
+    #[serde(rename = "EIO")]
+    protocol: Option<String>,
+    sid: Option<String>,
+    transport: Option<String>,
+}
+
+impl EngineQuery {
+    fn is_websocket(&self) -> bool {
+        self.transport.as_deref() == Some("websocket")
+    }
+}
+
+/// Stands before socketioxide.
+pub(super) async fn gate(
+    State(edge): State<Edge>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    query: Query<EngineQuery>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    match &query.sid {
+        None if parts.method == Method::GET => handshake(edge, peer, query.is_websocket(), parts, body, next).await,
+        None => next.run(Request::from_parts(parts, body)).await,
+        Some(sid) => {
+            let session = edge.sessions().get(sid).and_then(Weak::upgrade);
+            // What socketioxide does not speak it refuses by itself.
+            if query.is_websocket() && query.protocol.as_deref() == Some("4") {
+                upgrade(&edge, session, peer, parts, body, next).await
+            } else {
+                poll(session, peer, parts, body, next).await
+            }
+        }
+    }
+}
+
+async fn handshake(edge: Edge, peer: Peer, websocket: bool, mut parts: Parts, body: Body, next: Next) -> Response {
+    let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer).into_websocket()).await {
+        Ok(accepted) => accepted,
+        Err(status) => return status.into_response(),
+    };
+    let protocol = accepted.protocol();
+    let session = Arc::new(Session::new(accepted.id(), edge.clone()));
+    if websocket {
+        session.runs_over(peer.scissors);
+    }
+    edge.gateway.open(accepted, Arc::new(SessionWire(Arc::downgrade(&session))));
+    let polling = Arc::downgrade(&session);
+    parts.extensions.insert(Lease(session));
+    let mut answer = next.run(Request::from_parts(parts, body)).await;
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // socketioxide knows of no subprotocols, and a client that offered some gives up when it gets none back.
+        answer.headers_mut().extend(protocol.map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol)));
+    } else if answer.status() == StatusCode::OK {
+        return remembered(&polling, answer).await;
+    }
+    answer
+}
+
+/// The answer of a polling handshake; the session is known by the id in it from now on.
+async fn remembered(session: &Weak<Session>, answer: Response) -> Response {
+    let (parts, body) = answer.into_parts();
+    let body = match to_bytes(body, usize::MAX).await {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::warn!(%error, "the answer of a handshake could not be read");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let open = match std::str::from_utf8(&body).map(Frame::decode) {
+        Ok(Ok(Frame::Open(open))) => serde_json::from_str::<Value>(&open).ok(),
+        _ => None,
+    };
+    if let (Some(session), Some(sid)) = (session.upgrade(), open.as_ref().and_then(|open| open["sid"].as_str())) {
+        session.polls_as(sid.to_owned());
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// A request of a polling session: for frames, or with some.
+async fn poll(session: Option<Arc<Session>>, peer: Peer, parts: Parts, body: Body, next: Next) -> Response {
+    if session.as_ref().is_some_and(|session| session.is_over()) {
+        return unknown_session();
+    }
+    let waiting = session.filter(|_| parts.method == Method::GET);
+    if let Some(session) = &waiting {
+        // Whoever waits for frames when the session is closed is not left waiting.
+        *session.poll() = Some(peer.scissors);
+    }
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(session) = waiting {
+        session.poll().take();
+    }
+    response
+}
+
+/// A polling session that is to become a WebSocket. One for an unknown session would be let in by socketioxide, and cut.
+async fn upgrade(
+    edge: &Edge,
+    session: Option<Arc<Session>>,
+    peer: Peer,
+    mut parts: Parts,
+    body: Body,
+    next: Next,
+) -> Response {
+    let Some(session) = session.filter(|session| !session.is_over()) else { return unknown_session() };
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
+        return next.run(Request::from_parts(parts, body)).await;
+    };
+    // The Node server lets in a second one as well, and closes it.
+    let Some(permit) = session.may_upgrade() else { return upgrade.on_upgrade(upgrade::refuse) };
+    session.runs_over(peer.scissors);
+    let (server, uri) = (edge.server.clone(), parts.uri);
+    upgrade.on_upgrade(move |client| upgrade::run(client, server, uri, permit))
+}
+
+/// What Engine.IO answers for a session it does not know. Node ends the TCP connection of a refused upgrade as well.
+fn unknown_session() -> Response {
+    let body = serde_json::json!({ "code": 1, "message": "Session ID unknown" });
+    (StatusCode::BAD_REQUEST, [(CONNECTION, "close")], axum::Json(body)).into_response()
+}
