@@ -256,7 +256,9 @@ impl Reader {
             match self.read().await {
                 Ok(Some(page)) => {
                     let is_told = matches!(self.wake, Wake::Written(_));
-                    self.is_at_end = page.changes.is_empty() || (is_told && page.changes.len() < FULL_PAGE);
+                    let is_all = page.changes.is_empty() || (is_told && page.changes.len() < FULL_PAGE);
+                    // Of a closed shard there is nothing to wait for: who asks again is told again that it has ended.
+                    self.is_at_end = is_all && page.next.is_some();
                     self.iterator.clone_from(&page.next);
                     if let Some(last) = page.changes.last() {
                         self.start = Start::After(number(last).clone());

@@ -33,7 +33,7 @@ impl Bench {
         // Waiting for the disk would make thousands of changes take minutes.
         database.enable_bulk_loading().unwrap();
         let bench = Self { folder, database, claims, trimmer };
-        bench.create("t");
+        bench.create("users");
         bench
     }
 
@@ -118,27 +118,27 @@ fn size(folder: &Path) -> u64 {
 #[test]
 fn a_change_and_a_read_of_the_stream_take_as_many_steps_after_20_000_changes_as_at_first() {
     for bench in Bench::both() {
-        let shard = dynoxide::streams::shard_id("t");
+        let shard = dynoxide::streams::shard_id("users");
         let costs = || {
-            let stored = bench.stored("t");
+            let stored = bench.stored("users");
             let (first, last) = (stored[9], stored[stored.len() - 10]);
             [
-                bench.cost(NEXT_NUMBER, ["t"]),
-                bench.cost(PAGE, params!["t", shard, last, 1000]),
-                bench.cost(PAGE, params!["t", shard, first, 10]),
-                bench.cost(PAGE, params!["t", shard, stored[stored.len() - 1], 1000]),
+                bench.cost(NEXT_NUMBER, ["users"]),
+                bench.cost(PAGE, params!["users", shard, last, 1000]),
+                bench.cost(PAGE, params!["users", shard, first, 10]),
+                bench.cost(PAGE, params!["users", shard, stored[stored.len() - 1], 1000]),
             ]
         };
-        bench.change("t", 100);
+        bench.change("users", 100);
         let at_first = costs();
-        bench.change("t", 20_000);
-        assert_eq!(bench.stored("t").len(), 20_100);
+        bench.change("users", 20_000);
+        assert_eq!(bench.stored("users").len(), 20_100);
         assert_eq!(costs(), at_first);
         for [_, scanned, sorts] in at_first {
             assert_eq!((scanned, sorts), (0, 0));
         }
         let mut plan = bench.trimmer.connection.prepare(&format!("EXPLAIN QUERY PLAN {RANGE}")).unwrap();
-        let plan: String = plan.query_row(["t", &shard], |row| row.get("detail")).unwrap();
+        let plan: String = plan.query_row(["users", &shard], |row| row.get("detail")).unwrap();
         assert!(plan.contains("COVERING INDEX _stream_records_in_order"), "{plan}");
     }
 }
@@ -146,15 +146,15 @@ fn a_change_and_a_read_of_the_stream_take_as_many_steps_after_20_000_changes_as_
 #[test]
 fn what_all_readers_have_passed_is_forgotten_and_the_database_does_not_grow_with_its_history() {
     for bench in Bench::both() {
-        let readers = ["a", "b"].map(|reader| bench.claims.add("t", reader));
+        let readers = ["a", "b"].map(|reader| bench.claims.add("users", reader));
         let mut sizes = Vec::new();
         for _ in 0..6 {
-            bench.change("t", 4000);
+            bench.change("users", 4000);
             for reader in &readers {
-                reader.passed(&bench.newest("t", usize::MAX));
+                reader.passed(&bench.newest("users", usize::MAX));
             }
             bench.trimmer.round(SystemTime::now()).unwrap();
-            assert_eq!(bench.stored("t").len(), 1000);
+            assert_eq!(bench.stored("users").len(), 1000);
             sizes.push((bench.pages(), bench.folder.as_ref().map(|folder| size(folder.path()))));
         }
         // Once there is room for a round and what stays, no round needs more.
@@ -166,62 +166,62 @@ fn what_all_readers_have_passed_is_forgotten_and_the_database_does_not_grow_with
 #[test]
 fn nothing_is_forgotten_that_one_reader_has_not_passed() {
     let bench = Bench::new(None);
-    let [fast, slow] = ["fast", "slow"].map(|reader| bench.claims.add("t", reader));
-    bench.change("t", 2000);
-    let (before, first) = (bench.stored("t"), bench.newest("t", 1));
-    fast.passed(&bench.newest("t", 2000));
+    let [fast, slow] = ["fast", "slow"].map(|reader| bench.claims.add("users", reader));
+    bench.change("users", 2000);
+    let (before, first) = (bench.stored("users"), bench.newest("users", 1));
+    fast.passed(&bench.newest("users", 2000));
     bench.trimmer.round(SystemTime::now()).unwrap();
-    assert_eq!(bench.stored("t"), before);
-    slow.passed(&bench.newest("t", 700));
+    assert_eq!(bench.stored("users"), before);
+    slow.passed(&bench.newest("users", 700));
     bench.trimmer.round(SystemTime::now()).unwrap();
-    assert_eq!(bench.stored("t"), before[700..]);
+    assert_eq!(bench.stored("users"), before[700..]);
     // A reader that comes back, from further back, takes nothing back.
-    bench.claims.add("t", "slow").passed(&first);
-    assert_eq!(bench.claims.passed_by_all("t"), Some(before[699]));
+    bench.claims.add("users", "slow").passed(&first);
+    assert_eq!(bench.claims.passed_by_all("users"), Some(before[699]));
 }
 
 #[test]
 fn without_readers_nothing_is_forgotten_before_it_is_24_hours_old() {
     let bench = Bench::new(None);
-    bench.create("u");
-    for table in ["t", "u"] {
+    bench.create("other");
+    for table in ["users", "other"] {
         bench.change(table, 1500);
     }
     let hours = |hours: u64| SystemTime::now() + Duration::from_secs(hours * 60 * 60);
     assert_eq!(bench.trimmer.round(hours(23)).unwrap(), 0);
-    let newest = bench.stored("t")[1499];
+    let newest = bench.stored("users")[1499];
     assert_eq!(bench.trimmer.round(hours(25)).unwrap(), 2 * 1499);
     // The newest stays: the number of the next one follows from it, whatever the clock says.
-    assert_eq!(bench.stored("t"), [newest]);
-    bench.change("t", 1);
-    assert!(bench.stored("t")[1] > newest);
+    assert_eq!(bench.stored("users"), [newest]);
+    bench.change("users", 1);
+    assert!(bench.stored("users")[1] > newest);
 }
 
 #[test]
 fn what_is_24_hours_old_is_forgotten_though_a_reader_has_not_passed_it() {
     let bench = Bench::new(None);
-    bench.claims.add("t", "slow");
-    bench.change("t", 100);
+    bench.claims.add("users", "slow");
+    bench.change("users", 100);
     bench.trimmer.round(SystemTime::now() + KEPT_FOR + Duration::from_secs(2)).unwrap();
-    assert_eq!(bench.stored("t").len(), 1);
+    assert_eq!(bench.stored("users").len(), 1);
 }
 
 #[test]
 fn changes_go_on_while_records_are_being_forgotten() {
     for bench in Bench::both() {
-        let reader = bench.claims.add("t", "a");
-        bench.change("t", 3000);
-        reader.passed(&bench.newest("t", usize::MAX));
+        let reader = bench.claims.add("users", "a");
+        bench.change("users", 3000);
+        reader.passed(&bench.newest("users", usize::MAX));
         let bench = Arc::new(bench);
         let writing = std::thread::spawn({
             let database = bench.database.clone();
-            move || (0..1000).for_each(|number| put(&database, "t", number))
+            move || (0..1000).for_each(|number| put(&database, "users", number))
         });
         bench.trimmer.round(SystemTime::now()).unwrap();
         writing.join().unwrap();
-        reader.passed(&bench.newest("t", usize::MAX));
+        reader.passed(&bench.newest("users", usize::MAX));
         bench.trimmer.round(SystemTime::now()).unwrap();
-        assert_eq!(bench.stored("t").len(), 1000);
+        assert_eq!(bench.stored("users").len(), 1000);
     }
 }
 
@@ -230,13 +230,13 @@ fn a_folder_of_a_former_version_gets_the_index_and_loses_what_has_been_passed() 
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(Some(folder));
     bench.trimmer.connection.execute_batch("DROP INDEX _stream_records_in_order").unwrap();
-    bench.change("t", 1200);
-    let newest = bench.newest("t", usize::MAX);
+    bench.change("users", 1200);
+    let newest = bench.newest("users", usize::MAX);
     let Bench { folder, database, trimmer, .. } = bench;
     drop((database, trimmer));
     let claims = Claims::default();
     let (_database, trimmer) =
         open(folder.as_ref().map(tempfile::TempDir::path), claims.clone(), Turn::default()).unwrap();
-    claims.add("t", "a").passed(&newest);
+    claims.add("users", "a").passed(&newest);
     assert_eq!(trimmer.round(SystemTime::now()).unwrap(), 200);
 }
