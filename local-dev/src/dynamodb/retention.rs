@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until},
@@ -143,13 +143,16 @@ impl Trimmer {
     }
 
     fn tables(&self) -> rusqlite::Result<Vec<String>> {
-        self.connection.prepare_cached(TABLES)?.query_map([], |row| row.get(0))?.collect()
+        self.turn.take(|| self.connection.prepare_cached(TABLES)?.query_map([], |row| row.get(0))?.collect())
     }
 
     fn forget_passed(&self, table: &str, passed: i64) -> rusqlite::Result<usize> {
-        let mut newest = self.connection.prepare_cached(BEFORE_THE_NEWEST)?;
-        let mut newest = newest.query_map(params![table, NEWEST_KEPT], |row| row.get::<_, i64>(0))?;
-        let Some(newest) = newest.next().transpose()? else { return Ok(0) };
+        // A statement that is still open would keep everybody else from writing.
+        let newest = self.turn.take(|| {
+            let mut newest = self.connection.prepare_cached(BEFORE_THE_NEWEST)?;
+            newest.query_row(params![table, NEWEST_KEPT], |row| row.get::<_, i64>(0)).optional()
+        })?;
+        let Some(newest) = newest else { return Ok(0) };
         let mut count = 0;
         loop {
             let deleted = self.turn.take(|| {
