@@ -157,9 +157,10 @@ fn what_all_readers_have_passed_is_forgotten_and_the_database_does_not_grow_with
             assert_eq!(bench.stored("users").len(), 1000);
             sizes.push((bench.pages(), bench.folder.as_ref().map(|folder| size(folder.path()))));
         }
-        // Once there is room for a round and what stays, no round needs more.
-        assert!(sizes[5].0 <= sizes[1].0 + 8, "{sizes:?}");
-        assert!(sizes[5].1 <= sizes[1].1.map(|size| size + 64 * 1024), "{sizes:?}");
+        // Once there is room for a round and what stays, no round needs more, but for what pages do not fill.
+        let tenth_more = |size: u64| size * 11 / 10;
+        assert!(sizes[5].0 <= tenth_more(sizes[1].0), "{sizes:?}");
+        assert!(sizes[5].1 <= sizes[1].1.map(tenth_more), "{sizes:?}");
     }
 }
 
