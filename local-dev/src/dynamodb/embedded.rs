@@ -1,11 +1,26 @@
-//! The embedded database: opened, served on a loopback port, and swept of expired items.
+//! The embedded database: opened, served on a loopback port, swept of expired items, and trimmed of old stream records.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use axum::serve::Listener as _;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
+use uuid::Uuid;
 
-use super::{DatabaseError, inspect::inspect, server};
+use super::{
+    DatabaseError,
+    inspect::inspect,
+    retention::{Claim, Claims, Trimmer, keep_trimming},
+    server::{self, Served},
+    turn::Turn,
+    written::Written,
+};
 use crate::{
     own_host,
     server::{Peer, Port},
@@ -20,49 +35,54 @@ const STOP_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Embedded {
     address: SocketAddr,
+    written: Written,
+    claims: Claims,
     shutdown: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
-    sweeper: JoinHandle<()>,
+    keepers: [JoinHandle<()>; 2],
 }
 
 impl Embedded {
     pub(super) async fn start(data_dir: Option<&Path>) -> Result<Self, DatabaseError> {
-        let file = data_dir.map(|directory| directory.join("dynamodb.db"));
-        let place = file.as_ref().map_or_else(|| "memory".to_owned(), |file| file.display().to_string());
+        let (claims, turn, written) = (Claims::default(), Turn::default(), Written::default());
+        let place = data_dir.map_or_else(|| "memory".to_owned(), |directory| file(directory).display().to_string());
         let failed = |reason: String| DatabaseError::Open { place: place.clone(), reason };
-        if let Some(directory) = data_dir {
-            std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
-        }
         let opened = tokio::task::spawn_blocking({
-            let (file, place) = (file.clone(), place.clone());
-            move || {
-                let Some(file) = file else { return Ok(dynoxide::Database::memory()) };
-                let unusable = |reason| DatabaseError::Unusable { file: place.clone(), reason };
-                inspect(&file).map_err(unusable).map(|()| dynoxide::Database::new(&place))
-            }
+            let (data_dir, claims, turn) = (data_dir.map(Path::to_owned), claims.clone(), turn.clone());
+            move || open(data_dir.as_deref(), claims, turn)
         });
-        let opened = opened.await.map_err(|error| failed(error.to_string()))??;
-        let database = opened.map_err(|error| failed(error.to_string()))?;
+        let (database, trimmer) = opened.await.map_err(|error| failed(error.to_string()))??;
         let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await.map_err(|error| failed(error.to_string()))?;
         let address = port.local_addr().map_err(|error| failed(error.to_string()))?;
         let (shutdown, stopped) = oneshot::channel::<()>();
-        let service =
-            own_host::only(server::router(database.clone()), &[]).into_make_service_with_connect_info::<Peer>();
+        let served = Served { database: database.clone(), turn, written: written.clone() };
+        let service = own_host::only(server::router(served), &[]).into_make_service_with_connect_info::<Peer>();
         let stopped = async {
             // A dropped sender means stop as well.
             let _ = stopped.await;
         };
         let served = axum::serve(port, service).with_graceful_shutdown(stopped);
         let server = tokio::spawn(async move { served.await.unwrap_or_default() });
-        Ok(Self { address, shutdown: Some(shutdown), server, sweeper: tokio::spawn(sweep(database)) })
+        let keepers = [tokio::spawn(sweep(database, written.clone())), tokio::spawn(keep_trimming(trimmer))];
+        Ok(Self { address, written, claims, shutdown: Some(shutdown), server, keepers })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
+    /// Changes with every write to the table.
+    pub(super) fn written(&self, table: &str) -> watch::Receiver<u64> {
+        self.written.subscribe(table)
+    }
+
+    /// Keeps what this reader has not passed, for 24 hours.
+    pub(super) fn claim(&self, table: &str, reader: &str) -> Claim {
+        self.claims.add(table, reader)
+    }
+
     pub(super) async fn stop(mut self) {
-        self.sweeper.abort();
+        self.keepers.iter().for_each(JoinHandle::abort);
         if let Some(shutdown) = self.shutdown.take() {
             let _ = shutdown.send(());
         }
@@ -72,12 +92,40 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        self.sweeper.abort();
+        self.keepers.iter().for_each(JoinHandle::abort);
         self.server.abort();
     }
 }
 
-async fn sweep(database: dynoxide::Database) {
+fn file(directory: &Path) -> PathBuf {
+    directory.join("dynamodb.db")
+}
+
+/// Opens the database twice: for requests, and for what is to be forgotten.
+///
+/// In memory it is a file of SQLite's own `memdb`, which connections of one process share by its name: one of `:memory:`
+/// has a single connection for ever, which the library keeps to itself, and one with a shared cache refuses at once what
+/// it finds locked. It is gone with the last connection, and so with the process.
+pub(super) fn open(
+    data_dir: Option<&Path>,
+    claims: Claims,
+    turn: Turn,
+) -> Result<(dynoxide::Database, Trimmer), DatabaseError> {
+    let place = match data_dir {
+        Some(directory) => file(directory).display().to_string(),
+        None => format!("file:/{}?vfs=memdb", Uuid::new_v4()),
+    };
+    let failed = |reason: String| DatabaseError::Open { place: place.clone(), reason };
+    if let Some(directory) = data_dir {
+        std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
+        inspect(&file(directory)).map_err(|reason| DatabaseError::Unusable { file: place.clone(), reason })?;
+    }
+    let database = dynoxide::Database::new(&place).map_err(|error| failed(error.to_string()))?;
+    let trimmer = Trimmer::open(&place, claims, turn).map_err(|error| failed(error.to_string()))?;
+    Ok((database, trimmer))
+}
+
+async fn sweep(database: dynoxide::Database, written: Written) {
     let mut timer = tokio::time::interval(SWEEP_EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -85,7 +133,10 @@ async fn sweep(database: dynoxide::Database) {
         let database = database.clone();
         match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
             Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::debug!(count, "expired items deleted"),
+            Ok(Ok(count)) => {
+                tracing::debug!(count, "expired items deleted");
+                written.everywhere();
+            }
             Ok(Err(error)) => tracing::warn!(%error, "expired items could not be deleted"),
             Err(error) => tracing::warn!(%error, "expired items could not be deleted"),
         }

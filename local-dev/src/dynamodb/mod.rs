@@ -5,8 +5,11 @@
 mod difference;
 mod embedded;
 mod inspect;
+mod retention;
 mod server;
 mod tables;
+mod turn;
+mod written;
 
 use std::{path::Path, time::Duration};
 
@@ -15,10 +18,10 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls;
 use aws_types::SdkConfig;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
-pub(crate) use self::tables::LiveTable;
 use self::{embedded::Embedded, inspect::Unusable};
+pub(crate) use self::{retention::Claim, tables::LiveTable};
 
 /// How to sign requests and for which region.
 #[derive(Clone, Debug)]
@@ -95,6 +98,16 @@ impl Database {
     /// Whether it is in this process.
     pub(crate) fn is_embedded(&self) -> bool {
         self.embedded.is_some()
+    }
+
+    /// Changes with every write to the table; `None` where the database cannot tell, and has to be asked.
+    pub(crate) fn written(&self, table: &str) -> Option<watch::Receiver<u64>> {
+        self.embedded.as_ref().map(|embedded| embedded.written(table))
+    }
+
+    /// Has the stream of a table keep what this reader has not passed, for 24 hours. `None` where nothing goes sooner.
+    pub(crate) fn claim(&self, table: &str, reader: &str) -> Option<Claim> {
+        self.embedded.as_ref().map(|embedded| embedded.claim(table, reader))
     }
 
     /// Most invocations that should use it at once.

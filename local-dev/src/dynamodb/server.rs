@@ -15,19 +15,31 @@ use dynoxide::{Database, DynoxideError, auth_material};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use super::{turn::Turn, written::Written};
+
 /// DynamoDB accepts bodies up to 16 MB.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// What AWS answers where no operation is named.
 const UNKNOWN_OPERATION: &str = r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#;
 
-/// The routes: requests of DynamoDB and of its streams, and a `GET` that says whether it is there.
-pub(super) fn router(database: Database) -> Router {
-    let root = get(async || "healthy: dynamodb").post(answer);
-    Router::new().route("/", root).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(database)
+/// What is served.
+#[derive(Clone)]
+pub(super) struct Served {
+    pub(super) database: Database,
+    /// Taken for each request.
+    pub(super) turn: Turn,
+    /// Told of each write.
+    pub(super) written: Written,
 }
 
-async fn answer(State(database): State<Database>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+/// The routes: requests of DynamoDB and of its streams, and a `GET` that says whether it is there.
+pub(super) fn router(served: Served) -> Router {
+    let root = get(async || "healthy: dynamodb").post(answer);
+    Router::new().route("/", root).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(served)
+}
+
+async fn answer(State(served): State<Served>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let content_type = text("content-type").map(|value| value.split(';').next().unwrap_or_default().trim());
     // Any page may send other types without asking; these make its browser ask first, and nobody says yes.
@@ -37,13 +49,13 @@ async fn answer(State(database): State<Database>, uri: Uri, headers: HeaderMap, 
     let operation = text("x-amz-target").and_then(|target| {
         target.strip_prefix("DynamoDB_20120810.").or_else(|| target.strip_prefix("DynamoDBStreams_20120810."))
     });
-    let (status, body) = outcome(&database, operation.unwrap_or_default(), &uri, &headers, &body);
+    let (status, body) = outcome(&served, operation.unwrap_or_default(), &uri, &headers, &body);
     let id = Uuid::new_v4().simple().to_string().to_uppercase();
     let names = [(header::CONTENT_TYPE, content_type.to_owned()), (HeaderName::from_static("x-amzn-requestid"), id)];
     (status, names, body).into_response()
 }
 
-fn outcome(database: &Database, operation: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> (StatusCode, String) {
+fn outcome(served: &Served, operation: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> (StatusCode, String) {
     let material = auth_material::AuthMaterial {
         authorization: headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()),
         query: uri.query().unwrap_or_default(),
@@ -52,9 +64,12 @@ fn outcome(database: &Database, operation: &str, uri: &Uri, headers: &HeaderMap,
     if let Some(refusal) = auth_material::validate(material) {
         return (StatusCode::BAD_REQUEST, refusal);
     }
-    match run(database, operation, body) {
+    match served.turn.take(|| run(&served.database, operation, body)) {
         None => (StatusCode::BAD_REQUEST, UNKNOWN_OPERATION.to_owned()),
-        Some(Ok(body)) => (StatusCode::OK, body),
+        Some(Ok(answer)) => {
+            served.written.by(operation, body);
+            (StatusCode::OK, answer)
+        }
         Some(Err(error)) => {
             let status = StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST);
             (status, error.to_json())

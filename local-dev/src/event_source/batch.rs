@@ -2,7 +2,10 @@
 //!
 //! Pure: no I/O, and the clock is an argument.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::{Value, json};
 
@@ -38,7 +41,7 @@ impl Policy {
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
     /// In stream order, never empty.
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<Arc<Record>>,
     /// How often a function has seen the first of them.
     pub(super) invocations: u32,
     retries: u32,
@@ -70,7 +73,7 @@ pub(super) enum Next {
 
 impl Outcome {
     /// Reads the answer of an invocation.
-    pub(super) fn of(result: &Result<Value, InvokeError>, records: &[Record], report: bool) -> Self {
+    pub(super) fn of(result: &Result<Value, InvokeError>, records: &[Arc<Record>], report: bool) -> Self {
         match result {
             Err(_) => Self::Failed,
             Ok(_) if !report => Self::Delivered,
@@ -78,7 +81,7 @@ impl Outcome {
         }
     }
 
-    fn reported(answer: &Value, records: &[Record]) -> Self {
+    fn reported(answer: &Value, records: &[Arc<Record>]) -> Self {
         let failures = match answer {
             Value::Null => return Self::Delivered,
             Value::Object(object) => object.get("batchItemFailures").unwrap_or(&Value::Null),
@@ -105,7 +108,7 @@ impl Outcome {
 }
 
 impl Batch {
-    pub(super) fn new(records: Vec<Record>) -> Self {
+    pub(super) fn new(records: Vec<Arc<Record>>) -> Self {
         Self { records, invocations: 0, retries: 0 }
     }
 
@@ -127,7 +130,7 @@ impl Batch {
     }
 
     /// Splits off what was delivered, and decides about the rest.
-    pub(super) fn after(mut self, outcome: Outcome, policy: &Policy) -> (Vec<Record>, Next) {
+    pub(super) fn after(mut self, outcome: Outcome, policy: &Policy) -> (Vec<Arc<Record>>, Next) {
         let first_failed = match outcome {
             Outcome::Delivered => return (self.records, Next::Finished),
             Outcome::FailedFrom(index) => index,
@@ -157,22 +160,22 @@ impl Batch {
 pub(super) mod tests {
     use super::*;
 
-    pub(in super::super) fn record(number: u32) -> Record {
-        Record {
+    pub(in super::super) fn record(number: u32) -> Arc<Record> {
+        Arc::new(Record {
             sequence_number: SequenceNumber::new(&number.to_string()),
             created: SystemTime::now(),
             created_by: SystemTime::now(),
             key_hash: 0,
             size: 100,
             json: json!({ "dynamodb": { "SequenceNumber": number.to_string() } }),
-        }
+        })
     }
 
     fn batch(numbers: std::ops::Range<u32>) -> Batch {
         Batch::new(numbers.map(record).collect())
     }
 
-    fn numbers(records: &[Record]) -> Vec<&str> {
+    fn numbers(records: &[Arc<Record>]) -> Vec<&str> {
         records.iter().map(|record| record.sequence_number.as_str()).collect()
     }
 
@@ -281,7 +284,7 @@ pub(super) mod tests {
     fn only_records_that_are_too_old_are_taken() {
         let policy = Policy { maximum_age: Duration::from_secs(600), ..PLAIN };
         let mut batch = batch(0..3);
-        batch.records[0].created_by -= Duration::from_secs(601);
+        Arc::get_mut(&mut batch.records[0]).unwrap().created_by -= Duration::from_secs(601);
         let expired = batch.take_expired(&policy, SystemTime::now()).unwrap();
         assert_eq!((numbers(&expired.records), numbers(&batch.records)), (vec!["0"], vec!["1", "2"]));
         assert!(batch.take_expired(&policy, SystemTime::now()).is_none());

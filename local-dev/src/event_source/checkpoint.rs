@@ -9,7 +9,10 @@ use tokio::{
 };
 
 use super::{EventSourceError, sequence_number::SequenceNumber};
-use crate::template::{KeySchema, Table};
+use crate::{
+    dynamodb::Claim,
+    template::{KeySchema, Table},
+};
 
 /// How much delivered work may be forgotten by a crash; it is delivered again, as at-least-once allows.
 const SAVE_EVERY: Duration = Duration::from_millis(100);
@@ -36,6 +39,8 @@ pub(super) struct Checkpoints {
     table: String,
     /// The mapping and the stream: a table that was deleted and created again has another stream, to be read from its start.
     key: String,
+    /// Has the database keep what is not delivered; what is need not be kept once that is saved.
+    claim: Option<Claim>,
 }
 
 /// The table for all mappings of a stack.
@@ -54,7 +59,12 @@ pub(crate) fn checkpoint_table() -> Table {
 impl Checkpoints {
     pub(super) fn new(client: &aws_sdk_dynamodb::Client, table: &str, mapping: &str, stream_arn: &str) -> Self {
         let label = stream_arn.rsplit('/').next().unwrap_or_default();
-        Self { client: client.clone(), table: table.to_owned(), key: format!("{mapping}#{label}") }
+        Self { client: client.clone(), table: table.to_owned(), key: format!("{mapping}#{label}"), claim: None }
+    }
+
+    /// Says to the database what is saved.
+    pub(super) fn claiming(self, claim: Option<Claim>) -> Self {
+        Self { claim, ..self }
     }
 
     /// All that are saved, by shard.
@@ -82,7 +92,9 @@ impl Checkpoints {
             };
             Some((text(item, "shard")?, checkpoint))
         });
-        Ok(entries.collect())
+        let entries: BTreeMap<_, _> = entries.collect();
+        entries.values().for_each(|checkpoint| self.is_saved(checkpoint));
+        Ok(entries)
     }
 
     /// Saves one position.
@@ -98,7 +110,15 @@ impl Checkpoints {
             .item("shard", AttributeValue::S(shard_id.to_owned()))
             .item("position", AttributeValue::S(position.to_owned()));
         put.send().await.map_err(|error| self.failed(error.into()))?;
+        self.is_saved(checkpoint);
         Ok(())
+    }
+
+    /// A restart begins there. A stream of a database that takes claims has a single shard, so this is all of it.
+    fn is_saved(&self, checkpoint: &Checkpoint) {
+        if let (Some(claim), Checkpoint::After(number)) = (&self.claim, checkpoint) {
+            claim.passed(number.as_str());
+        }
     }
 
     /// Saves the newest of `safe` now and then, until its sender is gone. Nobody waits for this, so it delays no delivery.

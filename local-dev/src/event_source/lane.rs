@@ -47,8 +47,8 @@ pub(super) struct Lane {
     delivery: Arc<Delivery>,
     shard_id: Arc<str>,
     progress: Arc<Progress>,
-    queue: mpsc::UnboundedReceiver<Vec<Record>>,
-    waiting: VecDeque<Record>,
+    queue: mpsc::UnboundedReceiver<Vec<Arc<Record>>>,
+    waiting: VecDeque<Arc<Record>>,
     stop: watch::Receiver<bool>,
 }
 
@@ -59,7 +59,7 @@ impl Lane {
         delivery: Arc<Delivery>,
         shard_id: Arc<str>,
         progress: Arc<Progress>,
-        queue: mpsc::UnboundedReceiver<Vec<Record>>,
+        queue: mpsc::UnboundedReceiver<Vec<Arc<Record>>>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self { delivery, shard_id, progress, queue, waiting: VecDeque::new(), stop }
@@ -191,7 +191,7 @@ mod tests {
 
     /// A lane and what it did: every invocation's sequence numbers come out of `invoked`.
     struct Bench {
-        send: mpsc::UnboundedSender<Vec<Record>>,
+        send: mpsc::UnboundedSender<Vec<Arc<Record>>>,
         progress: Arc<Progress>,
         dead_letters: DeadLetters,
         invoked: mpsc::UnboundedReceiver<Vec<String>>,
@@ -312,7 +312,7 @@ mod tests {
     async fn records_that_are_too_old_are_given_up_unseen() {
         let mut bench = Bench::new(POLICY, Duration::ZERO, |_| Ok(Value::Null));
         let mut old = record(10);
-        old.created_by -= Duration::from_secs(601);
+        Arc::get_mut(&mut old).unwrap().created_by -= Duration::from_secs(601);
         bench.progress.opened(&old.sequence_number);
         bench.send.send(vec![old, record(11)]).unwrap();
         assert_eq!(bench.next().await, ["11"]);

@@ -60,7 +60,7 @@ impl Mapping {
         for id in startable(&shards, &mapping.started, &mapping.finished) {
             // A shard that an earlier life never came to is all backlog.
             let waiting = match mapping.start_of(&id).or((!is_new).then_some(Start::TrimHorizon)) {
-                Some(start) => mapping.plan.stream.count(&id, &start).await?,
+                Some(start) => mapping.plan.stream.count(&id, &start, &mapping.plan.filters).await?,
                 None => 0,
             };
             backlog += waiting;
@@ -72,6 +72,7 @@ impl Mapping {
     /// Runs the shards, and those that replace them, until everything stops.
     pub(super) async fn run(mut self) {
         let mut stop = self.signals.stop.clone();
+        let is_polled = self.plan.stream.is_polled();
         let mut pause = DISCOVER_EVERY;
         loop {
             let is_running = !self.running.is_empty();
@@ -85,7 +86,7 @@ impl Mapping {
                     Err(error) => tracing::error!(%error, "a shard's reader broke; restart to read on"),
                 },
                 () = stopped(&mut stop), if !is_running => return,
-                () = sleep(pause) => {}
+                () = sleep(pause), if is_polled => {}
             }
             if *stop.borrow() {
                 continue;

@@ -1,12 +1,14 @@
 //! Event source mappings: what Lambda does between a table's stream and a function.
 //!
-//! A [`mapping`] finds the shards of a stream; a [`shard`] reads pages and deals them out to lanes by partition key; a
-//! [`lane`] delivers batch after batch; [`progress`] knows behind all of them how far a restart may skip. Only the Streams
-//! API is used, so this works on the embedded database, DynamoDB Local and AWS alike.
+//! A [`mapping`] finds the shards of a stream; a [`feed`] reads a shard once for all mappings of its table; a [`shard`]
+//! deals what was read out to lanes by partition key; a [`lane`] delivers batch after batch; [`progress`] knows behind all of
+//! them how far a restart may skip. Only the Streams API is used, so this works on the embedded database, DynamoDB Local and
+//! AWS alike. The embedded one also says when there is something to read, and is told what need not be kept.
 
 mod batch;
 mod checkpoint;
 mod dead_letter;
+mod feed;
 mod filter;
 mod lane;
 mod mapping;
@@ -15,16 +17,17 @@ mod record;
 mod sequence_number;
 mod shard;
 mod stream;
+mod wake;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::{
-    batch::Policy, checkpoint::Checkpoints, filter::Filters, lane::Delivery, record::Source,
-    sequence_number::SequenceNumber, shard::Plan, stream::Stream,
+    batch::Policy, checkpoint::Checkpoints, filter::Filters, lane::Delivery, record::Source, shard::Plan,
+    stream::Stream, wake::Wake,
 };
 pub(crate) use self::{
     checkpoint::checkpoint_table,
@@ -76,9 +79,10 @@ pub(crate) struct Settings<'a> {
     pub(crate) stack: &'a str,
     /// The region functions see.
     pub(crate) region: &'a str,
-    /// How often to look without being poked; AWS looks four times a second.
+    /// How often to look without being poked, where the database does not say itself that there is something; AWS looks
+    /// four times a second.
     pub(crate) poll_every: Duration,
-    /// Wakes the readers.
+    /// Wakes the readers of such a database.
     pub(crate) poke: Poke,
     /// The age at which records are given up, if it is not to be that of the template.
     pub(crate) record_age: Option<Duration>,
@@ -132,14 +136,12 @@ pub(crate) enum EventSourceError {
 #[derive(Clone)]
 struct Signals {
     stop: watch::Receiver<bool>,
-    poke: watch::Receiver<u64>,
     release: watch::Receiver<bool>,
 }
 
 /// All event source mappings, running. Dropping this ends them without waiting for batches or checkpoints.
 pub(crate) struct EventSources {
     stop: watch::Sender<bool>,
-    poke: Poke,
     dead_letters: DeadLetters,
     backlog: usize,
     mappings: JoinSet<()>,
@@ -151,22 +153,23 @@ impl EventSources {
         let tables = settings.database.create_tables(settings.stack, &[checkpoint_table()]).await?;
         let checkpoints = tables.into_values().map(|table| table.name).next().unwrap_or_default();
         let stop = watch::Sender::new(false);
-        let mut sources = Self {
-            poke: settings.poke.clone(),
-            dead_letters: DeadLetters::default(),
-            backlog: 0,
-            mappings: JoinSet::new(),
-            stop,
-        };
-        for wiring in wirings.into_iter().filter(|wiring| wiring.source.enabled) {
-            let signals = Signals {
-                stop: sources.stop.subscribe(),
-                poke: sources.poke.0.subscribe(),
-                release: settings.release.clone(),
-            };
-            let function = wiring.source.function.clone();
-            let position = wiring.source.starting_position;
-            let plan = plan(&settings, &checkpoints, wiring, &sources.dead_letters)?;
+        let mut sources = Self { dead_letters: DeadLetters::default(), backlog: 0, mappings: JoinSet::new(), stop };
+        let mut plans = Vec::new();
+        let mut streams = HashMap::new();
+        // All before the first one reads: what one has passed is kept as long as another one has not.
+        for wiring in wirings {
+            let (is_enabled, position) = (wiring.source.enabled, wiring.source.starting_position);
+            let plan = plan(&settings, &checkpoints, wiring, &sources.dead_letters, &mut streams)?;
+            plans.push((plan, position, is_enabled));
+        }
+        for (plan, position, is_enabled) in plans {
+            if !is_enabled {
+                // It may be enabled one day; until then it says where it stopped.
+                plan.checkpoints.load().await?;
+                continue;
+            }
+            let signals = Signals { stop: sources.stop.subscribe(), release: settings.release.clone() };
+            let function = plan.delivery.function.clone();
             let (mapping, backlog) = mapping::Mapping::open(plan, position, signals).await?;
             if backlog > 0 {
                 tracing::info!(function, records = backlog, "records of an earlier run wait to be delivered");
@@ -202,33 +205,45 @@ fn plan(
     checkpoints: &str,
     wiring: Wiring,
     dead_letters: &DeadLetters,
+    streams: &mut HashMap<String, Arc<Stream>>,
 ) -> Result<Plan, EventSourceError> {
     let Wiring { source, table, invoke } = wiring;
-    let arn = table.stream_arn.ok_or_else(|| EventSourceError::NoStream(table.name.clone()))?;
+    let arn = table.stream_arn.clone().ok_or_else(|| EventSourceError::NoStream(table.name.clone()))?;
     let filters = Filters::parse(&source.filters).map_err(|error| EventSourceError::Filter {
         function: source.function.clone(),
         event: source.event.clone(),
         source: error,
     })?;
     let id = format!("{}.{}", source.function, source.event);
-    let records = Source::new(settings.region, &arn, &table.partition_key);
+    let stream = streams.entry(arn.clone()).or_insert_with(|| stream(settings, &table, &arn));
     Ok(Plan {
-        checkpoints: Checkpoints::new(settings.database.client(), checkpoints, &id, &arn),
+        checkpoints: Checkpoints::new(settings.database.client(), checkpoints, &id, &arn)
+            .claiming(settings.database.claim(&table.name, &id)),
         delivery: Arc::new(Delivery {
             policy: Policy::of(&source, settings.record_age),
             function: source.function,
             destination: source.on_failure,
             region: settings.region.to_owned(),
-            stream_arn: records.arn().to_owned(),
+            stream_arn: stream.source().arn().to_owned(),
             batch_size: source.batch_size,
             window: Duration::from_secs(source.maximum_batching_window_in_seconds),
             invoke,
             dead_letters: dead_letters.clone(),
         }),
         lanes: source.parallelization_factor,
-        poll_every: settings.poll_every,
-        stream: Stream { client: settings.database.streams().clone(), arn, source: records, filters },
+        stream: Arc::clone(stream),
+        filters,
     })
+}
+
+/// The stream of a table, for all mappings of it.
+fn stream(settings: &Settings<'_>, table: &LiveTable, arn: &str) -> Arc<Stream> {
+    let wake = match settings.database.written(&table.name) {
+        Some(written) => Wake::Written(written),
+        None => Wake::Polled { poke: settings.poke.0.subscribe(), every: settings.poll_every },
+    };
+    let source = Source::new(settings.region, arn, &table.partition_key);
+    Arc::new(Stream::new(settings.database.streams().clone(), arn.to_owned(), source, wake))
 }
 
 /// Waits for the end.

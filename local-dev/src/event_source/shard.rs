@@ -1,44 +1,38 @@
 //! One shard: read page by page, dealt out to its lanes, checkpointed behind them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::sleep,
 };
 
 use super::{
     EventSourceError, Signals,
     checkpoint::{Checkpoint, Checkpoints},
+    feed::Cursor,
+    filter::Filters,
     lane::{Delivery, Lane},
     progress::{MAXIMUM_OPEN, Progress},
     record::Record,
     stopped,
-    stream::{self, Page, Read, Start, Stream},
+    stream::{Change, Start, Stream, number},
 };
-
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What all shards of one mapping share.
 pub(super) struct Plan {
-    pub(super) stream: Stream,
+    pub(super) stream: Arc<Stream>,
+    pub(super) filters: Filters,
     pub(super) delivery: Arc<Delivery>,
     pub(super) checkpoints: Checkpoints,
     pub(super) lanes: usize,
-    pub(super) poll_every: Duration,
 }
 
 /// A shard that is about to be read.
 pub(super) struct Shard {
     plan: Arc<Plan>,
     id: Arc<str>,
-    /// Where reading goes on if it has to open the shard again.
-    start: Start,
-    iterator: Option<String>,
-    /// What was read when the shard was opened.
-    first: Option<Page>,
+    cursor: Cursor,
     /// Whether delivery waits for the release.
     is_held: bool,
     signals: Signals,
@@ -46,8 +40,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// Opens the shard now, so that `LATEST` means now: by reading from it, because a database may take an iterator for
-    /// a promise that it keeps when it is first used.
+    /// Opens the shard now, so that `LATEST` means now.
     pub(super) async fn open(
         plan: &Arc<Plan>,
         id: &str,
@@ -55,24 +48,9 @@ impl Shard {
         is_held: bool,
         signals: &Signals,
     ) -> Result<Self, EventSourceError> {
-        let iterator = plan.stream.open(id, &start).await?;
-        let first = match start {
-            Start::Latest => match plan.stream.read(&iterator).await? {
-                Read::Page(page) => Some(page),
-                Read::Expired | Read::Trimmed => None,
-            },
-            _ => None,
-        };
-        Ok(Self {
-            plan: Arc::clone(plan),
-            id: id.into(),
-            start,
-            iterator: Some(iterator),
-            first,
-            is_held,
-            signals: signals.clone(),
-            progress: Arc::new(Progress::new()),
-        })
+        let cursor = plan.stream.cursor(id, start).await?;
+        let (plan, signals) = (Arc::clone(plan), signals.clone());
+        Ok(Self { plan, id: id.into(), cursor, is_held, signals, progress: Arc::new(Progress::new()) })
     }
 
     /// Reads and delivers until the shard or everything ends. Gives the shard's id if all of a closed shard is delivered.
@@ -113,8 +91,7 @@ impl Shard {
     }
 
     /// `true` once everything of a closed shard is delivered, `false` when stopped before.
-    async fn read_on(&mut self, lanes: &[mpsc::UnboundedSender<Vec<Record>>]) -> bool {
-        let mut pause = FIRST_PAUSE;
+    async fn read_on(&mut self, lanes: &[mpsc::UnboundedSender<Vec<Arc<Record>>>]) -> bool {
         let mut stop = self.signals.stop.clone();
         let progress = Arc::clone(&self.progress);
         loop {
@@ -123,95 +100,39 @@ impl Shard {
                 () = stopped(&mut stop) => return false,
                 () = progress.at_most(MAXIMUM_OPEN) => {}
             }
-            match self.page().await {
-                Ok(Some(page)) => {
-                    pause = FIRST_PAUSE;
-                    let is_empty = page.records.is_empty();
-                    self.deal_out(page.records, lanes);
-                    if page.next.is_none() {
-                        tokio::select! {
-                            () = stopped(&mut stop) => return false,
-                            () = progress.at_most(0) => return true,
-                        }
-                    }
-                    self.iterator = page.next;
-                    if is_empty {
-                        self.idle().await;
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%error, shard = %self.id, "reading the stream failed; trying again");
-                    tokio::select! {
-                        () = stopped(&mut stop) => return false,
-                        () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                    }
-                }
-            }
-        }
-    }
-
-    /// The next page; `None` if the shard has to be opened again.
-    async fn page(&mut self) -> Result<Option<Page>, EventSourceError> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
-        }
-        let stream = &self.plan.stream;
-        let iterator = match &self.iterator {
-            Some(iterator) => iterator.clone(),
-            None => stream.open(&self.id, &self.start).await?,
-        };
-        match stream.read(&iterator).await? {
-            Read::Page(page) => Ok(Some(page)),
-            Read::Expired => {
-                self.iterator = None;
-                Ok(None)
-            }
-            Read::Trimmed => {
-                stream::warn_trimmed(&self.id, &self.start);
-                self.start = Start::TrimHorizon;
-                self.iterator = None;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Hands a page to the lanes in one go, so that a lane sees all its records of the page as one batch.
-    fn deal_out(
-        &mut self,
-        records: Vec<Result<Record, super::SequenceNumber>>,
-        lanes: &[mpsc::UnboundedSender<Vec<Record>>],
-    ) {
-        let mut dealt: Vec<Vec<Record>> = vec![Vec::new(); lanes.len()];
-        for record in records {
-            let number = match &record {
-                Ok(record) => record.sequence_number.clone(),
-                Err(number) => number.clone(),
+            let part = tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return false,
+                part = self.cursor.next() => part,
             };
-            match record {
-                Ok(record) => {
-                    self.progress.opened(&number);
-                    let lane = usize::try_from(record.key_hash % lanes.len() as u64).unwrap_or_default();
-                    dealt[lane].push(record);
+            self.deal_out(part.changes(), lanes);
+            if part.is_last() {
+                tokio::select! {
+                    () = stopped(&mut stop) => return false,
+                    () = progress.at_most(0) => return true,
                 }
-                Err(skipped) => self.progress.skipped(skipped),
             }
-            self.start = Start::After(number);
+        }
+    }
+
+    /// Hands what was read to the lanes in one go, so that a lane sees all its records of a page as one batch.
+    fn deal_out(&self, changes: &[Change], lanes: &[mpsc::UnboundedSender<Vec<Arc<Record>>>]) {
+        let mut dealt: Vec<Vec<Arc<Record>>> = vec![Vec::new(); lanes.len()];
+        for change in changes {
+            match change {
+                Ok(record) if self.plan.filters.matches(&record.json) => {
+                    self.progress.opened(&record.sequence_number);
+                    let lane = usize::try_from(record.key_hash % lanes.len() as u64).unwrap_or_default();
+                    dealt[lane].push(Arc::clone(record));
+                }
+                skipped => self.progress.skipped(number(skipped).clone()),
+            }
         }
         for (lane, records) in lanes.iter().zip(dealt) {
             if !records.is_empty() {
                 // A lane only ends before its queue when everything stops; its records stay open then.
                 let _ = lane.send(records);
             }
-        }
-    }
-
-    /// Waits for a poke, or for the time of the next poll. A poke that came while a page was being read counts.
-    async fn idle(&mut self) {
-        tokio::select! {
-            () = stopped(&mut self.signals.stop) => {}
-            Ok(()) = self.signals.poke.changed() => {}
-            () = sleep(self.plan.poll_every) => {}
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     template::{OnFailure, StartingPosition, Template},
 };
 
-/// So long that only a poke can explain a delivery.
+/// So long that no poll can explain a delivery.
 const NEVER: Duration = Duration::from_secs(3600);
 
 const TEMPLATE: &str = "
@@ -43,6 +43,9 @@ Resources:
 /// A table, and a function that takes or refuses what is written to it.
 struct Bench {
     database: Database,
+    /// The same as if it were not in this process.
+    remote: Option<Database>,
+    poll_every: Duration,
     table: LiveTable,
     source: EventSource,
 }
@@ -52,6 +55,28 @@ struct Run {
     sources: EventSources,
     delivered: mpsc::UnboundedReceiver<(String, String)>,
     release: watch::Sender<bool>,
+    poke: Poke,
+}
+
+/// A function that refuses all records of some keys, and what it was given of the others.
+fn collector(refused: &'static [&'static str]) -> (Invoke, mpsc::UnboundedReceiver<(String, String)>) {
+    let (log, delivered) = mpsc::unbounded_channel();
+    let invoke: Invoke = Arc::new(move |event| {
+        let log = log.clone();
+        Box::pin(async move {
+            for record in event["Records"].as_array().unwrap() {
+                let text = |pointer: &str| record.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+                let key = text("/dynamodb/Keys/pk/S");
+                if refused.contains(&key.as_str()) {
+                    let number = text("/dynamodb/SequenceNumber");
+                    return Ok(json!({ "batchItemFailures": [{ "itemIdentifier": number }] }));
+                }
+                let _ = log.send((key, text("/dynamodb/NewImage/value/S")));
+            }
+            Ok(json!({ "batchItemFailures": [] }))
+        })
+    });
+    (invoke, delivered)
 }
 
 impl Bench {
@@ -60,7 +85,27 @@ impl Bench {
         let database = Database::embedded(None, &Access::local("eu-central-1")).await.unwrap();
         let mut tables = database.create_tables("stack", template.tables()).await.unwrap();
         let source = template.event_sources().next().unwrap().clone();
-        Self { database, table: tables.remove("T").unwrap(), source }
+        Self { database, remote: None, poll_every: NEVER, table: tables.remove("T").unwrap(), source }
+    }
+
+    /// The database does not say when something was written.
+    fn polled(self, every: Duration) -> Self {
+        let remote = Database::remote(self.database.endpoint(), &Access::local("eu-central-1"));
+        Self { remote: Some(remote), poll_every: every, ..self }
+    }
+
+    fn settings(&self, is_released: bool) -> (Settings<'_>, watch::Sender<bool>) {
+        let (release, released) = watch::channel(is_released);
+        let settings = Settings {
+            database: self.remote.as_ref().unwrap_or(&self.database),
+            stack: "stack",
+            region: "eu-central-1",
+            poll_every: self.poll_every,
+            poke: Poke::default(),
+            record_age: None,
+            release: released,
+        };
+        (settings, release)
     }
 
     async fn write(&self, key: &str, value: &str) {
@@ -75,35 +120,12 @@ impl Bench {
     }
 
     async fn try_run(&self, refused: &'static [&'static str], is_released: bool) -> Result<Run, EventSourceError> {
-        let (log, delivered) = mpsc::unbounded_channel();
-        let (release, released) = watch::channel(is_released);
-        let invoke: Invoke = Arc::new(move |event| {
-            let log = log.clone();
-            Box::pin(async move {
-                for record in event["Records"].as_array().unwrap() {
-                    let text = |pointer: &str| record.pointer(pointer).unwrap().as_str().unwrap().to_owned();
-                    let key = text("/dynamodb/Keys/pk/S");
-                    if refused.contains(&key.as_str()) {
-                        let number = text("/dynamodb/SequenceNumber");
-                        return Ok(json!({ "batchItemFailures": [{ "itemIdentifier": number }] }));
-                    }
-                    let _ = log.send((key, text("/dynamodb/NewImage/value/S")));
-                }
-                Ok(json!({ "batchItemFailures": [] }))
-            })
-        });
-        let settings = Settings {
-            database: &self.database,
-            stack: "stack",
-            region: "eu-central-1",
-            poll_every: NEVER,
-            poke: Poke::default(),
-            record_age: None,
-            release: released,
-        };
+        let (invoke, delivered) = collector(refused);
+        let (settings, release) = self.settings(is_released);
+        let poke = settings.poke.clone();
         let wiring = Wiring { source: self.source.clone(), table: self.table.clone(), invoke };
         let sources = EventSources::start(settings, vec![wiring]).await?;
-        Ok(Run { sources, delivered, release })
+        Ok(Run { sources, delivered, release, poke })
     }
 }
 
@@ -124,23 +146,63 @@ fn lane_of(key: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_poke_delivers_without_waiting_for_the_next_poll() {
+async fn a_write_to_the_embedded_database_is_delivered_without_a_poke_or_a_poll() {
     let bench = Bench::new().await;
     let mut run = bench.run(&[], true).await;
     for value in ["1", "2", "3"] {
         bench.write("a", value).await;
-        run.sources.poke.poke();
         run.expect("a", value).await;
     }
     run.sources.stop().await;
 }
 
 #[tokio::test]
-async fn without_a_poke_the_next_poll_delivers() {
+async fn from_any_other_database_a_poke_delivers_without_waiting_for_the_next_poll() {
+    let bench = Bench::new().await.polled(NEVER);
+    let mut run = bench.run(&[], true).await;
+    for value in ["1", "2", "3"] {
+        bench.write("a", value).await;
+        run.poke.poke();
+        run.expect("a", value).await;
+    }
+    run.sources.stop().await;
+}
+
+#[tokio::test]
+async fn from_any_other_database_the_next_poll_delivers_without_a_poke() {
+    let bench = Bench::new().await.polled(Duration::from_millis(10));
+    let mut run = bench.run(&[], true).await;
+    for value in ["1", "2", "3"] {
+        bench.write("a", value).await;
+        run.expect("a", value).await;
+    }
+}
+
+#[tokio::test]
+async fn every_event_source_of_a_table_gets_everything_though_another_one_fails() {
     let bench = Bench::new().await;
-    // Written before the start, so the first poll finds it.
-    bench.write("a", "1").await;
-    bench.run(&[], true).await.expect("a", "1").await;
+    let (refusing, mut refused) = collector(&["a"]);
+    let (taking, mut taken) = collector(&[]);
+    let mut other = bench.source.clone();
+    other.function = "G".to_owned();
+    let wirings = [(bench.source.clone(), refusing), (other, taking)].map(|(source, invoke)| Wiring {
+        source,
+        table: bench.table.clone(),
+        invoke,
+    });
+    let (settings, _release) = bench.settings(true);
+    let sources = EventSources::start(settings, wirings.into()).await.unwrap();
+    let good = ["b", "c", "d", "e"].into_iter().find(|key| lane_of(key) != lane_of("a")).unwrap();
+    for value in ["1", "2", "3"] {
+        bench.write("a", value).await;
+        bench.write(good, value).await;
+        // Of one key in order; what becomes of another key does not matter to it.
+        let mut of_both = BTreeSet::from([taken.recv().await.unwrap(), taken.recv().await.unwrap()]);
+        assert!(of_both.remove(&("a".to_owned(), value.to_owned())), "{of_both:?}");
+        assert!(of_both.remove(&(good.to_owned(), value.to_owned())), "{of_both:?}");
+        assert_eq!(refused.recv().await.unwrap(), (good.to_owned(), value.to_owned()));
+    }
+    sources.stop().await;
 }
 
 #[tokio::test]
@@ -150,7 +212,6 @@ async fn changes_of_one_key_arrive_in_order() {
     for value in 0..20 {
         for key in ["a", "b", "c"] {
             bench.write(key, &value.to_string()).await;
-            run.sources.poke.poke();
         }
     }
     let mut last = std::collections::HashMap::<String, u32>::new();
@@ -183,13 +244,11 @@ async fn what_was_delivered_does_not_come_again_after_a_clean_stop() {
     let bench = Bench::new().await;
     let mut run = bench.run(&[], true).await;
     bench.write("a", "1").await;
-    run.sources.poke.poke();
     run.expect("a", "1").await;
     run.sources.stop().await;
     let mut run = bench.run(&[], true).await;
     assert_eq!(run.sources.backlog(), 0);
     bench.write("a", "2").await;
-    run.sources.poke.poke();
     run.expect("a", "2").await;
 }
 
@@ -237,7 +296,6 @@ async fn a_backlog_waits_for_its_release() {
     assert_eq!(run.sources.backlog(), 2);
     // New writes queue up behind the old ones.
     bench.write("a", "3").await;
-    run.sources.poke.poke();
     bench.write("b", "1").await;
     assert!(run.delivered.try_recv().is_err());
     run.release.send(true).unwrap();
@@ -268,7 +326,6 @@ async fn latest_sees_nothing_of_the_past_and_all_of_the_future() {
     bench.write("a", "past").await;
     let mut run = bench.run(&[], true).await;
     bench.write("a", "future").await;
-    run.sources.poke.poke();
     run.expect("a", "future").await;
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, path::Path, process::Stdio};
 
 use futures::future::join_all;
+use serde_json::{Value, json};
 use shared::config::Environment;
 use tests::{Edge, Process, Rest, Socket};
 use tokio::process::Command;
@@ -98,6 +99,72 @@ async fn what_was_committed_before_kill_9_is_delivered_by_the_restart() {
         missing.remove(user["id"].as_str().unwrap());
     }
     second.interrupt().await;
+}
+
+/// One function is stuck at the first change while the other one passes thousands: what the first one has not heard is kept,
+/// and what both have passed is forgotten, in the folder, too.
+#[tokio::test]
+async fn what_one_function_has_not_heard_is_kept_over_kill_9_though_another_one_is_thousands_of_changes_ahead() {
+    const CHANGES: usize = 4000;
+    let folder = tempfile::tempdir().unwrap();
+    let slow = [arguments(folder.path()), vec!["--fault", "slow=broadcast:60s"]].concat();
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &slow).await;
+    let user = first.rest().register().await;
+    let database = Database::of(first.banner());
+    let number = database.oldest().await;
+    for start in (0..CHANGES).step_by(25) {
+        let put = |number: usize| {
+            let key = |prefix: &str| json!({ "S": format!("{prefix}#{number}") });
+            json!({ "PutRequest": { "Item": { "pk": key("OTHER"), "sk": key("ROW") } } })
+        };
+        let rows: Vec<_> = (start..start + 25).map(put).collect();
+        database.call("DynamoDB_20120810.BatchWriteItem", json!({ "RequestItems": { USERS: rows } })).await;
+    }
+    assert_eq!(database.oldest().await, number);
+    first.kill().await;
+
+    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let mut socket = Socket::connected(&second, Edge::SocketIo, None).await;
+    assert_eq!(socket.event().await, ("users.created".to_owned(), user));
+    let database = Database::of(second.banner());
+    while database.oldest().await == number {}
+    second.interrupt().await;
+}
+
+const USERS: &str = "moien-realtime-UsersTable";
+
+/// The embedded database, asked as any program may ask it.
+struct Database(String);
+
+impl Database {
+    fn of(banner: &str) -> Self {
+        let line = banner.lines().find_map(|line| line.trim().strip_prefix("DynamoDB")).unwrap();
+        Self(line.split_whitespace().next().unwrap().to_owned())
+    }
+
+    async fn call(&self, operation: &str, request: Value) -> Value {
+        let credential = "AWS4-HMAC-SHA256 Credential=local/20260101/eu-central-1/dynamodb/aws4_request";
+        let request = reqwest::Client::new()
+            .post(&self.0)
+            .header("authorization", format!("{credential}, SignedHeaders=host, Signature=0"))
+            .header("x-amz-date", "20260101T000000Z")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", operation)
+            .body(request.to_string());
+        let answer = request.send().await.unwrap();
+        let (status, answer) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{operation}: {status} {answer}");
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    /// The number of the oldest record of the users table's stream.
+    async fn oldest(&self) -> String {
+        let streams = self.call("DynamoDBStreams_20120810.ListStreams", json!({ "TableName": USERS })).await;
+        let stream = json!({ "StreamArn": streams["Streams"][0]["StreamArn"] });
+        let stream = self.call("DynamoDBStreams_20120810.DescribeStream", stream).await;
+        let range = &stream["StreamDescription"]["Shards"][0]["SequenceNumberRange"];
+        range["StartingSequenceNumber"].as_str().unwrap().to_owned()
+    }
 }
 
 /// How many items the table has, of the program that printed this.
