@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// A call that got no answer for this long is tried again; the slowest healthy one takes a tenth of it.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Most attempts of a call; refused ones are over within a second or so.
-const ATTEMPTS: u32 = 4;
+pub(crate) const ATTEMPTS: u32 = 4;
 
 /// Most time of a call with all its attempts. A service that hangs thus ends in an error of ours, with its cause in the
 /// log, and not in the time-out of a function, of which the shortest is ten seconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -38,6 +38,7 @@ const BACKOFF: Duration = Duration::from_millis(100);
 pub struct Clients {
     /// What the clients of all services have in common; has no endpoint and no HTTP client yet.
     common: SdkConfig,
+    credentials: SharedCredentialsProvider,
     http: HttpClients,
     dynamodb: aws_sdk_dynamodb::Client,
 }
@@ -48,10 +49,11 @@ impl Clients {
     /// # Errors
     /// [`ConfigError::Missing`] without region or credentials.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
-        let (common, http) = (common(env)?, HttpClients::default());
+        let credentials = credentials(env)?;
+        let (common, http) = (common(env, credentials.clone())?, HttpClients::default());
         let config = at(&common, &http, endpoint(env, "AWS_ENDPOINT_URL_DYNAMODB"));
         let config = aws_sdk_dynamodb::config::Builder::from(&config).retry_classifier(RetryConflicts);
-        Ok(Self { common, http, dynamodb: aws_sdk_dynamodb::Client::from_conf(config.build()) })
+        Ok(Self { common, credentials, http, dynamodb: aws_sdk_dynamodb::Client::from_conf(config.build()) })
     }
 
     /// The client of DynamoDB.
@@ -87,6 +89,12 @@ impl Clients {
         Ok(aws_sdk_apigatewaymanagement::Client::new(&config))
     }
 
+    /// Where the credentials of all clients come from.
+    #[must_use]
+    pub fn credentials(&self) -> SharedCredentialsProvider {
+        self.credentials.clone()
+    }
+
     /// The configuration of a client of any other service; the variable, or `AWS_ENDPOINT_URL`, points it elsewhere.
     #[must_use]
     pub fn of_service(&self, env: &Environment, endpoint_variable: &'static str) -> SdkConfig {
@@ -98,19 +106,22 @@ fn endpoint<'env>(env: &'env Environment, variable: &'static str) -> Option<&'en
     env.optional(variable).or_else(|| env.optional("AWS_ENDPOINT_URL"))
 }
 
-/// What the clients of all services have in common.
-fn common(env: &Environment) -> Result<SdkConfig, ConfigError> {
-    let credentials = Credentials::new(
+fn credentials(env: &Environment) -> Result<SharedCredentialsProvider, ConfigError> {
+    Ok(SharedCredentialsProvider::new(Credentials::new(
         env.required("AWS_ACCESS_KEY_ID")?,
         env.required("AWS_SECRET_ACCESS_KEY")?,
         env.optional("AWS_SESSION_TOKEN").map(str::to_owned),
         None,
         "environment",
-    );
+    )))
+}
+
+/// What the clients of all services have in common.
+fn common(env: &Environment, credentials: SharedCredentialsProvider) -> Result<SdkConfig, ConfigError> {
     Ok(SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(env.required("AWS_REGION")?.to_owned()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .credentials_provider(credentials)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
         .timeout_config(
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build(),
