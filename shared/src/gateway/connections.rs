@@ -223,18 +223,23 @@ impl Pool {
         let opened = opened.unwrap_or_else(|_| Err(format!("no connection within {OPEN_TIMEOUT:?}").into()));
         let mut state = self.state();
         state.opening -= 1;
-        let waits = match opened {
+        match opened {
             Ok(held) => {
                 state.add(held);
-                None
+                self.tend(&mut state);
+                drop(state);
             }
-            // The others may be luckier.
-            Err(error) => state.waiting.pop_front().map(|waits| (waits, error)),
-        };
-        self.tend(&mut state);
-        drop(state);
-        if let Some((waits, error)) = waits {
-            let _given_up = waits.send(Err(error));
+            // Others are open, and carry who waits; whatever comes next tries again.
+            Err(error) if state.open > 0 => {
+                tracing::debug!(%error, "could not open one more connection to the management API");
+                return;
+            }
+            Err(error) => {
+                let waits = state.waiting.pop_front();
+                drop(state);
+                // Each hears of an attempt of its own; the next one may be luckier.
+                let _given_up = waits.map(|waits| waits.send(Err(error)));
+            }
         }
         self.settle();
     }

@@ -15,10 +15,10 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 use super::*;
-use crate::aws::Clients;
 
 /// The variables of a function that posts to this address.
 fn env(endpoint: &str) -> Environment {
@@ -32,10 +32,13 @@ fn env(endpoint: &str) -> Environment {
     env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()
 }
 
+/// Nobody waits for so long, not even on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
 /// A gateway there that makes each call once.
 fn gateway(endpoint: &str) -> Gateway {
     let env = env(endpoint);
-    Gateway::without_retries(&Clients::from_env(&env).unwrap(), &env, Duration::from_secs(3)).unwrap()
+    Gateway::without_retries(&Clients::from_env(&env).unwrap(), &env, LONG).unwrap()
 }
 
 /// A server that does with the n-th connection, and the n-th request on it, what it is told.
@@ -44,6 +47,8 @@ struct Script {
     connections: Arc<AtomicUsize>,
     /// Requests that came whole.
     requests: Arc<AtomicUsize>,
+    /// Connections that were closed by the client.
+    closed: watch::Sender<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +66,20 @@ impl Script {
     async fn play(act: impl Fn(usize, usize) -> Act + Clone + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let script = Self { address, connections: Arc::default(), requests: Arc::default() };
+        let script =
+            Self { address, connections: Arc::default(), requests: Arc::default(), closed: watch::Sender::new(0) };
         let (connections, requests) = (Arc::clone(&script.connections), Arc::clone(&script.requests));
+        let closed = script.closed.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let number = connections.fetch_add(1, Ordering::SeqCst);
                 let act = act.clone();
-                tokio::spawn(serve(stream, Arc::clone(&requests), move |request| act(number, request)));
+                let (requests, closed) = (Arc::clone(&requests), closed.clone());
+                tokio::spawn(async move {
+                    if serve(stream, requests, move |request| act(number, request)).await {
+                        closed.send_modify(|count| *count += 1);
+                    }
+                });
             }
         });
         script
@@ -82,10 +94,11 @@ impl Script {
     }
 }
 
-async fn serve(mut stream: TcpStream, requests: Arc<AtomicUsize>, act: impl Fn(usize) -> Act) {
+/// Until the connection is over; says whether the client has closed it.
+async fn serve(mut stream: TcpStream, requests: Arc<AtomicUsize>, act: impl Fn(usize) -> Act) -> bool {
     for number in 0.. {
         if read_request(&mut stream).await.is_none() {
-            return;
+            return true;
         }
         requests.fetch_add(1, Ordering::SeqCst);
         let act = act(number);
@@ -97,9 +110,10 @@ async fn serve(mut stream: TcpStream, requests: Arc<AtomicUsize>, act: impl Fn(u
             Act::Close => {}
         }
         if act != Act::Answer {
-            return;
+            break;
         }
     }
+    false
 }
 
 /// A whole request of which no more comes before its answer.
