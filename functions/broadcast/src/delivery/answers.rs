@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Alarm, Answer, Call, Delivery, Key, Ticket,
+    evidence::Refusals,
     kick::{self, Next},
     room::{Queue, Stage},
 };
@@ -58,6 +59,9 @@ impl Delivery {
         match answer {
             Answer::Accepted => {
                 self.accepted_at = now;
+                let queue = self.rooms.get(call.key.0).and_then(|room| room.queues.get(&call.key.1));
+                let refusals = queue.map_or_else(Refusals::default, |queue| queue.refusals);
+                self.health().evidence.accepted(refusals);
                 self.done(call.key, now);
             }
             Answer::TooLarge => {
@@ -107,21 +111,24 @@ impl Delivery {
         self.failing += usize::from(queue.since.is_none());
         let since = *queue.since.get_or_insert(began);
         queue.attempts += 1;
-        let (attempts, before) = (queue.attempts, queue.score);
+        let (attempts, score, refusals) = (queue.attempts, queue.score, queue.refusals);
         let says_something = !self.was_starved(now);
         let members = self.rooms.get(key.0).map_or(0, |room| room.audience.len());
-        let (score, is_enough) = {
-            let health = self.health();
-            let score = if says_something { before + health.evidence.against(since, began) } else { before };
-            (score, health.evidence.is_enough(score, since, began, self.failing, members))
+        let (score, refusals, is_its_fault, may_be_chance) = {
+            let evidence = &mut self.health().evidence;
+            let score = if says_something { score + evidence.against(since, began) } else { score };
+            let refusals = evidence.refused(refusals);
+            let may_be_chance = evidence.may_be_chance(refusals, members);
+            let is_its_fault = !may_be_chance && evidence.is_enough(score, since, began, self.failing, members);
+            (score, refusals, is_its_fault, may_be_chance && evidence.accepts())
         };
         if let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) {
-            queue.score = score;
+            (queue.score, queue.refusals) = (score, refusals);
         }
-        let is_undecided_for_long = now.saturating_duration_since(since) >= UNDECIDED;
-        if is_enough {
+        let is_undecided_for_long = now.saturating_duration_since(since) >= UNDECIDED && self.nobody_accepts(now);
+        if is_its_fault {
             self.blame(key, "it refuses what others take");
-        } else if is_undecided_for_long && self.nobody_accepts(now) && (self.failing <= FEW || self.are_few_of(key.0)) {
+        } else if is_undecided_for_long && !may_be_chance && (self.failing <= FEW || self.are_few_of(key.0)) {
             // If the gateway refuses this, too, then nothing can be said against the socket.
             self.close(key, false);
         } else {

@@ -1,8 +1,13 @@
 //! Whose fault a refused post is: the socket's, or the gateway's.
 //!
 //! The management API answers 429 both to a socket whose buffer is full and to an account that makes too many calls, so
-//! the answer alone says nothing. What tells them apart is how posts to *other* sockets fared at the same moments. The
-//! first attempts at sockets that are in good order are those comparisons, called controls here.
+//! the answer alone says nothing. What tells them apart is how posts to *other* sockets fared. There are two comparisons,
+//! and a socket is blamed only if both speak against it:
+//! - at the same moments: the first attempts at sockets that are in good order, called controls here. They tell a gateway
+//!   that begins to refuse from a socket that does.
+//! - since the last outage: how often those were refused that were accepted in the end. That tells a gateway that refuses
+//!   most of what it is asked from a socket that takes nothing, also when only few sockets are left to be told, and few
+//!   controls with them.
 
 use std::{
     collections::VecDeque,
@@ -15,22 +20,41 @@ const SAME_MOMENT: Duration = Duration::from_secs(2);
 /// A socket is closed when a sound one would have been refused as often once in this many events.
 const ODDS: f64 = 100_000.0;
 
+/// So many refusals in a row, whoever they met, are an outage. What was refused in it says nothing about the time after it.
+const OUTAGE: u32 = 64;
+
+/// Posts since the last outage that are taken into account. If there are more, the older ones count half.
+const MOST_SOUND: u64 = 8192;
+
 /// Controls that are kept. Of more than that in a moment the latest tell as much.
 const MOST: usize = 16_384;
 
-/// How many controls were accepted and refused.
+/// The refusals that one socket has met since the last outage.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Refusals {
+    /// How many outages there were before them.
+    outages: u32,
+    count: u32,
+}
+
+/// How many posts were accepted and refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Controls {
+struct Posts {
     accepted: u64,
     refused: u64,
 }
 
-/// The controls of the last moments.
+/// What is known of posts to all sockets.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
-    /// When each was answered, and how many there had been before it.
-    answers: VecDeque<(Instant, Controls)>,
-    all: Controls,
+    /// The controls of the last moments: when each was answered, and how many there had been before it.
+    answers: VecDeque<(Instant, Posts)>,
+    all: Posts,
+    /// Posts since the last outage to sockets that are sound: each of them was accepted in the end.
+    sound: Posts,
+    outages: u32,
+    /// Refusals since a post was accepted last.
+    refused_in_a_row: u32,
 }
 
 impl Evidence {
@@ -44,16 +68,49 @@ impl Evidence {
         }
     }
 
+    /// A post to a socket was accepted after these refusals.
+    pub(super) fn accepted(&mut self, before: Refusals) {
+        if self.refused_in_a_row >= OUTAGE {
+            self.outages = self.outages.wrapping_add(1);
+            self.sound = Posts::default();
+        }
+        self.refused_in_a_row = 0;
+        self.sound.accepted += 1;
+        self.sound.refused += if before.outages == self.outages { before.count.into() } else { 0 };
+        if self.sound.accepted + self.sound.refused > MOST_SOUND {
+            self.sound = Posts { accepted: self.sound.accepted / 2, refused: self.sound.refused / 2 };
+        }
+    }
+
+    /// A post to a socket that has met these refusals was refused, too.
+    pub(super) fn refused(&mut self, before: Refusals) -> Refusals {
+        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
+        let count = if before.outages == self.outages { before.count } else { 0 };
+        Refusals { outages: self.outages, count: count + 1 }
+    }
+
+    /// Whether a sound socket, one of so many, may meet as many refusals.
+    pub(super) fn may_be_chance(&self, refusals: Refusals, sockets: u32) -> bool {
+        let Posts { accepted, refused } = self.sound;
+        let by_chance = (count(refused) + 1.0) / (count(refused) + count(accepted) + 2.0);
+        -by_chance.ln() * f64::from(refusals.count) <= (ODDS * f64::from(sockets.max(1))).ln()
+    }
+
+    /// Whether anything was accepted since the last outage.
+    pub(super) fn accepts(&self) -> bool {
+        self.sound.accepted > 0 && self.refused_in_a_row < OUTAGE
+    }
+
     /// The controls that were answered after this time. One that was answered before an attempt began is over by then,
     /// and no comparison.
-    fn after(&self, time: Instant) -> Controls {
+    fn after(&self, time: Instant) -> Posts {
         let first = self.answers.partition_point(|(at, _)| *at <= time);
         let before = self.answers.get(first).map_or(self.all, |(_, before)| *before);
-        Controls { accepted: self.all.accepted - before.accepted, refused: self.all.refused - before.refused }
+        Posts { accepted: self.all.accepted - before.accepted, refused: self.all.refused - before.refused }
     }
 
     /// The controls to compare an attempt with, and whether the socket's own first attempt is among them.
-    fn others(&self, since: Instant, began: Instant) -> (Controls, bool) {
+    fn others(&self, since: Instant, began: Instant) -> (Posts, bool) {
         let from = began.checked_sub(SAME_MOMENT).map_or(since, |moment| moment.max(since));
         (self.after(from), from == since)
     }
@@ -170,6 +227,59 @@ mod tests {
         };
         assert!(hangs(3, 0) && hangs(100, 3));
         assert!(!hangs(0, 0) && !hangs(64, 63) && !hangs(2, 2));
+    }
+
+    /// So many sockets are accepted, each after so many refusals.
+    fn accepted_after(evidence: &mut Evidence, sockets: u32, refusals: u32) {
+        for _ in 0..sockets {
+            let before = (0..refusals).fold(Refusals::default(), |before, _| evidence.refused(before));
+            evidence.accepted(before);
+        }
+    }
+
+    /// How many refusals are too many to be chance, for one of a thousand sockets.
+    fn too_many(evidence: &mut Evidence) -> u32 {
+        let mut refusals = Refusals::default();
+        (1..)
+            .find(|_| {
+                refusals = evidence.refused(refusals);
+                !evidence.may_be_chance(refusals, 1000)
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn who_is_refused_more_often_than_chance_allows_is_not_like_the_others() {
+        for (refusals, expected) in [(0, 3), (1, 27), (4, 83)] {
+            let mut evidence = Evidence::default();
+            accepted_after(&mut evidence, 1000, refusals);
+            assert_eq!(too_many(&mut evidence), expected, "others met {refusals}");
+        }
+    }
+
+    #[test]
+    fn what_was_refused_in_an_outage_says_nothing_about_the_time_after_it() {
+        let mut evidence = Evidence::default();
+        accepted_after(&mut evidence, 10, 0);
+        assert!(evidence.accepts());
+        // Everyone is refused ten times, and accepted then.
+        let refused: Vec<_> =
+            (0..1000).map(|_| (0..10).fold(Refusals::default(), |before, _| evidence.refused(before))).collect();
+        assert!(!evidence.accepts());
+        let (dead, sound) = refused.split_first().unwrap();
+        sound.iter().for_each(|before| evidence.accepted(*before));
+        assert!(evidence.accepts());
+        let again = evidence.refused(*dead);
+        assert!(evidence.may_be_chance(again, 1000), "one refusal since the outage is nothing");
+        assert_eq!(too_many(&mut evidence), 3);
+    }
+
+    #[test]
+    fn a_gateway_that_has_become_better_is_noticed() {
+        let mut evidence = Evidence::default();
+        accepted_after(&mut evidence, 4000, 4);
+        accepted_after(&mut evidence, 100_000, 0);
+        assert!(too_many(&mut evidence) <= 4);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Instant};
 
 use shared::connections::{DeliveryCheckpoint, Member};
 
-use super::kick::Kick;
+use super::{evidence::Refusals, kick::Kick};
 use crate::{audience::Audience, batch::Step};
 
 /// A room.
@@ -48,6 +48,7 @@ pub(super) struct Queue {
     pub(super) attempts: u32,
     /// How much they speak against the socket; see [`super::evidence`].
     pub(super) score: f64,
+    pub(super) refusals: Refusals,
     /// Attempts that met a connection which was not open yet.
     pub(super) unopened: u32,
     /// Counts pauses, so that an alarm of an earlier one is recognised.
@@ -69,7 +70,16 @@ pub(super) enum Stage {
 
 impl Queue {
     pub(super) fn new(step: usize, stage: Stage) -> Self {
-        Self { step, stage, since: None, attempts: 0, score: 0.0, unopened: 0, pauses: 0 }
+        Self {
+            step,
+            stage,
+            since: None,
+            attempts: 0,
+            score: 0.0,
+            refusals: Refusals::default(),
+            unopened: 0,
+            pauses: 0,
+        }
     }
 }
 

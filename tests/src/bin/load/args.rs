@@ -21,9 +21,18 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 10, value_parser = at_least_one, value_name = "U")]
     pub(crate) users: usize,
 
-    /// Sockets beside those, with tiny receive buffers, that join and then never read. Their server has to close them.
+    /// Sockets beside those, with tiny receive buffers, that join and then never read. The server has to close them: one
+    /// that is still open at the end is a failure. It takes some hundred renames to fill what lies between.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) silent: usize,
+
+    /// Renames before the measured ones, by sixteen clients, unheard: does the server get slower with what it was told?
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) history: usize,
+
+    /// So many clients, each with a user of its own, rename as fast as they are answered; the sockets hear what they hear.
+    #[arg(long, value_parser = at_least_one, value_name = "K", conflicts_with_all = ["rate", "users"])]
+    pub(crate) clients: Option<usize>,
 
     /// Where sockets connect.
     #[arg(long, value_enum, default_value_t = Edge::SocketIo)]
@@ -62,6 +71,13 @@ pub(crate) enum Edge {
     SocketIo,
     /// The emulated API Gateway at /dev.
     Dev,
+}
+
+impl Args {
+    /// Users the renames go to.
+    pub(crate) fn users(&self) -> usize {
+        self.clients.unwrap_or(self.users)
+    }
 }
 
 impl Edge {

@@ -27,7 +27,7 @@ use self::{
     ledger::Ledger,
     memory::Resident,
     mutations::Run,
-    report::{Memory, Report},
+    report::{Memory, Report, Seen},
     rest::Rest,
     server::Server,
     socket::{Silent, Sockets},
@@ -89,7 +89,8 @@ async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
     let idle = at_rest(server).await;
     let rest = Rest::login(server.url(), &args.admin_email, &args.admin_password).await?;
     let run = Run::new();
-    let users = run.register(&rest, args.users).await?;
+    let users = run.register(&rest, args.users()).await?;
+    run.make_history(args.history, &rest, &users).await?;
     let before_sockets = at_rest(server).await;
 
     let ledger = Arc::new(Ledger::new(args.sockets, args.mutations, users.len()));
@@ -99,13 +100,20 @@ async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
     let silent = Silent::open(args.silent, server.url(), args.edge).await?;
     let with_sockets = at_rest(server).await;
 
-    if args.rate > 0.0 {
+    let processor_time = server.processor_time();
+    if args.clients.is_some() {
+        run.as_fast_as_answered(args.mutations, &rest, &users, &ledger).await?;
+    } else if args.rate > 0.0 {
         run.at_rate(args.rate, args.mutations, &rest, &users, &ledger).await?;
     } else {
         run.one_after_another(args.mutations, &rest, &users, &ledger).await?;
     }
+    let tally = ledger.tally();
+    let processor_time =
+        processor_time.zip(server.processor_time()).map(|(before, after)| after.saturating_sub(before));
     let after_run = at_rest(server).await;
-    drop((sockets, silent));
+    let silent_open = silent.still_open().await;
+    drop(sockets);
     let memory = Memory::of([idle, before_sockets, with_sockets, after_run], args.sockets);
-    Report::new(args, connecting, &ledger.tally(), memory)
+    Report::new(args, connecting, &tally, &Seen { memory, processor_time, silent_open })
 }

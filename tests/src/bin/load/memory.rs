@@ -1,6 +1,6 @@
-//! Memory of a process, as Linux tells it.
+//! Memory and processor time of a process, as Linux tells them.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 /// What a process holds, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +27,28 @@ impl Resident {
     }
 }
 
+/// The processor time a process has used so far. `None` where there is no `/proc`, or no such process.
+pub(crate) fn processor_time(pid: u32) -> Option<Duration> {
+    processor_time_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// User and system time are the 14th and 15th field, in hundredths of a second; the name in the second may contain anything.
+fn processor_time_in(stat: &str) -> Option<Duration> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let hundredths = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(hundredths * 10))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn user_and_system_time_are_added_whatever_the_name_of_the_process() {
+        let stat = "77 (a) b) S 1 77 77 0 -1 4194560 1234 0 0 0 150 25 0 0 20 0 9 0 1111 2222 333";
+        assert_eq!(processor_time_in(stat), Some(Duration::from_millis(1750)));
+        assert_eq!(processor_time_in("77 (a"), None);
+    }
 
     #[test]
     fn the_kernel_counts_in_kibibytes() {

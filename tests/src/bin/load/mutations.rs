@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::future::try_join_all;
+use futures::{StreamExt as _, future::try_join_all, stream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{Failure, ledger::Ledger, rest::Rest};
@@ -12,6 +12,9 @@ const HEARD_WITHIN: Duration = Duration::from_secs(15);
 
 /// What comes twice comes late: retries are some hundred milliseconds apart.
 const LISTEN_ON: Duration = Duration::from_millis(500);
+
+/// Clients that make the history.
+const HISTORY_CLIENTS: usize = 16;
 
 /// One run of this command. Names carry its id, so that it can tell its own events from others'.
 pub(crate) struct Run {
@@ -80,6 +83,38 @@ impl Run {
         try_join_all((0..users.len()).map(renames_of)).await?;
         if timeout(HEARD_WITHIN, ledger.heard_by_all(mutations)).await.is_ok() {
             sleep(LISTEN_ON).await;
+        }
+        Ok(())
+    }
+
+    /// Each user's client sends its renames one after another, as fast as they are answered.
+    pub(crate) async fn as_fast_as_answered(
+        &self,
+        mutations: usize,
+        rest: &Rest,
+        users: &[String],
+        ledger: &Ledger,
+    ) -> Result<(), Failure> {
+        let renames_of = |user| async move {
+            for mutation in (user..mutations).step_by(users.len()) {
+                self.rename(mutation, rest, users, ledger).await?;
+            }
+            Ok::<_, Failure>(())
+        };
+        try_join_all((0..users.len()).map(renames_of)).await?;
+        if timeout(HEARD_WITHIN, ledger.heard_by_all(mutations)).await.is_ok() {
+            sleep(LISTEN_ON).await;
+        }
+        Ok(())
+    }
+
+    /// Renames that are not measured, some at a time, in turn of all users.
+    pub(crate) async fn make_history(&self, changes: usize, rest: &Rest, users: &[String]) -> Result<(), Failure> {
+        let name = format!("{}old", self.marker());
+        let changes = (0..changes).map(|change| rest.rename(&users[change % users.len()], &name));
+        let mut changes = stream::iter(changes).buffer_unordered(HISTORY_CLIENTS);
+        while let Some(done) = changes.next().await {
+            done?;
         }
         Ok(())
     }

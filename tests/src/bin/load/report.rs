@@ -28,8 +28,14 @@ pub(crate) struct Report {
     pub(crate) mutations: usize,
     /// Renames that were sent.
     pub(crate) sent: usize,
+    /// Renames before the measured ones.
+    pub(crate) history: usize,
     /// Renames per second that were asked for; 0 is one after another.
     pub(crate) rate: f64,
+    /// Clients that renamed as fast as they were answered, if that was asked for.
+    pub(crate) clients: Option<usize>,
+    /// Renames that were answered, over the time until the last of them was heard.
+    pub(crate) changes_per_second: f64,
     /// Seconds until the last socket had joined.
     pub(crate) connecting_seconds: f64,
     /// Seconds from the first request to the last delivery.
@@ -38,6 +44,11 @@ pub(crate) struct Report {
     pub(crate) milliseconds: Latencies,
     /// What sockets heard.
     pub(crate) deliveries: Deliveries,
+    /// Microseconds of processor time the server used for each delivery, if its process is known.
+    pub(crate) processor_microseconds_per_delivery: Option<f64>,
+    /// Silent sockets, and how many of them the server did not close.
+    pub(crate) silent: usize,
+    pub(crate) silent_open: usize,
     /// Of the server, if its process is known.
     pub(crate) memory_bytes: Option<Memory>,
 }
@@ -107,6 +118,16 @@ pub(crate) struct Memory {
     pub(crate) peak: u64,
 }
 
+/// What was seen of the server.
+pub(crate) struct Seen {
+    /// If its process is known.
+    pub(crate) memory: Option<Memory>,
+    /// What it used from the first request to the last delivery, if its process is known.
+    pub(crate) processor_time: Option<Duration>,
+    /// Silent sockets that it did not close.
+    pub(crate) silent_open: usize,
+}
+
 impl Memory {
     /// From what was read at the four moments.
     pub(crate) fn of(moments: [Option<Resident>; 4], sockets: usize) -> Option<Self> {
@@ -125,22 +146,20 @@ impl Memory {
 
 impl Report {
     /// Puts it together.
-    pub(crate) fn new(
-        args: &Args,
-        connecting: Duration,
-        tally: &Tally,
-        memory_bytes: Option<Memory>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(args: &Args, connecting: Duration, tally: &Tally, server: &Seen) -> Result<Self, Failure> {
         let run_seconds = tally.span.as_secs_f64();
         let socket = |rank: usize| percentiles(tally, |delays| delays.sockets.map(|sockets| sockets[rank]));
         Ok(Self {
             edge: args.edge.name(),
             debug_build: cfg!(debug_assertions),
             sockets: args.sockets,
-            users: args.users,
+            users: args.users(),
             mutations: args.mutations,
             sent: tally.delays.len(),
+            history: args.history,
             rate: args.rate,
+            clients: args.clients,
+            changes_per_second: if run_seconds > 0.0 { tally.delays.len() as f64 / run_seconds } else { 0.0 },
             connecting_seconds: connecting.as_secs_f64(),
             run_seconds,
             milliseconds: Latencies {
@@ -158,14 +177,25 @@ impl Report {
                 reordered: tally.reordered,
                 lost_sockets: tally.lost.clone(),
             },
-            memory_bytes,
+            processor_microseconds_per_delivery: server
+                .processor_time
+                .filter(|_| tally.received > 0)
+                .map(|time| time.as_secs_f64() * 1e6 / tally.received as f64),
+            silent: args.silent,
+            silent_open: server.silent_open,
+            memory_bytes: server.memory,
         })
     }
 
-    /// Whether everything was heard, once and in order, by sockets that stayed.
+    /// Whether everything was heard, once and in order, by sockets that stayed, and those that never read were closed.
     pub(crate) fn is_clean(&self) -> bool {
         let Deliveries { missing, doubled, reordered, lost_sockets, .. } = &self.deliveries;
-        *missing == 0 && *doubled == 0 && *reordered == 0 && lost_sockets.is_empty() && self.sent == self.mutations
+        *missing == 0
+            && *doubled == 0
+            && *reordered == 0
+            && lost_sockets.is_empty()
+            && self.sent == self.mutations
+            && self.silent_open == 0
     }
 }
 

@@ -8,7 +8,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Failure, args::Args, memory::Resident};
+use crate::{
+    Failure,
+    args::Args,
+    memory::{Resident, processor_time},
+};
 
 /// The program to start; Cargo builds it beside this one.
 const PROGRAM: &str = "cloud";
@@ -65,6 +69,11 @@ impl Server {
     /// What it holds now, if its process is known.
     pub(crate) fn memory(&self) -> Option<Resident> {
         self.pid.and_then(Resident::of)
+    }
+
+    /// The processor time it has used so far, if its process is known.
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        self.pid.and_then(processor_time)
     }
 
     /// Ends it, if it is this command's own. It keeps nothing, so there is nothing to be polite about.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use futures::{SinkExt as _, StreamExt as _, stream};
+use futures::{SinkExt as _, StreamExt as _, future::join_all, stream};
 use shared::protocol::{Frame, Open, Packet, PacketData};
 use tokio::{
     net::{TcpSocket, TcpStream, lookup_host},
@@ -37,8 +37,11 @@ type Wire = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// What the system keeps for a socket that does not read, in bytes; it makes it a little more.
 const TINY: u32 = 2048;
 
+/// How long a silent socket is read at the end of the run, before it counts as still open.
+const READ_OUT: Duration = Duration::from_secs(5);
+
 /// Opens sockets that join and then never read. Dropping them ends them.
-pub(crate) struct Silent(#[expect(dead_code, reason = "they only have to be open")] Vec<Wire>);
+pub(crate) struct Silent(Vec<Wire>);
 
 impl Silent {
     /// Opens all, one after another.
@@ -58,6 +61,15 @@ impl Silent {
             wires.push(wire);
         }
         Ok(Self(wires))
+    }
+
+    /// How many of them the server has not closed: what is read now does not come to an end.
+    pub(crate) async fn still_open(self) -> usize {
+        let read_out = self.0.into_iter().map(|mut wire| async move {
+            let end = async { while let Some(Ok(_)) = wire.next().await {} };
+            timeout(READ_OUT, end).await.is_err()
+        });
+        join_all(read_out).await.into_iter().filter(|is_open| *is_open).count()
     }
 }
 

@@ -19,11 +19,15 @@ pub(crate) fn of(report: &Report) -> impl Display {
 
 fn head(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let Report { sockets, users, mutations, edge, .. } = report;
-    let pace = match report.rate {
-        0.0 => "one after another".to_owned(),
-        rate => format!("{rate} per second"),
+    let pace = match (report.clients, report.rate) {
+        (Some(_), _) => "each client as fast as it is answered".to_owned(),
+        (None, 0.0) => "one after another".to_owned(),
+        (None, rate) => format!("{rate} per second"),
     };
     writeln!(f, "{sockets} sockets on edge {edge}, {mutations} renames of {users} users, {pace}")?;
+    if report.history > 0 {
+        writeln!(f, "{} renames were made before", report.history)?;
+    }
     if report.debug_build {
         writeln!(f, "A debug build: the counts hold, the times mean nothing. Use cargo run --release.")?;
     }
@@ -51,9 +55,19 @@ fn deliveries(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let heard = &report.deliveries;
     writeln!(
         f,
-        "\ndeliveries   {} of {} in {:.2} s, {:.0} per second",
-        heard.received, heard.expected, report.run_seconds, heard.per_second
+        "\ndeliveries   {} of {} in {:.2} s, {:.0} per second, of {:.0} changes per second",
+        heard.received, heard.expected, report.run_seconds, heard.per_second, report.changes_per_second
     )?;
+    if let Some(microseconds) = report.processor_microseconds_per_delivery {
+        writeln!(f, "processor    {microseconds:.0} µs of the server for each delivery")?;
+    }
+    if report.silent > 0 {
+        writeln!(
+            f,
+            "silent       {} sockets that did not read, {} of them still open",
+            report.silent, report.silent_open
+        )?;
+    }
     writeln!(
         f,
         "faults       {} missing, {} doubled, {} reordered, {} sockets lost",
