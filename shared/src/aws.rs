@@ -23,14 +23,14 @@ use crate::{
 };
 
 /// A call that got no answer for this long is tried again; the slowest healthy one takes a tenth of it.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Most attempts of a call; refused ones are over within a second or so.
-const ATTEMPTS: u32 = 4;
+pub(crate) const ATTEMPTS: u32 = 4;
 
 /// Most time of a call with all its attempts. A service that hangs thus ends in an error of ours, with its cause in the
 /// log, and not in the time-out of a function, of which the shortest is ten seconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -91,6 +91,12 @@ impl Clients {
         Ok(aws_sdk_apigatewaymanagement::Client::new(&config))
     }
 
+    /// Where the credentials of all clients come from.
+    #[must_use]
+    pub fn credentials_provider(&self) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(self.credentials.clone())
+    }
+
     /// The configuration of a client of any other service; the variable, or `AWS_ENDPOINT_URL`, points it elsewhere.
     #[must_use]
     pub fn of_service(&self, env: &Environment, endpoint_variable: &'static str) -> SdkConfig {
@@ -142,7 +148,7 @@ fn common(env: &Environment, credentials: Credentials) -> Result<SdkConfig, Conf
     Ok(SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(env.required("AWS_REGION")?.to_owned()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .credentials_provider(credentials)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
         .timeout_config(timeouts())
         // For downloads that trickle. Ours are small and end with their attempt; watching each costs.

@@ -23,6 +23,9 @@ pub enum ConfigError {
         /// What is wrong with it and what would be right; never its value, which may be secret.
         problem: &'static str,
     },
+    /// Nobody could be reached over TLS.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
 }
 
 impl Environment {

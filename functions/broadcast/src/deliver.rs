@@ -1,7 +1,8 @@
 //! Carrying a delivery out: rooms are read, calls are made, until nothing is left or the time is over.
 
 use std::{
-    sync::Arc,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -12,7 +13,7 @@ use futures::{
 use shared::{
     Error,
     connections::RoomPage,
-    gateway::{GatewayError, MAX_FRAME, Outcome},
+    gateway::{GatewayError, MAX_FRAME, Outcome, Payload},
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -27,6 +28,19 @@ const READERS: usize = 8;
 
 /// Pages that were read and not yet told may be so many that they are all of a room; a member takes forty bytes.
 type Page = (usize, usize, Option<Result<RoomPage, Error>>);
+
+/// The payloads of a batch's frames, by the frames' addresses: one frame is posted to many.
+#[derive(Default)]
+struct Payloads(Mutex<HashMap<usize, (Arc<str>, Payload)>>);
+
+impl Payloads {
+    fn of(&self, frame: &Arc<str>) -> Payload {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // An address means this frame for as long as the frame is kept.
+        let entry = known.entry(frame.as_ptr().addr());
+        entry.or_insert_with(|| (Arc::clone(frame), Payload::new(&**frame))).1.clone()
+    }
+}
 
 /// What became of a batch.
 pub(crate) struct Delivered {
@@ -44,6 +58,7 @@ impl Broadcast {
         let mut delivery =
             Delivery::new(batch, &counts, Arc::clone(&self.health), Instant::now().into_std(), epoch_milliseconds());
         let mut pages = std::pin::pin!(self.read(&partitions));
+        let payloads = Payloads::default();
         let mut calls = FuturesUnordered::new();
         let mut forgetting = FuturesUnordered::new();
         let left = until.duration_since(SystemTime::now()).unwrap_or_default();
@@ -53,7 +68,7 @@ impl Broadcast {
             while let Some(command) = delivery.next(Instant::now().into_std()) {
                 match command {
                     Command::Forget { connection } => forgetting.push(self.forget(connection)),
-                    call => calls.push(self.call(call)),
+                    call => calls.push(self.call(call, &payloads)),
                 }
             }
             if delivery.is_done() && forgetting.is_empty() {
@@ -97,13 +112,13 @@ impl Broadcast {
         stream::iter(all).flatten_unordered(READERS)
     }
 
-    async fn call(&self, command: Command) -> (Ticket, Answer) {
+    async fn call(&self, command: Command, payloads: &Payloads) -> (Ticket, Answer) {
         match command {
             Command::Post { ticket, connection, frame, request_id } => {
                 if frame.len() > MAX_FRAME {
                     return (ticket, Answer::TooLarge);
                 }
-                let answer = answer(&connection, self.gateway.post(&connection, &frame).await);
+                let answer = answer(&connection, self.gateway.post(&connection, &payloads.of(&frame)).await);
                 if answer == Answer::Accepted {
                     tracing::debug!(request_id = request_id.as_deref(), connection, "posted a frame");
                 }
@@ -158,4 +173,19 @@ fn answer(connection: &str, outcome: Result<Outcome, GatewayError>) -> Answer {
 fn epoch_milliseconds() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_prepared_once_for_all_who_are_told() {
+        let (payloads, frame): (_, Arc<str>) = (Payloads::default(), "42/users,[\"a\"]".into());
+        for _ in 0..1000 {
+            payloads.of(&Arc::clone(&frame));
+        }
+        payloads.of(&"42/users,[\"b\"]".into());
+        assert_eq!(payloads.0.lock().unwrap().len(), 2);
+    }
 }

@@ -13,7 +13,7 @@ use shared::{
     aws::Clients,
     config::{ConfigError, Environment},
     connections::{ConnectionStore, NewConnection, OPENS_WITHIN},
-    gateway::{Gateway, Outcome},
+    gateway::{Gateway, Outcome, Payload},
     heartbeat::open_packet,
 };
 use tokio::time::{Instant, sleep};
@@ -47,11 +47,12 @@ impl Handshake {
     /// [`Error::Internal`] if the gateway itself failed for [`ACCEPTS_WITHIN`].
     pub async fn handle(&self, event: LambdaEvent<NewConnection>) -> Result<(), Error> {
         let NewConnection { connection_id } = event.payload;
-        let (frame, started, mut pause) = (open_packet(&connection_id).to_frame(), Instant::now(), MIN_PAUSE);
+        let payload = Payload::new(open_packet(&connection_id).to_frame());
+        let (started, mut pause) = (Instant::now(), MIN_PAUSE);
         loop {
             // Looked at before the attempt, so that a machine that was held up in between gets one more.
             let age = started.elapsed();
-            match self.gateway.post(&connection_id, &frame).await {
+            match self.gateway.post(&connection_id, &payload).await {
                 Ok(Outcome::Accepted) => return Ok(()),
                 Ok(Outcome::Gone) if age > OPENS_WITHIN || self.has_ended(&connection_id).await => {
                     tracing::debug!(connection_id, "gone before it opened");

@@ -24,7 +24,7 @@ use shared::{
     aws::Clients,
     config::{ConfigError, Environment},
     connections::{Connection, ConnectionStore, Task},
-    gateway::{Gateway, Outcome},
+    gateway::{Gateway, Outcome, Payload},
     metrics::{Metrics, Unit},
     protocol::Frame,
 };
@@ -57,6 +57,7 @@ const FALLBACK: Duration = Duration::from_secs(45);
 pub struct Heartbeat {
     connections: ConnectionStore,
     gateway: Gateway,
+    ping: Payload,
     metrics: Metrics,
 }
 
@@ -68,6 +69,7 @@ impl Heartbeat {
         Ok(Self {
             connections: ConnectionStore::new(&clients, env)?,
             gateway: Gateway::new(&clients, env)?,
+            ping: Payload::new(Frame::Ping("".into()).encode()),
             metrics: Metrics::from_env(env),
         })
     }
@@ -147,7 +149,7 @@ impl Heartbeat {
 
     async fn ping(&self, connection: &Connection, now: i64) -> Result<(), Error> {
         let id = &connection.connection_id;
-        match self.gateway.post(id, &Frame::Ping("".into()).encode()).await {
+        match self.gateway.post(id, &self.ping).await {
             Ok(Outcome::Accepted) => Ok(()),
             Ok(Outcome::Gone) => self.connections.forget(id).await,
             Err(error) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::{
     connections::may_be_opening,
-    gateway::{GatewayError, Outcome},
+    gateway::{GatewayError, Outcome, Payload},
     protocol::Packet,
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -32,8 +32,8 @@ const MAX_PAUSE: Duration = Duration::from_millis(400);
 impl Message {
     /// Sends a packet to whoever sent the message. A connection that does not take it is ended.
     pub(crate) async fn answer(&self, to: &Sender, packet: &Packet) {
-        let frame = packet.to_frame();
-        match insist(to, ANSWER_LIMIT, || self.gateway.post(&to.id, &frame)).await {
+        let payload = Payload::new(packet.to_frame());
+        match insist(to, ANSWER_LIMIT, || self.gateway.post(&to.id, &payload)).await {
             Some(Outcome::Accepted) => {}
             // It is gone for certain, or nobody can say; its rows are of no use either way.
             Some(Outcome::Gone) | None => self.end(to).await,

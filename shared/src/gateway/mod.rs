@@ -1,4 +1,17 @@
 //! API Gateway's management API (`@connections`): the only way a frame reaches a socket outside of an answer.
+//!
+//! Posts are made without the SDK: they are nearly all calls there are, and half of what a delivery cost was the SDK's
+//! orchestration of them. Signing ([`signature`]), credentials ([`credentials`]) and connections ([`connections`]) are its
+//! own libraries' or held against it by tests. Closing a connection is rare, and stays with the SDK.
+
+mod connections;
+mod credentials;
+mod endpoint;
+mod payload;
+mod poster;
+mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{
@@ -8,13 +21,19 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_apigatewaymanagement::{
-    Client, error::SdkError, operation::delete_connection::DeleteConnectionError,
-    operation::post_to_connection::PostToConnectionError, primitives::Blob,
-};
+use aws_sdk_apigatewaymanagement::{Client, error::SdkError, operation::delete_connection::DeleteConnectionError};
 
+use self::{
+    credentials::Keys,
+    poster::{Patience, PostError, Poster},
+};
+pub use self::{
+    endpoint::{Address, Endpoint, NotAnId},
+    payload::Payload,
+    signature::{Signature, SigningKey},
+};
 use crate::{
-    aws::Clients,
+    aws::{ATTEMPT_TIMEOUT, ATTEMPTS, CALL_TIMEOUT, Clients},
     config::{ConfigError, Environment},
     error::Chain,
 };
@@ -51,53 +70,62 @@ impl GatewayError {
     }
 }
 
+impl From<PostError> for GatewayError {
+    fn from(error: PostError) -> Self {
+        Self { status: error.status(), cause: error.into() }
+    }
+}
+
 /// Largest frame the gateway takes, in bytes
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>).
 pub const MAX_FRAME: usize = 128 * 1024;
-
-/// API Gateway bills a message per this many bytes, or part of them.
-const BILLED_UNIT: usize = 32 * 1024;
 
 /// Posts to connections and closes them.
 #[derive(Clone)]
 pub struct Gateway {
     client: Client,
+    poster: Arc<Poster>,
     /// What was sent since somebody asked, in billed units.
     sent: Arc<AtomicU64>,
 }
 
 impl Gateway {
-    /// The gateway of `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
+    /// The gateway of `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`. What may be better the next time is tried again, as the
+    /// SDK does it.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] without the endpoint.
+    /// [`ConfigError`] without the endpoint, or if it is none.
     pub fn new(clients: &Clients, env: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { client: clients.management(env)?, sent: Arc::default() })
+        let patience = Patience { attempts: ATTEMPTS, attempt: ATTEMPT_TIMEOUT, call: CALL_TIMEOUT };
+        Self::with(clients.management(env)?, clients, env, patience)
     }
 
     /// The same for who makes its own repetitions: a call is made once, and has failed when it has no answer in this time.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] without the endpoint.
+    /// [`ConfigError`] without the endpoint, or if it is none.
     pub fn without_retries(clients: &Clients, env: &Environment, timeout: Duration) -> Result<Self, ConfigError> {
-        Ok(Self { client: clients.management_without_retries(env, timeout)?, sent: Arc::default() })
+        let patience = Patience { attempts: 1, attempt: timeout, call: timeout };
+        Self::with(clients.management_without_retries(env, timeout)?, clients, env, patience)
+    }
+
+    fn with(client: Client, clients: &Clients, env: &Environment, patience: Patience) -> Result<Self, ConfigError> {
+        let endpoint = Endpoint::parse(env.required(endpoint::VARIABLE)?)?;
+        let keys = Keys::new(clients.credentials_provider(), env.required("AWS_REGION")?.to_owned());
+        let poster = Arc::new(Poster::new(endpoint, keys, patience)?);
+        Ok(Self { client, poster, sent: Arc::default() })
     }
 
     /// Sends one text frame, at most 128 KB.
     ///
     /// # Errors
     /// [`GatewayError`] when it stays unknown whether the frame arrived.
-    pub async fn post(&self, connection_id: &str, frame: &str) -> Result<Outcome, GatewayError> {
-        let post = self.client.post_to_connection().connection_id(connection_id).data(Blob::new(frame));
-        match post.send().await {
-            Ok(_) => {
-                let units = u64::try_from(frame.len().div_ceil(BILLED_UNIT).max(1)).unwrap_or(u64::MAX);
-                self.sent.fetch_add(units, Ordering::Relaxed);
-                Ok(Outcome::Accepted)
-            }
-            Err(error) if is_gone(&error, PostToConnectionError::is_gone_exception) => Ok(Outcome::Gone),
-            Err(error) => Err(GatewayError::of(error)),
+    pub async fn post(&self, connection_id: &str, payload: &Payload) -> Result<Outcome, GatewayError> {
+        let outcome = self.poster.post(connection_id, payload).await?;
+        if outcome == Outcome::Accepted {
+            self.sent.fetch_add(payload.units(), Ordering::Relaxed);
         }
+        Ok(outcome)
     }
 
     /// Messages sent since the last time this was asked, as they are billed: in units of 32 KB.
