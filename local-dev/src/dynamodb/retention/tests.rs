@@ -1,4 +1,4 @@
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use rusqlite::StatementStatus;
 use serde_json::json;
@@ -213,7 +213,6 @@ fn changes_go_on_while_records_are_being_forgotten() {
         let reader = bench.claims.add("users", "a");
         bench.change("users", 3000);
         reader.passed(&bench.newest("users", usize::MAX));
-        let bench = Arc::new(bench);
         let writing = std::thread::spawn({
             let database = bench.database.clone();
             move || (0..1000).for_each(|number| put(&database, "users", number))
