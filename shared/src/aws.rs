@@ -148,7 +148,7 @@ fn common(env: &Environment, credentials: Credentials) -> Result<SdkConfig, Conf
     Ok(SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(env.required("AWS_REGION")?.to_owned()))
-        .credentials_provider(credentials)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
         .timeout_config(timeouts())
         // For downloads that trickle. Ours are small and end with their attempt; watching each costs.
