@@ -43,7 +43,8 @@ async fn a_flood_of_leaving_and_joining_is_stopped_before_it_costs() {
             _ = flood => {}
             () = looking => {}
         }
-        let (files, memory) = (most_files - files, program.peak_memory().unwrap() - memory);
+        // The kernel's figure of the peak is put together from several counters, and may become a little smaller.
+        let (files, memory) = (most_files - files, program.peak_memory().unwrap().saturating_sub(memory));
         println!("{edge:?}: {files} files, {} MB", memory >> 20);
         assert!(files < FILES && memory < MEMORY, "{edge:?}: {files} files, {} MB", memory >> 20);
 
