@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE};
 use jiff::Zoned;
 use serde::Serialize;
@@ -29,6 +29,11 @@ fn prune(json: &mut Value) {
             !value.is_null() && value.as_object().is_none_or(|map| !map.is_empty())
         });
     }
+}
+
+/// A header's value as text, which is all that an event can have: what is no UTF-8 in it is shown as such.
+pub(crate) fn shown(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 /// Looks like `QQFxqEa9FiAFRqg=`: 15 URL-safe characters and a padding, so that code that forgets to encode it fails here.

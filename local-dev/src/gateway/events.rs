@@ -1,6 +1,6 @@
 //! The events of a WebSocket API, with the fields API Gateway sends.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use aws_lambda_events::event::apigw::{
     ApiGatewayRequestIdentity, ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext,
@@ -53,16 +53,12 @@ impl Handshake {
 
     /// The `User-Agent`, if the client sent one.
     pub(super) fn user_agent(&self) -> Option<String> {
-        self.header(&header::USER_AGENT)
+        self.headers.get(header::USER_AGENT).map(event::shown)
     }
 
     /// The client's address.
     pub(super) fn source_ip(&self) -> IpAddr {
         self.source_ip
-    }
-
-    fn header(&self, name: &HeaderName) -> Option<String> {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     }
 }
 
@@ -100,11 +96,9 @@ impl Close {
 pub(super) fn connect(api: &WebSocketApi, new: &New) -> Value {
     let New { id, connected_at, handshake, .. } = new;
     let mut event = ApiGatewayWebsocketProxyRequest::default();
-    event.headers = last_values(&handshake.headers);
-    event.multi_value_headers = handshake.headers.clone();
     event.multi_value_query_string_parameters = event::query(&handshake.uri).into();
     event.request_context = context(api, "$connect", "CONNECT", id, handshake, *connected_at);
-    let mut json = finish(&event);
+    let mut json = with_headers(finish(&event), &handshake.headers);
     event::set_query(&mut json, &handshake.uri, |values| values.last().cloned().unwrap_or_default());
     json
 }
@@ -134,12 +128,10 @@ pub(super) fn disconnect(
     if let Some(host) = handshake.headers.get(header::HOST) {
         headers.insert(header::HOST, host.clone());
     }
-    event.headers = headers.clone();
-    event.multi_value_headers = headers;
     event.request_context = context(api, "$disconnect", "DISCONNECT", id, handshake, connected_at);
     event.request_context.disconnect_status_code = Some(close.code.into());
     event.request_context.disconnect_reason = Some(close.reason.clone());
-    finish(&event)
+    with_headers(finish(&event), &headers)
 }
 
 /// The frame API Gateway pushes when a function fails. No Engine.IO frame begins with `{`.
@@ -177,9 +169,14 @@ fn context(
     context
 }
 
-fn last_values(headers: &HeaderMap) -> HeaderMap {
-    let last = |name| Some((HeaderName::clone(name), headers.get_all(name).iter().next_back()?.clone()));
-    headers.keys().filter_map(last).collect()
+/// Sets `headers`, the last value of each, and `multiValueHeaders`. The typed structs only have those in ASCII.
+fn with_headers(mut event: Value, headers: &HeaderMap) -> Value {
+    let all = |name| headers.get_all(name).iter().map(event::shown).collect::<Vec<_>>();
+    let many: BTreeMap<_, _> = headers.keys().map(|name| (cased(name.as_str()), all(name))).collect();
+    let last: BTreeMap<_, _> = many.iter().map(|(name, values)| (name, values.last())).collect();
+    event["headers"] = json!(last);
+    event["multiValueHeaders"] = json!(many);
+    event
 }
 
 /// The struct is shared with REST APIs and has fields WebSocket events do not.
@@ -189,11 +186,6 @@ fn finish(event: &ApiGatewayWebsocketProxyRequest) -> Value {
         map.remove("httpMethod");
         map.remove("path");
         map.remove("resource");
-        for headers in ["headers", "multiValueHeaders"] {
-            if let Some(Value::Object(headers)) = map.get_mut(headers) {
-                *headers = std::mem::take(headers).into_iter().map(|(name, value)| (cased(&name), value)).collect();
-            }
-        }
     }
     json
 }
@@ -213,7 +205,7 @@ fn cased(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use axum::http::Request;
     use serde_json::json;
@@ -325,6 +317,22 @@ mod tests {
         let captured =
             json!({"headers": headers, "multiValueHeaders": many, "requestContext": context, "isBase64Encoded": false});
         has_the_fields_of(&disconnect, &captured, "$disconnect");
+    }
+
+    #[test]
+    fn a_header_in_whatever_bytes_is_in_the_event_as_text() {
+        let request = Request::get("/dev")
+            .header("origin", HeaderValue::from_bytes(b"http://a\xff").unwrap())
+            .header("user-agent", HeaderValue::from_bytes("Zoë".as_bytes()).unwrap())
+            .header("cookie", "a=1")
+            .header("cookie", HeaderValue::from_bytes(b"b=\xfe").unwrap());
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let event = connect(&api(), &New { handshake: Handshake::new(&parts, &Peer::example()).into(), ..new() });
+        assert_eq!(event["headers"]["Origin"], "http://a\u{fffd}");
+        assert_eq!(event["headers"]["User-Agent"], "Zoë");
+        assert_eq!(event["headers"]["Cookie"], "b=\u{fffd}");
+        assert_eq!(event["multiValueHeaders"]["Cookie"], json!(["a=1", "b=\u{fffd}"]));
+        assert_eq!(event["requestContext"]["identity"]["userAgent"], "Zoë");
     }
 
     fn message_of(new: &New, body: &str) -> Value {

@@ -174,19 +174,14 @@ fn request_event(parts: &Parts, body: &Bytes, route: Match<'_>, peer: &Peer) -> 
     event
 }
 
-/// Events are JSON: what is no UTF-8 in a header is shown as such.
-fn shown(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
-}
-
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name).map(shown)
+    headers.get(name).map(event::shown)
 }
 
 /// Payload 2.0 has one value per header: repeated ones are joined with commas, and cookies are elsewhere. Where the
 /// request comes from the gateway says itself, whatever a client claims.
 fn headers(headers: &HeaderMap, peer: &Peer) -> BTreeMap<String, String> {
-    let joined = |name: &HeaderName| headers.get_all(name).iter().map(shown).collect::<Vec<_>>().join(",");
+    let joined = |name: &HeaderName| headers.get_all(name).iter().map(event::shown).collect::<Vec<_>>().join(",");
     let sent = headers.keys().filter(|name| **name != header::COOKIE).map(|name| (name.to_string(), joined(name)));
     let port = text(headers, &header::HOST).and_then(|host| host.rsplit_once(':')?.1.parse::<u16>().ok()).unwrap_or(80);
     let own = [

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use email_address::EmailAddress;
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use super::visible::is_visible;
@@ -96,26 +97,29 @@ pub fn deliverable(address: &str) -> Cow<'_, str> {
     }
 }
 
-/// Every form in which a row may have the address as its key, the likeliest owner first. Until domains were made
-/// canonical that was the typed address in lower case: accounts of then are found by what was typed then, and by the
-/// domain in either script.
+/// Every form in which a row may have the address as its key, the likeliest owner first. Until addresses were made
+/// canonical that was the typed one in lower case: accounts of then are found by what was typed then, by the domain in
+/// either script, and in either normal form, as keyboards and systems differ in these. An address in plain ASCII has only
+/// one form.
 pub(super) fn keys(address: &str) -> Vec<String> {
-    let mut keys = vec![address.to_lowercase(), canonical(address)];
-    if let Some((local, domain)) = address.rsplit_once('@') {
-        let (unicode, outcome) =
-            Uts46::new().to_unicode(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
-        if outcome.is_ok() {
-            keys.push(format!("{}@{unicode}", local.to_lowercase()));
+    let typed = address.to_lowercase();
+    let unicode = in_its_own_script(&typed).unwrap_or_else(|| typed.clone());
+    let composed = ComposingNormalizerBorrowed::new_nfc().normalize(&unicode).into_owned();
+    let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&unicode).into_owned();
+    let mut keys = Vec::new();
+    for key in [typed, canonical(address), composed, decomposed] {
+        if !keys.contains(&key) {
+            keys.push(key);
         }
     }
-    let mut known = Vec::new();
-    keys.retain(|key| {
-        !known.contains(key) && {
-            known.push(key.clone());
-            true
-        }
-    });
     keys
+}
+
+/// An address with its domain in Unicode, if that is a domain.
+fn in_its_own_script(address: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let (unicode, outcome) = Uts46::new().to_unicode(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
+    outcome.is_ok().then(|| format!("{local}@{unicode}"))
 }
 
 /// A domain in ASCII and lower case, if it is one.
@@ -239,7 +243,7 @@ mod tests {
             let typed = format!("Sara@{name}.example");
             let mut spelling = typed.clone();
             if decomposed {
-                spelling = icu_normalizer::DecomposingNormalizerBorrowed::new_nfd().normalize(&spelling).into_owned();
+                spelling = DecomposingNormalizerBorrowed::new_nfd().normalize(&spelling).into_owned();
             }
             // There is no capital letter that is always the one of ß.
             if upper && !name.contains('ß') {
@@ -251,6 +255,10 @@ mod tests {
             prop_assert_eq!(canonical(&typed), canonical(&spelling));
             prop_assert_eq!(canonical(&typed), canonical(&punycode));
             prop_assert!(keys(&spelling).contains(&canonical(&typed)));
+            // A row of before, written as it was typed then, is found by any of these spellings.
+            let before = spelling.to_lowercase();
+            prop_assert!(keys(&typed).contains(&before), "{:?}", keys(&typed));
+            prop_assert!(keys(&punycode).contains(&before), "{:?}", keys(&punycode));
             prop_assert!(keys(&punycode).contains(&typed.to_lowercase()), "{:?}", keys(&punycode));
         }
 

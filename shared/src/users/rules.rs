@@ -106,6 +106,11 @@ pub fn email(address: &str) -> Result<(), &'static str> {
 
 /// 8 to 128 characters, as they are hashed: none a control character, unknown to Unicode or hidden. Of these OpaqueString
 /// has nothing either (RFC 8264, FreeformClass), as the next keyboard might not type them.
+///
+/// Of what that profile refuses beside them nothing is refused here: its exceptions (tatweel, repetition and tone marks),
+/// old Hangul jamo, what it wants certain neighbours for (the middle dot, digits of both Arabic kinds), signs of Arabic
+/// numbers, and the joiners and selectors of emoji. All of that is seen and typed, and a password is compared with nothing
+/// but itself; the profile has these rules in common with names, which may be mistaken for others.
 pub fn password(password: &str) -> Result<(), &'static str> {
     let prepared = Passwords::prepared(password);
     let typed = !prepared.chars().any(char::is_control) && is_assigned(&prepared) && is_visible(&prepared);
@@ -249,6 +254,27 @@ mod tests {
         }
         for good in ["اسب می‌خواهد", "correct ❤️ horse", "correct\u{3000}horse", "pässwörter"] {
             assert!(password(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_and_seen_is_in_passwords_although_opaque_string_refuses_it() {
+        for (what, beyond) in [
+            ("tatweel", "ســلام"),
+            ("N'Ko lajanyalan", "ߒߺߞߏ"),
+            ("repetition marks of vertical kana", "\u{3031}\u{3033}\u{3034}\u{3035}\u{303b}"),
+            ("Hangul tone marks", "가\u{302e}나\u{302f}"),
+            ("digits of both Arabic kinds", "١٢٣۴۵۶"),
+            ("Arabic signs of numbers", "\u{600}٥\u{6dd}٧"),
+            ("old Hangul", "\u{1140}\u{1175}\u{11eb}\u{a960}\u{d7b0}"),
+            ("a middle dot not between two l", "a·b"),
+            ("a Greek number sign before what is not Greek", "a\u{375}b"),
+            ("a Hebrew geresh and gershayim after what is not Hebrew", "a\u{5f3}b\u{5f4}"),
+            ("a katakana middle dot among letters of other scripts", "a・b"),
+            ("an emoji", "🐴"),
+            ("an emoji of several characters", "👩🏽\u{200d}🍳❤\u{fe0f}"),
+        ] {
+            assert!(password(&format!("correct {beyond} horse")).is_ok(), "{what}");
         }
     }
 

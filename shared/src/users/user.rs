@@ -62,7 +62,7 @@ pub struct User {
     pub request_id: Option<String>,
 }
 
-/// What everyone may see of a user: REST answers and event payloads. All keys are always present (design 2.1).
+/// What everyone may see of a user: REST answers and event payloads. All keys are always present.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublicUser {

@@ -1,7 +1,9 @@
-// The REST API as the suites use it: `call` for any request and its raw answer, verbs for what must succeed.
+// The REST API as the suites use it: `call` for any request and its answer, verbs for what must succeed. Every answer must
+// be one that the API's document promises.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { PATIENCE } from "./deadline.mjs";
+import { Document } from "./document.mjs";
 
 /** Half of what an access token lives, in milliseconds: a suite on a slow machine may take longer than one does. */
 const TOKEN_HALF_LIFE = (15 * 60_000) / 2;
@@ -21,6 +23,7 @@ export function form(changes = {}) {
 
 export class Api {
   #admin;
+  #document;
   #token;
   #renewAt;
 
@@ -30,7 +33,10 @@ export class Api {
     this.#admin = admin;
   }
 
-  /** One request. A string or buffer goes out as it is, anything else as JSON; the answer is never judged here. */
+  /**
+   * One request. A string or buffer goes out as it is, anything else as JSON. Of the answer only that it is documented is
+   * asserted here.
+   */
   async call(method, path, { token, body, headers } = {}) {
     const raw = body === undefined || typeof body === "string" || Buffer.isBuffer(body);
     const answer = await fetch(this.base + path, {
@@ -45,7 +51,10 @@ export class Api {
     });
     const text = await answer.text();
     const json = answer.headers.get("content-type")?.startsWith("application/json");
-    return { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : text };
+    const seen = { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : text };
+    this.#document ??= Document.of(this.base);
+    (await this.#document).mustKnow(method, new URL(answer.url).pathname, seen);
+    return seen;
   }
 
   /** A request that must be answered with `status`; its body. */

@@ -142,6 +142,38 @@ async fn no_header_takes_part_in_what_is_asked_for() {
 }
 
 #[tokio::test]
+async fn no_header_of_a_handshake_makes_a_5xx() {
+    let cloud = Cloud::start().await;
+    let websocket =
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let edges = [
+        (&b"/dev?EIO=4&transport=websocket"[..], &[&b"Connection: Upgrade\r\n"[..], websocket].concat()[..], 101),
+        (b"/socket.io/?EIO=4&transport=polling", b"Connection: close\r\n", 200),
+    ];
+    for (path, upgrade, open) in edges {
+        for (header, expected) in [
+            (&b"User-Agent: \xe9"[..], open),
+            ("User-Agent: Zoë".as_bytes(), open),
+            (b"Cookie: a=\xff", open),
+            (b"X-Forwarded-For: \xfe, \xff", open),
+            (b"X-Anything: \xff\xfe", open),
+            (b"Origin: http://\xff", 403),
+        ] {
+            let mut stream = TcpStream::connect(cloud.url().trim_start_matches("http://")).await.unwrap();
+            let request = [b"GET ", path, b" HTTP/1.1\r\nHost: localhost\r\n", upgrade, header, b"\r\n\r\n"].concat();
+            stream.write_all(&request).await.unwrap();
+            // Of a WebSocket that is open nothing more is read.
+            let mut line = [0; "HTTP/1.1 000".len()];
+            timeout(Duration::from_secs(60), stream.read_exact(&mut line)).await.expect("in time").expect("an answer");
+            let status = String::from_utf8_lossy(&line[9..]).into_owned();
+            let place = format!("{} {}", path.escape_ascii(), header.escape_ascii());
+            assert_eq!(status, expected.to_string(), "{place}");
+        }
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_line_and_headers_over_10240_bytes_are_refused_as_by_api_gateway() {
     let cloud = Cloud::start().await;
     let sized = |bytes: usize| {

@@ -174,6 +174,54 @@ async fn an_account_of_before_is_found_kept_apart_and_deleted() {
 }
 
 #[tokio::test]
+async fn an_account_of_before_is_found_in_either_normal_form_of_its_address() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    let (composed, decomposed) = ("Sára@bücher.example", "Sa\u{301}ra@bu\u{308}cher.example");
+    for (before, typed) in [(composed, decomposed), (decomposed, composed)] {
+        let user = rest.register().await;
+        older_form(&cloud, &user, before).await;
+        for spelling in [before, typed, &typed.to_uppercase()] {
+            assert_eq!(login(&rest, spelling, PASSWORD).await.expect(200)["user"]["id"], user["id"], "{spelling}");
+        }
+        let taken = rest.post("/users/register", with("email", typed)).await;
+        assert!([400, 409].contains(&taken.status), "{typed}: {}", taken.body);
+        cloud.admin().await.delete(&path(&user, "")).await.expect(200);
+        login(&rest, before, PASSWORD).await.is_refused(401, "WRONG_CREDENTIALS");
+        assert!(cloud.user_items("UNIQUE").await.is_empty(), "{before}");
+    }
+    // Of an address that may still be registered every spelling is taken.
+    let user = rest.register().await;
+    older_form(&cloud, &user, SPELLINGS[1]).await;
+    for spelling in SPELLINGS {
+        assert_eq!(login(&rest, spelling, PASSWORD).await.expect(200)["user"]["id"], user["id"], "{spelling}");
+        rest.post("/users/register", with("email", spelling)).await.is_refused(409, "EMAIL_TAKEN");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_password_may_have_what_is_typed_and_seen_although_opaque_string_refuses_it() {
+    let cloud = Cloud::start().await;
+    let rest = cloud.rest();
+    for password in [
+        "ســـلام دنيا",
+        "١٢٣۴۵۶۷۸",
+        "\u{1140}\u{1175}\u{11eb}\u{a960}\u{d7b0} 옛한글",
+        "correct·horse",
+        "🐴🔋📎👩🏽\u{200d}🍳❤\u{fe0f}",
+    ] {
+        let user = rest.post("/users/register", with("password", password)).await.expect(201);
+        let email = user["user"]["email"].as_str().unwrap();
+        login(&rest, email, password).await.expect(200);
+        login(&rest, email, &password.replace(['ـ', '۴', '\u{1140}', '·', '🔋'], "x"))
+            .await
+            .is_refused(401, "WRONG_CREDENTIALS");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
 async fn one_password_is_one_password_on_every_keyboard() {
     let cloud = Cloud::start().await;
     let rest = cloud.rest();
