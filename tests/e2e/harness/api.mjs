@@ -52,8 +52,11 @@ export class Api {
     const text = await answer.text();
     const json = answer.headers.get("content-type")?.startsWith("application/json");
     const seen = { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : text };
-    this.#document ??= Document.of(this.base);
-    (await this.#document).mustKnow(method, new URL(answer.url).pathname, seen);
+    // A preflight is answered by API Gateway itself, and is nothing of the API.
+    if (method !== "OPTIONS") {
+      this.#document ??= Document.of(this.base);
+      (await this.#document).mustKnow(method, new URL(answer.url).pathname, seen);
+    }
     return seen;
   }
 
