@@ -201,7 +201,7 @@ async fn a_socket_whose_posts_hang_delays_the_next_event_of_the_others_by_less_t
         assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi One");
         assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi Two");
     }
-    assert!(sent.elapsed() < Duration::from_millis(300), "{:?}", sent.elapsed());
+    assert!(sent.elapsed() < Duration::from_millis(300), "not in time: {:?}", sent.elapsed());
     assert_eq!(stalled.frame().await, None, "it is closed, so that its client comes back");
     cloud.running().faults().set([]);
     cloud.stop().await;

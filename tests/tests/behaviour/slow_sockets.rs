@@ -66,7 +66,10 @@ async fn of_two_hundred_sockets_those_that_stop_reading_are_closed_and_the_other
         // matter of the machine.
         took.sort();
         let (usual, latest) = (took[took.len() / 2], took[took.len() - 1]);
-        assert!(latest < usual * 4 + Duration::from_secs(1), "{count} silent: {latest:?} instead of {usual:?}");
+        assert!(
+            latest < usual * 4 + Duration::from_secs(1),
+            "not in time: with {count} that are silent {latest:?} instead of {usual:?}"
+        );
         until(async || {
             let left = cloud.connection_ids().await;
             left.len() == 200 - count && ids.iter().all(|id| !left.contains(id))
@@ -96,7 +99,7 @@ async fn one_that_does_not_read_delays_the_next_event_of_the_others_by_less_than
         assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi One");
         assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi Two");
     }
-    assert!(sent.elapsed() < Duration::from_millis(300), "{:?}", sent.elapsed());
+    assert!(sent.elapsed() < Duration::from_millis(300), "not in time: {:?}", sent.elapsed());
     cloud.stop().await;
 }
 
@@ -115,6 +118,6 @@ async fn nine_banned_sockets_that_do_not_read_are_closed_within_two_seconds() {
         let url = format!("{}/dev/@connections/{}", cloud.url(), id.replace('=', "%3D"));
         until(async || client.get(&url).send().await.unwrap().status() == 410).await;
     }
-    assert!(banned.elapsed() < Duration::from_secs(2), "{:?}", banned.elapsed());
+    assert!(banned.elapsed() < Duration::from_secs(2), "not in time: {:?}", banned.elapsed());
     cloud.stop().await;
 }

@@ -71,7 +71,10 @@ async fn after_the_end_of_its_token_a_socket_hears_an_event_or_is_closed_within_
                 Some(event) => assert!(event.contains(&name), "{edge:?}: {event}"),
                 None => break,
             }
-            assert!(ends.elapsed() < Duration::from_secs(1), "{edge:?}: the token has ended, and it is still told");
+            assert!(
+                ends.elapsed() < Duration::from_secs(1),
+                "{edge:?}: not closed in time: the token has ended, and it is still told"
+            );
         }
         assert!(Instant::now() + Duration::from_secs(1) > ends, "{edge:?}: closed before its token ended");
         cloud.stop().await;
