@@ -224,6 +224,8 @@ class Deployed(unittest.TestCase):
     def test_what_hashes_a_password_has_a_throttle_of_its_own(self):
         stage = transformed(PARAMETERS)["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]
         whole = stage["DefaultRouteSettings"]
+        parameters = self.template["Parameters"]
+        self.assertLess(parameters["PasswordRequestsPerSecond"]["Default"], parameters["RestRequestsPerSecond"]["Default"])
         for route in ("users/register", "auth/user/login", "auth/admin/login", "users/{id}/delete"):
             own = stage["RouteSettings"][f"POST /api/v1/{route}"]
             self.assertNotEqual(own["ThrottlingRateLimit"], whole["ThrottlingRateLimit"], route)

@@ -9,8 +9,12 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, StatusCode, Uri, header::HOST, uri::Authority},
-    middleware::{Next, from_fn_with_state},
+    http::{
+        HeaderMap, StatusCode, Uri,
+        header::{HOST, ORIGIN},
+        uri::Authority,
+    },
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -22,6 +26,18 @@ use crate::server::Peer;
 pub(crate) fn only(router: Router, also: &[String]) -> Router {
     let also: Arc<[String]> = also.iter().map(|name| name.to_lowercase()).collect();
     router.layer(from_fn_with_state(also, check))
+}
+
+/// For what stands for services of AWS: no program that calls them sends an `Origin`, and a web page cannot but send one
+/// with a `POST`. Nobody signs requests here, so a page needed nothing else to invoke a function.
+pub(crate) fn no_page(router: Router) -> Router {
+    router.layer(from_fn(async |request: Request, next: Next| {
+        if !request.headers().contains_key(ORIGIN) {
+            return next.run(request).await;
+        }
+        let message = "Forbidden: this is for programs, and a request with an Origin is one of a web page";
+        (StatusCode::FORBIDDEN, Json(json!({ "message": message }))).into_response()
+    }))
 }
 
 async fn check(

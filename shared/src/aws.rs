@@ -35,8 +35,9 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// The SDK clients of one function: one configuration, one pool of connections, one client of DynamoDB. A function makes
-/// one of these, and everything that calls AWS is made from it.
+/// The SDK clients of one function: one configuration, one client of DynamoDB, and one HTTP client for all calls but posts
+/// to sockets, which have connections of their own ([`crate::gateway`]). A function makes one of these, and everything that
+/// calls AWS is made from it.
 pub struct Clients {
     /// What the clients of all services have in common; has no endpoint and no HTTP client yet.
     common: SdkConfig,

@@ -1,7 +1,7 @@
 // Asks a running stack what nobody could tell without one: `node live.mjs --help`. It says line by line what was assumed
 // and what was seen, ends with 1 where a difference matters, and leaves nothing behind.
 import { parseArgs } from "node:util";
-import { Api } from "./harness/api.mjs";
+import { Api, form } from "./harness/api.mjs";
 import * as checks from "./probe/checks.mjs";
 import { Management } from "./probe/management.mjs";
 import { Report } from "./probe/report.mjs";
@@ -58,22 +58,29 @@ class Stage {
   }
 
   async account() {
-    const account = await this.#api.account();
-    this.#users.push(account.user);
-    return account;
+    const { email, password } = form();
+    const user = await this.#api.register({ email, password });
+    // Before anything else can fail, so that it is deleted at the end.
+    this.#users.push(user);
+    const { tokens } = await this.#api.must(200, "POST", "/auth/user/login", { body: { email, password } });
+    return { user, email, password, token: tokens.accessToken };
   }
 
   /** Deletes what was made, whatever happened, and says what could not be. */
   async end() {
     for (const client of this.#kept) client.close();
     const left = [];
+    const gone = async (what, statuses, method, path, request) => {
+      // One that cannot be deleted keeps none of the others from it.
+      const { status } = await this.#api.call(method, path, request).catch(({ message }) => ({ status: message }));
+      if (!statuses.includes(status)) left.push(`${what} (${status})`);
+    };
     for (const { id } of this.#users) {
-      const { status } = await this.#api.call("DELETE", `/users/${id}`, { token: this.admin });
-      if (status !== 200 && status !== 404) left.push(`user ${id} (${status})`);
+      await gone(`user ${id}`, [200, 404], "DELETE", `/users/${id}`, { token: this.admin });
     }
     if (this.#session) {
-      const { status } = await this.#api.call("POST", "/auth/admin/logout", { body: { refreshToken: this.#session } });
-      if (status !== 200) left.push(`the administrator's session (${status})`);
+      const body = { refreshToken: this.#session };
+      await gone("the administrator's session", [200], "POST", "/auth/admin/logout", { body });
     }
     return left;
   }

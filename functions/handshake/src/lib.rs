@@ -40,8 +40,8 @@ impl Handshake {
         Ok(Self { connections: ConnectionStore::new(&clients, env)?, gateway: Gateway::new(&clients, env)? })
     }
 
-    /// Greets a new connection. One that never opens is given up quietly. Greeting one twice does no harm: clients ignore
-    /// a second open packet.
+    /// Greets a new connection. One that never opens is given up quietly. A repeated invocation greets one twice: clients
+    /// ignore a second open packet, but for `rust_socketio`, whose thread panics (README).
     ///
     /// # Errors
     /// [`Error::Internal`] if the gateway itself failed for [`ACCEPTS_WITHIN`].

@@ -402,18 +402,22 @@ fn patience(options: &Options) -> (Limits, Duration) {
 }
 
 fn services(gateway: &Gateway, permissions: Option<&Arc<Permissions>>) -> Router {
-    let (management, outbox) = (management::router(gateway.clone()), outbox::router());
-    let Some(permissions) = permissions else { return management.merge(outbox) };
-    let state = (Arc::clone(permissions), gateway.stage().to_owned());
-    let management = management.layer(from_fn_with_state(state, permissions::of_management));
-    management.merge(outbox.layer(from_fn_with_state(Arc::clone(permissions), permissions::of_outbox)))
+    let (mut management, mut outbox) = (management::router(gateway.clone()), outbox::router());
+    if let Some(permissions) = permissions {
+        let state = (Arc::clone(permissions), gateway.stage().to_owned());
+        management = management.layer(from_fn_with_state(state, permissions::of_management));
+        outbox = outbox.layer(from_fn_with_state(Arc::clone(permissions), permissions::of_outbox));
+    }
+    own_host::no_page(management.merge(outbox))
 }
 
 /// Lambda's Invoke API, which functions reach as people do.
 fn lambda(asynchronous: &Asynchronous, names: &Names, permissions: Option<&Arc<Permissions>>) -> Router {
-    let router = invoke_api::router(asynchronous.clone(), names.clone());
-    let Some(permissions) = permissions else { return router };
-    router.layer(from_fn_with_state((Arc::clone(permissions), names.clone()), permissions::of_functions))
+    let mut router = invoke_api::router(asynchronous.clone(), names.clone());
+    if let Some(permissions) = permissions {
+        router = router.layer(from_fn_with_state((Arc::clone(permissions), names.clone()), permissions::of_functions));
+    }
+    own_host::no_page(router)
 }
 
 fn no(kind: &str) -> StartError {

@@ -13,7 +13,7 @@ export class Management {
   /** `base` is the URL of the stage, `https://<api>.execute-api.<region>.amazonaws.com/<stage>`. */
   constructor(base, env = process.env) {
     this.base = base.replace(/\/$/, "").replace(/^ws/, "http");
-    const [, region] = /\.execute-api\.([^.]+)\./.exec(this.base) ?? [, "local"];
+    const [, region] = /\.execute-api\.([^.]+)\./.exec(this.base) ?? [, process.env.AWS_REGION ?? "local"];
     this.region = region;
     const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = env;
     this.isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(this.base).hostname);

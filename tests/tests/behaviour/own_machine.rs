@@ -57,6 +57,27 @@ async fn a_socket_for_another_host_is_refused() {
 }
 
 #[tokio::test]
+async fn what_stands_for_aws_answers_programs_and_no_web_page() {
+    let cloud = Cloud::start().await;
+    for path in [
+        "/2015-03-31/functions/HeartbeatFunction/invocations",
+        "/dev/@connections/QQFxqeZfIAMCKRA%3D",
+        "/v2/email/outbound-emails",
+    ] {
+        let post =
+            || Client::new().post(format!("{}{path}", cloud.url())).header("content-type", "text/plain").body("{}");
+        let of_page = post().header("origin", "https://evil.example").send().await.unwrap();
+        assert_eq!(of_page.status(), 403, "{path}");
+        let words: Value = of_page.json().await.unwrap();
+        assert!(words["message"].as_str().unwrap().contains("Origin"), "{path}: {words}");
+        let of_program = post().send().await.unwrap();
+        let answer = of_program.text().await.unwrap();
+        assert!(!answer.contains("Origin"), "{path}: {answer}");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
 async fn the_embedded_database_answers_programs_and_no_web_page() {
     let cloud = Cloud::start().await;
     if cloud.has_shared_database() {
