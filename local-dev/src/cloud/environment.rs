@@ -33,7 +33,9 @@ const TOKEN_SECRET: &str = "TokenSecret";
 /// Those of the environment for AWS itself; an emulator takes any.
 pub(super) fn access() -> Access {
     let env = Environment::from_process();
-    match (env.optional("AWS_ACCESS_KEY_ID"), env.optional("AWS_SECRET_ACCESS_KEY")) {
+    // What no header can have is no key id, such as one with the end of a line that came along from a file.
+    let id = env.optional("AWS_ACCESS_KEY_ID").filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()));
+    match (id, env.optional("AWS_SECRET_ACCESS_KEY")) {
         (Some(id), Some(secret)) => {
             let token = env.optional("AWS_SESSION_TOKEN").map(str::to_owned);
             let region = env.optional("AWS_REGION").unwrap_or(REGION).to_owned();

@@ -73,19 +73,26 @@ fn is_needed(characters: &[char], place: usize) -> bool {
     match characters[place] {
         EMOJI_SELECTOR => is_pictograph(before),
         '\u{200d}' if after.is_some_and(is_pictograph) => is_of_emoji(before),
-        // At the end of a word as well: so Malayalam writes chillu letters.
-        '\u{200d}' if is_virama(before) => after.is_none_or(|after| !JOINERS.contains(&after)),
-        joiner if JOINERS.contains(&joiner) => joins(before) && after.is_some_and(joins),
+        // At the end of a word as well: so Malayalam writes chillu letters, and keyboards for Kannada and Telugu end words.
+        joiner if JOINERS.contains(&joiner) && is_virama(before) => after.is_none_or(|after| !JOINERS.contains(&after)),
+        joiner if JOINERS.contains(&joiner) => {
+            let letter = characters[..place].iter().rfind(|character| !is_inherited(**character));
+            letter.is_some_and(|letter| joins(*letter))
+                && after.is_some_and(|after| is_inherited(after) || joins(after))
+        }
         _ => false,
     }
 }
 
 fn joins(character: char) -> bool {
-    is_of(character, GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Mark)) && {
-        let script = CodePointMapData::<Script>::new().get(character);
-        // Marks of vowels in Arabic and Hebrew are of whatever script their letter is.
-        script == Script::Inherited || JOINING.binary_search(&script).is_ok()
-    }
+    is_of(character, GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Mark))
+        && JOINING.binary_search(&CodePointMapData::<Script>::new().get(character)).is_ok()
+}
+
+/// Whether it is a mark of whatever script its letter is, as those of Arabic vowels are, and of Latin accents.
+fn is_inherited(character: char) -> bool {
+    CodePointMapData::<Script>::new().get(character) == Script::Inherited
+        && is_of(character, GeneralCategoryGroup::Mark)
 }
 
 fn is_virama(character: char) -> bool {
@@ -174,9 +181,24 @@ mod tests {
 
     #[test]
     fn joiners_stand_only_where_they_are_needed() {
-        for needed in
-            ["علی‌رضا", "محمد‌رضا", "می‌خواهد", "क्‍ष", "श‌र", "അരുണ്‍", "അരുണ്‍ കുമാര്‍", "ශ්‍රී", "ᠨᠢ‌ᠭ", "👩‍🍳", "👩🏽‍🍳", "❤️", "❤️‍🔥"]
-        {
+        for needed in [
+            "علی‌رضا",
+            "محمد‌رضا",
+            "می‌خواهد",
+            "क्‍ष",
+            "श‌र",
+            "അരുണ്‍",
+            "അരുണ്‍ കുമാര്‍",
+            "ශ්‍රී",
+            "ᠨᠢ‌ᠭ",
+            "👩‍🍳",
+            "👩🏽‍🍳",
+            "❤️",
+            "❤️‍🔥",
+            "ರಮೇಶ್\u{200c}",
+            "కుమార్\u{200c} రెడ్డి",
+            "খান্\u{200c}",
+        ] {
             assert!(is_visible(needed), "{needed} {}", needed.escape_unicode());
         }
         for idle in [
@@ -196,6 +218,10 @@ mod tests {
             "1\u{fe0f}",
             "a\u{fe0f}",
             "ണ്\u{200d}\u{200d}",
+            "ರಮೇಶ್\u{200c}\u{200d}",
+            "Ra\u{301}\u{200d}\u{301}d",
+            "Jose\u{301}\u{200c}\u{301}",
+            "\u{64e}\u{200c}\u{64e}",
         ] {
             assert!(!is_visible(idle), "{}", idle.escape_unicode());
         }

@@ -44,6 +44,25 @@ onOneCloud("answers and the document", {}, (claim) => {
     }
   });
 
+  claim("no pattern takes long over a text that it does not match", async ({ api }) => {
+    const answer = await fetch(api.base.replace(/\/v1$/, "/openapi.json"));
+    const patterns = new Set();
+    JSON.stringify(await answer.json(), (key, value) => {
+      if (key === "pattern") patterns.add(value);
+      return value;
+    });
+    assert.ok(patterns.size > 5);
+    const texts = [`${"a ".repeat(89)}\u00ad`, `${"1 ".repeat(90)}`.trim(), `${" a".repeat(90)}\n`, `https://${"a-".repeat(1000)}^`];
+    for (const pattern of patterns) {
+      for (const text of texts) {
+        const begin = performance.now();
+        new RegExp(pattern, "u").test(text);
+        const took = performance.now() - begin;
+        assert.ok(took < 500, `not in time: ${took} ms for ${JSON.stringify(text.slice(0, 20))}… and ${pattern}`);
+      }
+    }
+  });
+
   claim("a refusal without a route has the one shape", async ({ api }) => {
     const document = await Document.of(api.base);
     const { status, headers, body } = await api.call("GET", "/nowhere");

@@ -268,6 +268,7 @@ async fn what_nobody_was_told_before_ctrl_c_follows_after_the_restart() {
     let committed = answers.into_iter().map(|answer| answer.expect(201)["user"]["id"].as_str().unwrap().to_owned());
     let heard = heard.await.unwrap();
     let mut missing: HashSet<_> = committed.filter(|id| !heard.iter().any(|frame| frame.contains(id))).collect();
+    assert!(!missing.is_empty(), "there is something left for the restart");
 
     let second = Process::start(PROGRAM, &arguments(folder.path())).await;
     let mut after = Socket::connected(&second, Edge::SocketIo, None).await;

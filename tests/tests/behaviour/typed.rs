@@ -255,7 +255,7 @@ async fn one_password_is_one_password_on_every_keyboard() {
 }
 
 /// Names as people have them, where joiners and combining marks belong.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 17] = [
     "سید علی‌رضا حسینی",
     "محمد‌رضا شجریان کدکنی",
     "فاطمه می‌ر عمادی",
@@ -265,6 +265,9 @@ const NAMES: [&str; 14] = [
     "क्‍षितिज कुमार श‌र्मा",
     "അരുണ്‍ കുമാര്‍ നായര്‍",
     "ශ්‍රී ලාල් සිල්වා",
+    "ರಮೇಶ್\u{200c} ಕುಮಾರ್\u{200c} ಗೌಡ",
+    "రమేష్\u{200c} కుమార్\u{200c} రెడ్డి",
+    "তাসনিম জান্নাত খান্\u{200c}",
     "王 小 明",
     "Nguyễn Thị Minh Khai",
     "Nguye\u{302}\u{303}n Thi\u{323} Minh",
