@@ -97,6 +97,50 @@ onOneCloud("upgrades from polling", {}, (claim) => {
     assert.ok((await heard).includes(user.id));
   });
 
+  for (const [what, then] of [
+    ["never hears the answer to its probe", () => {}],
+    ["dies after its probe", (socket) => socket.terminate()],
+  ]) {
+    claim(`a WebSocket that ${what} leaves the session polling`, async (stage) => {
+      const { polling, sid } = await joined(stage);
+      const socket = await webSocket(stage, sid);
+      const answered = new Promise((resolve) => socket.once("message", resolve));
+      socket.send("2probe");
+      await answered;
+      then(socket);
+      const before = polling.packets.length;
+      const began = performance.now();
+      const registered = [];
+      for (let n = 0; n < 3; n += 1) {
+        const heard = polling.until('42/users,["users.created"');
+        const user = await stage.api.register();
+        registered.push(user.id);
+        assert.ok((await heard).includes(user.id));
+      }
+      const since = polling.packets.slice(before);
+      for (const id of registered) {
+        assert.equal(since.filter((packet) => packet.includes(id)).length, 1, "each event is heard once");
+      }
+      const noops = since.filter((packet) => packet === "6").length;
+      assert.ok(noops <= (performance.now() - began) / 100 + 1, `${noops} polls were answered with nothing`);
+    });
+  }
+
+  claim("a WebSocket that is probed and then left is closed after ten seconds, and polls wait again", async (stage) => {
+    const { polling, sid } = await joined(stage);
+    const socket = await webSocket(stage, sid);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    const heard = polling.until('42/users,["users.created"');
+    socket.send("2probe");
+    await closed;
+    const before = polling.packets.length;
+    const user = await stage.api.register();
+    assert.ok((await heard).includes(user.id));
+    // One poll may have been waiting for the WebSocket.
+    const noops = polling.packets.slice(before).filter((packet) => packet === "6").length;
+    assert.ok(noops <= 1, `${noops} polls were answered with nothing`);
+  });
+
   claim("a probe that comes through is answered, and the session goes on as a WebSocket", async (stage) => {
     const { polling, sid } = await joined(stage);
     const socket = await webSocket(stage, sid);

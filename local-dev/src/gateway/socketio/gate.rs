@@ -7,7 +7,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts as _, Query, Request, State, WebSocketUpgrade},
     http::{
         Method, StatusCode,
-        header::{CONNECTION, SEC_WEBSOCKET_PROTOCOL},
+        header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL},
         request::Parts,
     },
     middleware::Next,
@@ -116,11 +116,21 @@ async fn poll(session: Option<Arc<Session>>, peer: Peer, parts: Parts, body: Bod
         // Whoever waits for frames when the session is closed is not left waiting.
         *session.poll() = Some(peer.scissors);
     }
-    let response = next.run(Request::from_parts(parts, body)).await;
-    if let Some(session) = waiting {
-        session.poll().take();
-    }
+    let answer = next.run(Request::from_parts(parts, body));
+    let Some(session) = waiting else { return answer.await };
+    let response = tokio::select! {
+        biased;
+        answer = answer => answer,
+        // No packet is lost with the poll: socketioxide takes packets only when it answers with them at once.
+        () = session.is_to_let_go() => noop(),
+    };
+    session.poll().take();
     response
+}
+
+/// The answer to a poll for which there is nothing, in socketioxide's form.
+fn noop() -> Response {
+    ([(CONTENT_TYPE, "text/plain; charset=UTF-8")], Frame::Noop.encode()).into_response()
 }
 
 /// A polling session that is to become a WebSocket. One for an unknown session would be let in by socketioxide, and cut.
@@ -139,8 +149,8 @@ async fn upgrade(
     // The Node server lets in a second one as well, and closes it.
     let Some(permit) = session.may_upgrade() else { return upgrade.on_upgrade(upgrade::refuse) };
     session.runs_over(peer.scissors);
-    let (server, uri) = (edge.server.clone(), parts.uri);
-    upgrade.on_upgrade(move |client| upgrade::run(client, server, uri, permit))
+    let (server, uri, probed) = (edge.server.clone(), parts.uri, session.probed.clone());
+    upgrade.on_upgrade(move |client| upgrade::run(client, server, uri, probed, permit))
 }
 
 /// What Engine.IO answers for a session it does not know. Node ends the TCP connection of a refused upgrade as well.

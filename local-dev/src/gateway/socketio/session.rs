@@ -13,7 +13,7 @@ use shared::{
 };
 use socketioxide::{SendError, SocketError, extract::AckSender, socket::Sid};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep, timeout},
 };
 
@@ -28,6 +28,9 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long socketioxide may take to write what it has been given.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(50);
+
+/// How long a poll still waits when the client is to let go of it, as with the Node server.
+const LETS_GO_AFTER: Duration = Duration::from_millis(100);
 
 /// One Engine.IO session and the gateway connection it stands for. It ends when socketioxide lets go of the handshake
 /// request it travels in.
@@ -46,6 +49,8 @@ pub(super) struct Session {
     poll: Mutex<Option<Scissors>>,
     /// One, for the WebSocket a polling session may become.
     upgrades: Arc<Semaphore>,
+    /// Whether that WebSocket was probed, and waits for the client to let go of its poll.
+    pub(super) probed: watch::Sender<bool>,
 }
 
 /// Where the client is with its namespace.
@@ -131,6 +136,7 @@ impl Session {
             websocket: Mutex::default(),
             poll: Mutex::default(),
             upgrades: Arc::new(Semaphore::new(1)),
+            probed: watch::Sender::new(false),
         }
     }
 
@@ -267,6 +273,14 @@ impl Session {
 
     pub(super) fn poll(&self) -> std::sync::MutexGuard<'_, Option<Scissors>> {
         self.poll.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until a poll has to be answered because the client is to go over to a WebSocket. Not at once: a client that never
+    /// hears of its WebSocket polls again right away.
+    pub(super) async fn is_to_let_go(&self) {
+        // The sender lives as long as this session.
+        let _ = self.probed.subscribe().wait_for(|probed| *probed).await;
+        sleep(LETS_GO_AFTER).await;
     }
 
     /// Whether a polling client has had the time to fetch what was sent before the close.

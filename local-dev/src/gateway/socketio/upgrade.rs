@@ -1,9 +1,9 @@
-//! A polling session that becomes a WebSocket: socketioxide hears of it only when the client's probe has come through.
+//! A polling session that becomes a WebSocket: socketioxide hears of it only when the client goes over to it.
 //!
 //! To socketioxide a session is being upgraded from the first byte of the WebSocket on. It answers each poll at once from
-//! then on, and when the WebSocket stays silent or dies, the session ends with it. Behind a proxy that swallows frames a
-//! client would poll thousands of times a second, and never connect. The Node server lets such a session go on polling; so
-//! here the WebSocket is accepted first, and handed on as soon as the probe is there.
+//! then on, and when the WebSocket stays silent or dies, the session ends with it. Behind a proxy that swallows frames, in
+//! one direction or in both, a client would poll hundreds of times a second, and never connect. The Node server lets such
+//! a session go on polling; so here the probe is answered first, and the WebSocket handed on when the client goes over.
 
 use std::{future, io, net::SocketAddr, time::Duration};
 
@@ -16,13 +16,22 @@ use axum::{
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{DuplexStream, duplex},
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, watch},
     time::timeout,
 };
-use tokio_tungstenite::{client_async, tungstenite};
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite};
 
-/// How long the probe may take, as with the Node server.
-const PROBED_WITHIN: Duration = Duration::from_secs(10);
+/// How long a WebSocket may take from its opening until the client goes over to it, as with the Node server.
+const UPGRADED_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the client asks on a new WebSocket.
+const PROBE: &str = "2probe";
+
+/// The answer to that.
+const PROBE_ANSWER: &str = "3probe";
+
+/// By this the client goes over to the WebSocket; it has no poll waiting any more.
+const UPGRADE: &str = "5";
 
 /// Bytes that wait between the two ends.
 const BUFFER: usize = 64 * 1024;
@@ -33,38 +42,69 @@ pub(super) async fn refuse(mut client: WebSocket) {
     let _ = client.send(Message::Close(None)).await;
 }
 
-/// Waits for the probe, then joins both ends until one of them closes. `uri` is that of the client's request; the permit
-/// comes back where the session goes on polling.
-pub(super) async fn run(mut client: WebSocket, server: Router, uri: Uri, permit: OwnedSemaphorePermit) {
-    let probe = match timeout(PROBED_WITHIN, client.recv()).await {
-        Ok(Some(Ok(Message::Text(probe)))) if probe == "2probe" => probe,
+/// Waits until the client goes over, then joins both ends until one of them closes. `uri` is that of the client's request;
+/// `probed` is true while the client is to let go of its poll; the permit comes back where the session goes on polling.
+pub(super) async fn run(
+    mut client: WebSocket,
+    server: Router,
+    uri: Uri,
+    probed: watch::Sender<bool>,
+    permit: OwnedSemaphorePermit,
+) {
+    let goes_over = timeout(UPGRADED_WITHIN, goes_over(&mut client, &probed)).await.unwrap_or(false);
+    probed.send_replace(false);
+    if !goes_over {
         // The session goes on polling.
-        _ => return,
-    };
+        return refuse(client).await;
+    }
     // From here on socketioxide ends the session with its WebSocket.
     permit.forget();
     let (near, far) = duplex(BUFFER);
     let serving = tokio::spawn(async move { axum::serve(Once(Some(far)), server).await });
-    if let Ok((server, _)) = client_async(format!("ws://localhost{uri}"), near).await {
-        relay(client, server, probe.as_str().into()).await;
+    if let Ok((mut server, _)) = client_async(format!("ws://localhost{uri}"), near).await
+        && hand_on(&mut server).await
+    {
+        relay(client, server).await;
     }
     serving.abort();
 }
 
-async fn relay(
-    client: WebSocket,
-    server: tokio_tungstenite::WebSocketStream<DuplexStream>,
-    probe: tungstenite::Utf8Bytes,
-) {
+/// Whether the client probes, and goes over when that is answered.
+async fn goes_over(client: &mut WebSocket, probed: &watch::Sender<bool>) -> bool {
+    if !says(client, PROBE).await || client.send(Message::Text(PROBE_ANSWER.into())).await.is_err() {
+        return false;
+    }
+    probed.send_replace(true);
+    says(client, UPGRADE).await
+}
+
+/// Whether this is what the client says next. The pings of WebSocket are not for Engine.IO.
+async fn says(client: &mut WebSocket, expected: &str) -> bool {
+    loop {
+        match client.recv().await {
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Text(text))) => return text == expected,
+            _ => return false,
+        }
+    }
+}
+
+/// Says to socketioxide what the client has said.
+async fn hand_on(server: &mut WebSocketStream<DuplexStream>) -> bool {
+    server.send(tungstenite::Message::text(PROBE)).await.is_ok()
+        && matches!(server.next().await, Some(Ok(tungstenite::Message::Text(answer))) if answer == PROBE_ANSWER)
+        && server.send(tungstenite::Message::text(UPGRADE)).await.is_ok()
+}
+
+async fn relay(client: WebSocket, server: WebSocketStream<DuplexStream>) {
     let ((mut to_client, mut from_client), (mut to_server, mut from_server)) = (client.split(), server.split());
     let inwards = async {
-        let mut next = Some(tungstenite::Message::Text(probe));
-        while let Some(message) = next {
+        while let Some(Ok(message)) = from_client.next().await {
+            let message = inward(message);
             let is_last = matches!(message, tungstenite::Message::Close(_));
             if to_server.send(message).await.is_err() || is_last {
                 return;
             }
-            next = from_client.next().await.and_then(Result::ok).map(inward);
         }
         // A client that is gone says nothing; whoever reads sees the end.
         let _ = to_server.close().await;
