@@ -92,12 +92,6 @@ impl Clients {
         Ok(aws_sdk_apigatewaymanagement::Client::new(&config))
     }
 
-    /// Where the credentials of all clients come from.
-    #[must_use]
-    pub fn credentials_provider(&self) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(self.credentials.clone())
-    }
-
     /// The configuration of a client of any other service; the variable, or `AWS_ENDPOINT_URL`, points it elsewhere.
     #[must_use]
     pub fn of_service(&self, env: &Environment, endpoint_variable: &'static str) -> SdkConfig {

@@ -100,10 +100,10 @@ struct Environment {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Event {
-    r#type: String,
+pub(super) struct Event {
+    pub(super) r#type: String,
     #[serde(default)]
-    properties: Value,
+    pub(super) properties: Value,
 }
 
 #[derive(Deserialize)]

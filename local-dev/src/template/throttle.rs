@@ -7,7 +7,13 @@ use serde_json::Value;
 
 use crate::throttle::{StageThrottle, Throttle};
 
-use super::{Route, Scope, TemplateError, function, http_api, resolve_string, resource::Resource, web_socket_api};
+use super::{
+    Route, Scope, TemplateError,
+    function::{self, Event},
+    http_api, resolve_string,
+    resource::Resource,
+    web_socket_api,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -23,14 +29,6 @@ struct OfApi {
 struct OfFunction {
     #[serde(default)]
     events: BTreeMap<String, Event>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Event {
-    r#type: String,
-    #[serde(default)]
-    properties: Value,
 }
 
 #[derive(Deserialize)]

@@ -1,12 +1,12 @@
 //! API Gateway's management API (`@connections`): the only way a frame reaches a socket outside of an answer.
 //!
 //! Posts are made without the SDK: they are nearly all calls there are, and half of what a delivery cost was the SDK's
-//! orchestration of them. Signing ([`signature`]), credentials ([`credentials`]) and connections ([`connections`]) are its
+//! orchestration of them. Signing ([`signature`]), the day's key ([`keys`]) and connections ([`connections`]) are its
 //! own libraries' or held against it by tests. Closing a connection is rare, and stays with the SDK.
 
 mod connections;
-mod credentials;
 mod endpoint;
+mod keys;
 mod payload;
 mod poster;
 mod signature;
@@ -23,14 +23,14 @@ use std::{
 
 use aws_sdk_apigatewaymanagement::{Client, error::SdkError, operation::delete_connection::DeleteConnectionError};
 
-use self::{
-    credentials::Keys,
-    poster::{Patience, PostError, Poster},
-};
 pub use self::{
     endpoint::{Address, Endpoint, NotAnId},
     payload::Payload,
     signature::{Signature, SigningKey},
+};
+use self::{
+    keys::Keys,
+    poster::{Patience, PostError, Poster},
 };
 use crate::{
     aws::{ATTEMPT_TIMEOUT, ATTEMPTS, CALL_TIMEOUT, Clients},
@@ -111,7 +111,7 @@ impl Gateway {
 
     fn with(client: Client, clients: &Clients, env: &Environment, patience: Patience) -> Result<Self, ConfigError> {
         let endpoint = Endpoint::parse(env.required(endpoint::VARIABLE)?)?;
-        let keys = Keys::new(clients.credentials_provider(), env.required("AWS_REGION")?.to_owned());
+        let keys = Keys::new(clients.credentials().clone(), env.required("AWS_REGION")?.to_owned());
         let poster = Arc::new(Poster::new(endpoint, keys, patience)?);
         Ok(Self { client, poster, sent: Arc::default() })
     }

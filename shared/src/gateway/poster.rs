@@ -19,8 +19,8 @@ use tokio::time::{sleep, timeout};
 use super::{
     Outcome,
     connections::{Connections, Lease, Unanswered},
-    credentials::{Keys, NoKey},
     endpoint::{Address, Endpoint, NotAnId},
+    keys::Keys,
     payload::Payload,
     signature::{self, Signature},
 };
@@ -60,8 +60,6 @@ pub(super) struct Poster {
 pub(super) enum PostError {
     #[error(transparent)]
     NotAnId(#[from] NotAnId),
-    #[error(transparent)]
-    NoKey(#[from] NoKey),
     #[error("the request cannot be built")]
     Unbuildable(#[from] http::Error),
     #[error("it cannot be reached: {}", Chain(&**_0))]
@@ -88,7 +86,7 @@ impl PostError {
         match self {
             Self::Unreachable(_) | Self::Broken(_) | Self::NoAnswer(_) => true,
             Self::Refused { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
-            Self::NotAnId(_) | Self::NoKey(_) | Self::Unbuildable(_) => false,
+            Self::NotAnId(_) | Self::Unbuildable(_) => false,
         }
     }
 }
@@ -140,8 +138,8 @@ impl Poster {
         loop {
             let mut lease = self.connections.lease().await.map_err(PostError::Unreachable)?;
             let now = SystemTime::now();
-            let signature = self.keys.key(now).await?.sign(&self.endpoint, address, payload, now);
-            let signature = signature.map_err(http::Error::from)?;
+            let key = self.keys.key(now).map_err(http::Error::from)?;
+            let signature = key.sign(&self.endpoint, address, payload, now).map_err(http::Error::from)?;
             let request = request(&self.endpoint, address, payload, signature, lease.is_http2())?;
             match (lease.send(request).await, lease.used()) {
                 (Ok(answer), _) => return read(answer, lease).await,

@@ -83,7 +83,7 @@ pub(crate) fn full_name() -> Object {
     let words = format!("(?:{before}{first}{word}*[{}]){{2}}{before}{first}{}*", *SPACE, *LINE);
     text()
         .description(Some(
-            "At least three words of letters or numbers, not all of them numbers; nothing hidden, and the joiners U+200C and U+200D only between letters that \
+            "At least three words of letters or numbers, not all of them numbers; nothing hidden, and the joiners U+200C and U+200D only where letters \
              need them.",
         ))
         .pattern(Some(format!("{}{A_LETTER}{words}$", *NOTHING_HIDDEN)))
@@ -106,7 +106,7 @@ pub(crate) fn country_code() -> Object {
 pub(crate) fn country_name() -> Object {
     text()
         .description(Some(
-            "As the client shows it; with a letter, and nothing hidden. The joiners U+200C and U+200D only between letters that \
+            "As the client shows it; with a letter, and nothing hidden. The joiners U+200C and U+200D only where letters \
              need them.",
         ))
         .pattern(Some(format!("{}{1}*{LETTER}{1}*$", *NOTHING_HIDDEN, *LINE)))
@@ -165,7 +165,7 @@ pub(crate) fn ban_reason() -> Object {
     text()
         .description(Some(
             "For administrators; the user is not told. Not blank, and nothing hidden; the joiners U+200C and U+200D only \
-             between letters that need them. It may have lines and tabs, and no other control characters.",
+             where letters need them. It may have lines and tabs, and no other control characters.",
         ))
         .pattern(Some(format!("{}{1}*{2}{1}*$", *NOTHING_HIDDEN, *LINES, *WORD)))
         .min_length(Some(1))

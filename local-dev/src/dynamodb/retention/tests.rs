@@ -1,3 +1,5 @@
+//! What is forgotten of a stream and when, and that its cost does not grow with what was ever written.
+
 use std::path::Path;
 
 use rusqlite::StatementStatus;

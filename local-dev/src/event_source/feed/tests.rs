@@ -1,3 +1,5 @@
+//! One reading for all event sources of a shard, against a stand-in for the Streams API that counts what it is asked.
+
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};

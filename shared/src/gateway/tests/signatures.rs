@@ -6,10 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_credential_types::{
-    Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
-};
+use aws_credential_types::Credentials;
 use aws_sdk_apigatewaymanagement::{
     Config,
     config::{
@@ -25,11 +22,10 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
 };
 use aws_smithy_types::body::SdkBody;
-use futures::future::join_all;
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::{credentials::NoKey, poster::request};
+use crate::gateway::poster::request;
 
 const REGION: &str = "eu-central-1";
 const ENDPOINTS: [&str; 5] = [
@@ -118,8 +114,8 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn credentials(id: &str, token: Option<&str>, expires: Option<SystemTime>) -> Credentials {
-    Credentials::new(id, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token.map(str::to_owned), expires, "test")
+fn credentials(id: &str, token: Option<&str>) -> Credentials {
+    Credentials::new(id, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token.map(str::to_owned), None, "test")
 }
 
 fn at(second: u64) -> SystemTime {
@@ -153,118 +149,33 @@ proptest! {
 #[test]
 fn the_signature_is_the_one_the_sdk_makes_on_both_sides_of_midnight() {
     let (endpoint, id) = (ENDPOINTS[0], "QQFxqeZfIAMCKRA=");
-    let credentials = credentials("AKIDEXAMPLE", Some("session"), None);
+    let credentials = credentials("AKIDEXAMPLE", Some("session"));
     for second in [MIDNIGHT - 1, MIDNIGHT, MIDNIGHT + 1, 951_782_399, 951_868_800, 1_709_164_800] {
         let theirs = runtime().block_on(by_the_sdk(endpoint, credentials.clone(), id, "2", at(second)));
         assert_eq!(by_us(endpoint, &credentials, id, "2", at(second), false), theirs, "{second}");
     }
 }
 
-/// Gives what it is told to give, and counts how often it is asked.
-#[derive(Debug, Clone, Default)]
-struct Provider {
-    next: Arc<Mutex<Option<Credentials>>>,
-    asked: Arc<AtomicUsize>,
-}
-
-impl ProvideCredentials for Provider {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let next = self.next.lock().unwrap().clone();
-        future::ProvideCredentials::new(async move {
-            // As if it were asked over a network.
-            tokio::task::yield_now().await;
-            next.ok_or_else(|| CredentialsError::provider_error("the provider is out of order"))
-        })
-    }
-}
-
-impl Provider {
-    fn gives(&self, credentials: Option<Credentials>) {
-        *self.next.lock().unwrap() = credentials;
-    }
-
-    fn keys(&self) -> Keys {
-        Keys::new(SharedCredentialsProvider::new(self.clone()), REGION.to_owned())
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-/// Who signs a post at that time, and on which day: `AKID/20261126`.
-async fn signer(keys: &Keys, now: SystemTime) -> String {
+#[test]
+fn a_key_of_yesterday_is_not_used_today() {
+    let keys = Keys::new(credentials("A", None), REGION.to_owned());
     let endpoint = Endpoint::parse(ENDPOINTS[0]).unwrap();
     let address = endpoint.address("QQFxqeZfIAMCKRA=").unwrap();
-    let signature = keys.key(now).await.unwrap().sign(&endpoint, &address, &Payload::new("2"), now).unwrap();
-    let authorization = signature.authorization.to_str().unwrap();
-    let rest = authorization.strip_prefix("AWS4-HMAC-SHA256 Credential=").unwrap();
-    rest.split_once("/eu-central-1/").unwrap().0.to_owned()
+    let signer = |now| {
+        let signature = keys.key(now).unwrap().sign(&endpoint, &address, &Payload::new("2"), now).unwrap();
+        let authorization = signature.authorization.to_str().unwrap();
+        let rest = authorization.strip_prefix("AWS4-HMAC-SHA256 Credential=").unwrap();
+        rest.split_once("/eu-central-1/").unwrap().0.to_owned()
+    };
+    assert_eq!(signer(at(MIDNIGHT - 1)), "A/20261125");
+    assert_eq!(signer(at(MIDNIGHT)), "A/20261126");
+    assert_eq!(signer(at(MIDNIGHT + 60)), "A/20261126");
+    let key = |second| keys.key(at(second)).unwrap();
+    assert!(Arc::ptr_eq(&key(MIDNIGHT), &key(MIDNIGHT + 86_399)), "one derivation a day");
 }
 
-#[tokio::test]
-async fn a_key_of_yesterday_is_not_used_today() {
-    let provider = Provider::default();
-    provider.gives(Some(credentials("A", None, None)));
-    let keys = provider.keys();
-    assert_eq!(signer(&keys, at(MIDNIGHT - 1)).await, "A/20261125");
-    assert_eq!(signer(&keys, at(MIDNIGHT)).await, "A/20261126");
-    assert_eq!(signer(&keys, at(MIDNIGHT + 60)).await, "A/20261126");
-    assert_eq!(provider.asked(), 1, "the credentials are the same");
-}
-
-#[tokio::test]
-async fn credentials_that_rotate_are_picked_up_before_the_old_ones_expire() {
-    let provider = Provider::default();
-    let end = at(MIDNIGHT + 3600);
-    provider.gives(Some(credentials("A", None, Some(end))));
-    let keys = provider.keys();
-    assert_eq!(signer(&keys, at(MIDNIGHT)).await, "A/20261126");
-    provider.gives(Some(credentials("B", None, Some(at(MIDNIGHT + 7200)))));
-    assert_eq!(signer(&keys, end - Duration::from_secs(61)).await, "A/20261126");
-    assert_eq!(signer(&keys, end - Duration::from_secs(60)).await, "B/20261126");
-    assert_eq!(provider.asked(), 2);
-}
-
-#[tokio::test]
-async fn credentials_without_an_end_are_asked_for_again_after_a_quarter_of_an_hour() {
-    let provider = Provider::default();
-    provider.gives(Some(credentials("A", None, None)));
-    let keys = provider.keys();
-    signer(&keys, at(MIDNIGHT)).await;
-    provider.gives(Some(credentials("B", None, None)));
-    assert_eq!(signer(&keys, at(MIDNIGHT + 899)).await, "A/20261126");
-    assert_eq!(signer(&keys, at(MIDNIGHT + 900)).await, "B/20261126");
-}
-
-#[tokio::test]
-async fn many_posts_ask_for_credentials_once() {
-    let provider = Provider::default();
-    provider.gives(Some(credentials("A", None, None)));
-    let keys = provider.keys();
-    let signers = join_all((0..100).map(|_| signer(&keys, at(MIDNIGHT)))).await;
-    assert!(signers.iter().all(|signer| signer == "A/20261126"));
-    assert_eq!(provider.asked(), 1);
-}
-
-#[tokio::test]
-async fn a_provider_that_fails_does_no_harm_until_the_credentials_have_expired() {
-    let provider = Provider::default();
-    let end = at(MIDNIGHT + 3600);
-    provider.gives(Some(credentials("A", None, Some(end))));
-    let keys = provider.keys();
-    signer(&keys, at(MIDNIGHT)).await;
-    provider.gives(None);
-    assert_eq!(signer(&keys, end - Duration::from_secs(30)).await, "A/20261126");
-    assert_eq!(signer(&keys, end - Duration::from_secs(30)).await, "A/20261126");
-    assert_eq!(provider.asked(), 2, "it is left alone for a second");
-    let error = keys.key(end).await.err().unwrap();
-    assert!(matches!(error, NoKey::Refused(_)), "{error}");
-    assert!(Chain(&error).to_string().contains("the provider is out of order"), "{}", Chain(&error));
-    provider.gives(Some(credentials("B", None, Some(end + Duration::from_secs(3600)))));
-    assert_eq!(signer(&keys, end).await, "B/20261126");
+#[test]
+fn a_session_token_that_no_header_can_have_is_an_error() {
+    let keys = Keys::new(credentials("A", Some("a\nb")), REGION.to_owned());
+    assert!(keys.key(at(MIDNIGHT)).is_err());
 }

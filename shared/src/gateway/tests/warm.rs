@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_credential_types::Credentials;
 use futures::future::join_all;
 use http::{Response, Version};
 use http_body_util::Empty;
@@ -148,7 +148,7 @@ impl Tls {
     fn poster(&self) -> Arc<Poster> {
         let endpoint = Endpoint::parse(&self.endpoint).unwrap();
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("session".to_owned()), None, "test");
-        let keys = Keys::new(SharedCredentialsProvider::new(credentials), "eu-central-1".to_owned());
+        let keys = Keys::new(credentials, "eu-central-1".to_owned());
         let connections = Connections::new(endpoint.origin().unwrap(), tls(self.roots.clone()).unwrap());
         Arc::new(Poster::over(connections, endpoint, keys, Patience { attempts: 1, attempt: LONG, call: LONG }))
     }
@@ -225,7 +225,7 @@ async fn a_connection_that_was_not_used_for_long_is_closed() {
     let script = Script::play(|_, _| Act::Answer).await;
     let endpoint = Endpoint::parse(&script.endpoint()).unwrap();
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-    let keys = Keys::new(SharedCredentialsProvider::new(credentials), "eu-central-1".to_owned());
+    let keys = Keys::new(credentials, "eu-central-1".to_owned());
     let tls = tls(RootCertStore::empty()).unwrap();
     let connections = Connections::with_idle(endpoint.origin().unwrap(), tls, Duration::from_millis(200));
     let poster = Poster::over(connections, endpoint, keys, Patience { attempts: 1, attempt: LONG, call: LONG });

@@ -101,10 +101,9 @@ async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
     let with_sockets = at_rest(server).await;
 
     let processor_time = server.processor_time();
-    if args.clients.is_some() {
-        run.as_fast_as_answered(args.mutations, &rest, &users, &ledger).await?;
-    } else if args.rate > 0.0 {
-        run.at_rate(args.rate, args.mutations, &rest, &users, &ledger).await?;
+    let rate = args.clients.map_or(args.rate, |_| f64::INFINITY);
+    if rate > 0.0 {
+        run.at_rate(rate, args.mutations, &rest, &users, &ledger).await?;
     } else {
         run.one_after_another(args.mutations, &rest, &users, &ledger).await?;
     }

@@ -62,7 +62,7 @@ impl Run {
     }
 
     /// Sends so many renames per second, as far as the server keeps up: those of one user wait for each other's
-    /// responses, or their order would not be known.
+    /// responses, or their order would not be known. Infinitely many are as many as it answers.
     pub(crate) async fn at_rate(
         &self,
         rate: f64,
@@ -76,27 +76,6 @@ impl Run {
         let renames_of = |user| async move {
             for mutation in (user..mutations).step_by(users.len()) {
                 sleep_until(due(mutation)).await;
-                self.rename(mutation, rest, users, ledger).await?;
-            }
-            Ok::<_, Failure>(())
-        };
-        try_join_all((0..users.len()).map(renames_of)).await?;
-        if timeout(HEARD_WITHIN, ledger.heard_by_all(mutations)).await.is_ok() {
-            sleep(LISTEN_ON).await;
-        }
-        Ok(())
-    }
-
-    /// Each user's client sends its renames one after another, as fast as they are answered.
-    pub(crate) async fn as_fast_as_answered(
-        &self,
-        mutations: usize,
-        rest: &Rest,
-        users: &[String],
-        ledger: &Ledger,
-    ) -> Result<(), Failure> {
-        let renames_of = |user| async move {
-            for mutation in (user..mutations).step_by(users.len()) {
                 self.rename(mutation, rest, users, ledger).await?;
             }
             Ok::<_, Failure>(())
