@@ -1,6 +1,6 @@
 //! A Socket.IO client that shows every frame.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
@@ -45,9 +45,18 @@ pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Whether the open packet is behind it.
     opened: bool,
+    /// Whether a CONNECT of [`Socket::send_connect`] waits for its answer.
+    connecting: bool,
+    /// Events that came before that answer. A socket is in its rooms before it is told so, and what is committed in
+    /// between may overtake the answer; `socket.io-client` keeps it in its `receiveBuffer` until it is connected.
+    early: VecDeque<String>,
 }
 
 impl Socket {
+    fn new(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self { stream, opened: false, connecting: false, early: VecDeque::new() }
+    }
+
     /// Opens a WebSocket, with an `Origin` or without, and reads the open packet. A refusal is its HTTP status.
     pub async fn open(server: &impl AsRef<str>, edge: Edge, origin: Option<&str>) -> Result<Self, u16> {
         let mut socket = Self::dial(server, edge, origin).await?;
@@ -78,7 +87,7 @@ impl Socket {
             Err(error) => panic!("{path}: {error}"),
         };
         let protocol = answer.headers().get("sec-websocket-protocol").map(|name| name.to_str().unwrap().to_owned());
-        Ok((Self { stream, opened: false }, protocol))
+        Ok((Self::new(stream), protocol))
     }
 
     /// A socket on `/users` at the gateway's edge whose system holds as little as possible of what it does not read.
@@ -90,7 +99,7 @@ impl Socket {
         let address = request.uri().authority().unwrap().as_str().parse().unwrap();
         let stream = MaybeTlsStream::Plain(socket.connect(address).await.unwrap());
         let (stream, _) = client_async(request, stream).await.unwrap();
-        let mut socket = Self { stream, opened: false };
+        let mut socket = Self::new(stream);
         assert!(socket.frame().await.is_some_and(|open| open.starts_with('0')));
         socket.send_connect(token.map(|token| serde_json::json!({ "token": token }))).await;
         let answer = socket.frame().await;
@@ -108,6 +117,7 @@ impl Socket {
     /// Sends CONNECT for `/users`.
     pub async fn send_connect(&mut self, auth: Option<Value>) {
         let auth = auth.map(|auth| auth.as_object().unwrap().clone());
+        self.connecting = true;
         self.send(&Packet::new("/users", PacketData::Connect(auth)).to_frame()).await;
     }
 
@@ -126,8 +136,12 @@ impl Socket {
         let _ = self.stream.send(Message::text(frame)).await;
     }
 
-    /// The next text frame that is no ping and no second open packet, or `None` when the connection has ended.
+    /// The next text frame that is no ping and no second open packet, or `None` when the connection has ended. After a
+    /// CONNECT its answer comes first, and the events that overtook it follow.
     pub async fn frame(&mut self) -> Option<String> {
+        if !self.connecting && let Some(event) = self.early.pop_front() {
+            return Some(event);
+        }
         loop {
             match timeout(PATIENCE, self.stream.next()).await.expect("a frame in time") {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3").await,
@@ -135,8 +149,12 @@ impl Socket {
                 Some(Ok(Message::Text(text))) if text.starts_with('0') && self.opened => {}
                 // socketioxide announces its close like this; clients ignore it on a WebSocket.
                 Some(Ok(Message::Text(text))) if text.as_str() == "1" => {}
+                Some(Ok(Message::Text(text))) if text.starts_with("42") && self.connecting => {
+                    self.early.push_back(text.to_string());
+                }
                 Some(Ok(Message::Text(text))) => {
                     self.opened = true;
+                    self.connecting &= !(text.starts_with("40") || text.starts_with("44"));
                     return Some(text.to_string());
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
