@@ -88,7 +88,7 @@ async fn at_rest(server: &Server) -> Option<Resident> {
 async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
     let idle = at_rest(server).await;
     let rest = Rest::login(server.url(), &args.admin_email, &args.admin_password).await?;
-    let run = Run::new();
+    let run = Run::new(args.silent > 0);
     let users = run.register(&rest, args.users()).await?;
     run.make_history(args.history, &rest, &users).await?;
     let before_sockets = at_rest(server).await;
