@@ -202,8 +202,11 @@ mod tests {
             "isBase64Encoded": null, "requestContext": { "requestId": null, "http": { "method": "GET", "sourceIp": null } },
         });
         assert_eq!(answer(&api, whole).await["statusCode"], 200);
-        for nothing in [json!({}), json!({ "rawPath": null, "requestContext": null }), json!({ "requestContext": { "http": null } })]
-        {
+        for nothing in [
+            json!({}),
+            json!({ "rawPath": null, "requestContext": null }),
+            json!({ "requestContext": { "http": null } }),
+        ] {
             assert_eq!(answer(&api, nothing.clone()).await["statusCode"], 404, "{nothing}");
         }
     }

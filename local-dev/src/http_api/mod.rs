@@ -116,9 +116,9 @@ async fn handle(State(api): State<Arc<HttpApi>>, ConnectInfo(peer): ConnectInfo<
     let (parts, body) = request.into_parts();
     let route = match api.admitted(&parts) {
         Ok(route) => route,
-        Err(refusal) => {
+        Err((status, refusal)) => {
             limits::discard(&parts.headers, body).await;
-            return refusal;
+            return message(status, refusal);
         }
     };
     let body = match limits::body(body).await {
@@ -140,17 +140,18 @@ async fn handle(State(api): State<Arc<HttpApi>>, ConnectInfo(peer): ConnectInfo<
 }
 
 impl HttpApi {
-    /// The route of a request, or what it is refused with before anybody reads its body.
-    fn admitted(&self, parts: &Parts) -> Result<Match<'_>, Response> {
+    /// The route of a request, or the status and message it is refused with before anybody reads its body.
+    fn admitted(&self, parts: &Parts) -> Result<Match<'_>, (StatusCode, &'static str)> {
         if limits::head_is_too_large(parts) {
-            return Err(message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large"));
+            return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large"));
         }
         let route = route::choose(&self.routes, &parts.method, parts.uri.path());
-        let route = route.ok_or_else(|| message(StatusCode::NOT_FOUND, "Not Found"))?;
-        if !self.throttle.take(&route.key) {
-            return Err(message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"));
+        let route = route.ok_or((StatusCode::NOT_FOUND, "Not Found"))?;
+        if self.throttle.take(&route.key) {
+            Ok(route)
+        } else {
+            Err((StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"))
         }
-        Ok(route)
     }
 }
 

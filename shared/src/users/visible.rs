@@ -68,7 +68,9 @@ fn is_needed(characters: &[char], place: usize) -> bool {
             let letter = |character: &&char| joining(**character) != JoiningType::Transparent;
             let (before, after) = (&characters[..place], &characters[place + 1..]);
             let (before, after) = (before.iter().rfind(letter), after.iter().find(letter));
-            before.zip(after).is_some_and(|(before, after)| joins(*before) && joins(*after) && script(*before) == script(*after))
+            before
+                .zip(after)
+                .is_some_and(|(before, after)| joins(*before) && joins(*after) && script(*before) == script(*after))
         }
         _ => false,
     }

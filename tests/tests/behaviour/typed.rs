@@ -255,7 +255,7 @@ async fn one_password_is_one_password_on_every_keyboard() {
 }
 
 /// Names as people have them, where joiners and combining marks belong.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "سید علی‌رضا حسینی",
     "محمد‌رضا شجریان کدکنی",
     "فاطمه می‌ر عمادی",
