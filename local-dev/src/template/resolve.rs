@@ -479,7 +479,8 @@ mod tests {
     #[test]
     fn the_environment_of_every_function_can_be_resolved() {
         let template = super::super::tests::infra();
-        let given = ["AdminEmail", "AdminPasswordHash", "SenderEmail"].map(|name| (name.to_owned(), "x".to_owned()));
+        let given = [("AdminEmail", "x"), ("AdminPasswordHash", "$argon2id$x"), ("SenderEmail", "x")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut scope = template.scope(&BTreeMap::from(given)).unwrap();
         for name in [
             "UsersTable",

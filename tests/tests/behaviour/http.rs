@@ -105,7 +105,7 @@ async fn a_body_that_is_too_large_is_answered_however_it_is_sent() {
     let foreign = "Host: foreign.example";
     for (line, header, status) in [
         ("POST /api/v1/users/register", "Host: localhost", 413),
-        ("POST /nothing", "Host: localhost", 404),
+        ("POST /nothing", "Host: localhost", 413),
         ("PUT /api/v1/users/register", "Host: localhost", 404),
         ("POST /api/v1/users/register", &format!("Host: localhost\r\n{large}"), 431),
         ("POST /api/v1/users/register", foreign, 403),
@@ -133,7 +133,7 @@ async fn a_body_that_is_too_large_is_answered_however_it_is_sent() {
 async fn who_asks_whether_to_send_a_body_nobody_wants_is_answered_at_once() {
     let cloud = Cloud::start().await;
     let mut stream = TcpStream::connect(cloud.url().trim_start_matches("http://")).await.unwrap();
-    let head = "POST /nothing HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n";
+    let head = "PUT /nothing HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
     let read = timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await;
