@@ -91,6 +91,10 @@ pub struct Options {
     #[arg(long, env = "LOCAL_DEV_ENFORCE_POLICIES", conflicts_with_all = ["lambda_endpoint", "env_file"])]
     pub enforce_policies: bool,
 
+    /// Have functions call the gateway, Lambda and the embedded database over HTTP, as on AWS, and not within the process.
+    #[arg(long, env = "LOCAL_DEV_LOOPBACK")]
+    pub loopback: bool,
+
     /// Something that goes wrong on purpose; may be repeated. One of drop-disconnect, empty-answers, gone=300ms,
     /// throttle=20%, duplicate=20%, reorder=20%, slow=message:500ms, fail=broadcast:2.
     #[arg(long = "fault", env = "LOCAL_DEV_FAULT", value_name = "FAULT", value_delimiter = ',')]
@@ -182,6 +186,7 @@ impl Default for Options {
             lambda_endpoint: None,
             env_file: None,
             enforce_policies: false,
+            loopback: false,
             faults: Vec::new(),
             retry_pause: Duration::from_secs(60),
             limits: Limits::default(),

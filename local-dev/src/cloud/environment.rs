@@ -165,7 +165,7 @@ pub(super) fn runtime_variables(
 }
 
 /// An address that listens everywhere is called by its loopback name.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address }
 }
 
