@@ -26,6 +26,12 @@ fn every_path_test_and_link_a_page_names_exists() {
 }
 
 #[test]
+fn every_rule_says_where_it_is_enforced_and_what_proves_it() {
+    let repository = Repository::read();
+    nothing_of(&pages::unproven_rules(repository.text("ARCHITECTURE.md").unwrap()));
+}
+
+#[test]
 fn every_command_a_page_names_can_be_run() {
     let repository = Repository::read();
     let pages = repository.pages();

@@ -109,6 +109,22 @@ fn links(repository: &Repository, page: &str, text: &str) -> Vec<String> {
     found
 }
 
+/// Rules of ARCHITECTURE.md that do not say where they are enforced, or name no test; all, if it has none.
+pub(crate) fn unproven_rules(architecture: &str) -> Vec<String> {
+    let chapter = architecture.split("\n## ").find_map(|chapter| chapter.strip_prefix("Rules that always hold\n"));
+    let rules: Vec<&str> = chapter.unwrap_or_default().split("\n### ").skip(1).collect();
+    if rules.is_empty() {
+        return vec!["there is no rule under \"Rules that always hold\"".to_owned()];
+    }
+    let parts = ["\n- Enforced in: `", "\n- Proven by: `"];
+    let lacking =
+        rules.iter().flat_map(|rule| parts.iter().filter(|part| !rule.contains(**part)).map(move |part| (rule, part)));
+    let title = |rule: &str| rule.lines().next().unwrap_or_default().to_owned();
+    lacking
+        .map(|(rule, part)| format!("\"{}\" has no \"{}\"", title(rule), part.trim_matches(['\n', '-', ' ', '`'])))
+        .collect()
+}
+
 fn resolved(folder: &str, target: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in target.trim_end_matches('/').split('/') {
@@ -184,6 +200,15 @@ mod tests {
         assert_eq!(found(of_another), [format!("README.md:1: {missing}")]);
         let misquoted = "`tests/e2e/suites/bans.test.mjs`: \"a ban is tald\"";
         assert_eq!(found(misquoted), ["README.md:1: tests/e2e/suites/bans.test.mjs has no \"a ban is tald\""]);
+    }
+
+    #[test]
+    fn a_rule_without_a_place_or_a_proof_is_found() {
+        let rule =
+            "# A\n\n## Rules that always hold\n\n### One\n\nIt holds.\n\n- Enforced in: `a.rs`\n- Proven by: `b.rs`\n";
+        assert_eq!(unproven_rules(rule), Vec::<String>::new());
+        assert_eq!(unproven_rules(&rule.replace("- Proven by: `b.rs`\n", "")), ["\"One\" has no \"Proven by:\""]);
+        assert_eq!(unproven_rules("# A\n").len(), 1);
     }
 
     #[test]

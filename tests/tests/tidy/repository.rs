@@ -7,8 +7,19 @@ use std::{
 };
 
 /// Folders with what was built, installed or written by a tool.
-const GENERATED: &[&str] =
-    &["target", "node_modules", ".git", "cdk.out", "__pycache__", ".pytest_cache", "dist", "proptest-regressions"];
+const GENERATED: &[&str] = &[
+    "target",
+    "node_modules",
+    ".git",
+    "cdk.out",
+    "__pycache__",
+    ".pytest_cache",
+    "dist",
+    "out",
+    ".aws-sam",
+    ".venv",
+    "proptest-regressions",
+];
 
 /// The pages whose every claim about the repository is checked.
 const PAGES: &[&str] =
