@@ -26,7 +26,8 @@ use crate::{
 /// Partitions read at the same time. A page of a partition takes some megabytes while it is being read.
 const READERS: usize = 8;
 
-/// Pages that were read and not yet told may be so many that they are all of a room; a member takes forty bytes.
+/// A page of a room that was read: index of the room, index of the partition, and its members, or `None` at the end.
+/// All pages of a room may be in memory at once; a member takes forty bytes.
 type Page = (usize, usize, Option<Result<RoomPage, Error>>);
 
 /// The payloads of a batch's frames, by the frames' addresses: one frame is posted to many.
@@ -36,7 +37,7 @@ struct Payloads(Mutex<HashMap<usize, (Arc<str>, Payload)>>);
 impl Payloads {
     fn of(&self, frame: &Arc<str>) -> Payload {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // An address means this frame for as long as the frame is kept.
+        // The entry keeps the frame, so no other frame can get its address.
         let entry = known.entry(frame.as_ptr().addr());
         entry.or_insert_with(|| (Arc::clone(frame), Payload::new(&**frame))).1.clone()
     }

@@ -33,8 +33,8 @@ use delivery::{Counts, Health};
 /// The end of a call of the management API. One whose answer could have been seen is given up sooner, in [`delivery`].
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Left of the function's time when it begins with no further calls: enough for those under way, and for saving where the
-/// next attempt goes on.
+/// When so much of the function's time is left it makes no further calls: enough for those under way to end, and for
+/// saving where the next attempt goes on.
 pub const LAST_CALLS: Duration = Duration::from_secs(5);
 
 /// How long to go on where the deadline makes no sense, which is so under `cargo lambda watch`.

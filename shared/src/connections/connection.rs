@@ -40,17 +40,17 @@ pub struct NewConnection {
 /// How long API Gateway may answer 410 about a connection that is only just being opened, counted from its `$connect`;
 /// after that a 410 means that it is gone.
 ///
-/// That it does so until `$connect` has been answered is documented, and that it may for a moment more is what everybody sees
-/// who posts at once; for how long nobody says (the probe measures it). `$connect` itself takes milliseconds, and two seconds
-/// or so after a cold start that meets a database which has to be asked twice. So this is long rather than short: a
-/// connection that is gone and taken for one that opens costs a few calls and delays nobody, while one that opens and is
-/// taken for gone is closed under a client that did nothing wrong.
+/// That it does so until `$connect` has been answered is documented, and that it may for a moment more is what
+/// everybody sees who posts at once; for how long nobody says (the probe measures it). `$connect` itself takes
+/// milliseconds, and two seconds or so after a cold start that meets a database which has to be asked twice. So this is
+/// long rather than short: a connection that is gone and taken for one that opens costs a few calls and delays nobody,
+/// while one that opens and is taken for gone is closed under a client that did nothing wrong.
 pub const OPENS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Whether API Gateway may not know a connection yet. Both are epoch milliseconds.
 #[must_use]
 pub fn may_be_opening(connected_at: i64, now: i64) -> bool {
-    // Of a connection that begins after this moment clocks differ.
+    // Clocks differ: a connection may seem to begin after this moment. It counts as new.
     Duration::from_millis(u64::try_from(now.saturating_sub(connected_at)).unwrap_or(0)) < OPENS_WITHIN
 }
 

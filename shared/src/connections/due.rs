@@ -1,7 +1,8 @@
 //! Rows that say when a connection has to be looked at: `DUE#<minute>#<part>`/`<connection id>`.
 //!
-//! The heartbeat reads the partitions of the minutes that have come, and nothing else. Nobody removes such a row when its
-//! reason is gone: it only has the connection looked at, an old minute is never read again, and its TTL costs nothing.
+//! The heartbeat reads only the partitions of the minutes that have come. A row is not removed when its reason is gone:
+//! it only makes the heartbeat look at the connection, partitions of past minutes are never read again, and deletion by
+//! TTL is free.
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem};
 use jiff::Timestamp;
@@ -22,8 +23,8 @@ const PAGE: i32 = 100;
 /// Most calls for one batch; what is left then is read in the next minute.
 const BATCH_ATTEMPTS: u32 = 8;
 
-/// Has the heartbeat look at a connection from this time on (epoch seconds), or now if that has passed. A later row of the
-/// same minute takes the place of an earlier one, whose reason is gone by then.
+/// Has the heartbeat look at a connection from this time on (epoch seconds), or now if that has passed. A later row of
+/// the same minute takes the place of an earlier one, whose reason is gone by then.
 pub(super) fn due_item(connection_id: &str, at: i64) -> Item {
     let at = at.max(Timestamp::now().as_second());
     Item::from([
@@ -62,9 +63,10 @@ impl ConnectionStore {
         update.send().await.map(drop).map_err(Error::internal("writing a row of what is due"))
     }
 
-    /// A page of the connections of a part that are due in that minute (counted from the epoch), and between these times
-    /// (epoch seconds): as they are now, read consistently. Those that are gone are left out. A row that was written within
-    /// the last second or so may be overlooked, so the next reading has to begin some seconds before this one ends.
+    /// A page of the connections of a part that are due in that minute (counted from the epoch), and between these
+    /// times (epoch seconds): as they are now, read consistently. Those that are gone are left out. A row that was
+    /// written within the last second or so may be overlooked, so the next reading has to begin some seconds before
+    /// this one ends.
     ///
     /// # Errors
     /// [`Error::Internal`] only.

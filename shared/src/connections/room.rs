@@ -54,7 +54,8 @@ impl std::fmt::Display for Room {
     }
 }
 
-/// The same for everyone who asks, in every version of the program.
+/// The partition of a connection, from its id alone. It must stay the same in every version of the program, so that
+/// each version finds the rows that another one wrote.
 fn shard_of(connection_id: &str, shards: u8) -> u8 {
     u8::try_from((hash(connection_id) >> 32) % u64::from(shards)).unwrap_or_default()
 }
@@ -77,7 +78,7 @@ mod tests {
         assert_eq!(user.partition_of("QQFxqeZfIAMCKRA=", shards(64)), user.to_string());
     }
 
-    /// Which is what makes rows findable that another version of the program wrote.
+    /// Otherwise rows that another version of the program wrote could not be found.
     #[test]
     fn a_connection_always_has_the_same_partition() {
         assert_eq!(Room::feed().partition_of("L0SM9cOFvHcCIhw=", shards(8)), "ROOM#/users#feed#7");

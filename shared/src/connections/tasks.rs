@@ -1,4 +1,4 @@
-//! The heartbeat's tasks: what is known of each, and who is at it.
+//! The heartbeat's tasks: how far each has come, and which invocation is working on it.
 //!
 //! An invocation may come twice, late, or while the one before it is still running. So each task has an item of its own
 //! (`HEARTBEAT`/`<name>`), and a conditional write decides who does it: only who has seen its latest revision, and only
@@ -32,7 +32,7 @@ pub struct Task<Progress> {
     pub progress: Progress,
 }
 
-/// That a task is this invocation's, for some time.
+/// A lease: until its end this invocation, and no other, works on the task.
 #[derive(Debug)]
 pub struct Lease {
     name: String,
@@ -64,7 +64,7 @@ impl ConnectionStore {
         Ok(tasks.map(|task| (task.name.clone(), task)).collect())
     }
 
-    /// Takes a task until that time. `None` if somebody else was faster, or is still at it.
+    /// Takes a task until that time. `None` if another invocation took it first, or still works on it.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
@@ -95,8 +95,8 @@ impl ConnectionStore {
         }
     }
 
-    /// Notes how far a task has come, and leaves it to others. Who held it for too long, so that somebody else has it, notes
-    /// nothing.
+    /// Stores how far a task has come, and lets other invocations take it. Stores nothing if this invocation's lease
+    /// has ended and another one has taken the task.
     ///
     /// # Errors
     /// [`Error::Internal`] only.

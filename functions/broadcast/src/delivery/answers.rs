@@ -26,17 +26,18 @@ pub const RETRY_PAUSE_GROWTH: f64 = 1.25;
 /// First and longest pause after a close that failed; it doubles.
 const CLOSE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// How long a socket is tried that takes nothing while there is nothing to compare it with.
+/// How long a socket must have taken no post before it may be closed without other sockets to compare it with.
 const UNDECIDED: Duration = Duration::from_secs(10);
 
-/// So many sockets that take nothing at the same time may all be dead. If there are more, and nobody takes anything, it is
-/// the gateway.
+/// Sockets that fail without a comparison are closed only while at most this many fail, or less than half of their
+/// room: so few may all be dead. If more fail and no post is accepted, the gateway is taken to be at fault, and nobody
+/// is closed.
 const FEW: usize = 9;
 
 impl Delivery {
     /// A call was answered.
     pub(crate) fn answered(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
-        // One that was abandoned says nothing any more.
+        // The answer to a call that was given up is ignored.
         let Some(call) = self.calls.remove(&ticket) else { return };
         self.posts -= usize::from(call.is_post);
         self.counts.refused += u32::from(call.is_post && answer == Answer::Refused);
@@ -67,14 +68,15 @@ impl Delivery {
                 self.skip_step(call.key);
                 self.done(call.key, now);
             }
-            // It has joined, so it was open: a 410 is the end of it, and only at its very beginning a late opening.
+            // A member has joined, so its connection was open, and a 410 means that it is gone. Only for a connection
+            // of the last few seconds may it mean that the gateway does not know it yet.
             Answer::Gone if self.may_open(call.key, now) => self.wait_until_it_opens(call.key, now),
             Answer::Gone => self.close(call.key, true),
             Answer::Refused => self.refused(call, now),
         }
     }
 
-    /// The step is told to nobody any more.
+    /// Stops telling this step to anybody.
     fn skip_step(&mut self, key: Key) {
         let Some(room) = self.rooms.get_mut(key.0) else { return };
         let Some(queue) = room.queues.get(&key.1) else { return };
@@ -128,7 +130,7 @@ impl Delivery {
         if is_its_fault {
             self.blame(key, "it refuses what others take");
         } else if is_undecided_for_long && !may_be_chance && (self.failing <= FEW || self.are_few_of(key.0)) {
-            // If the gateway refuses this, too, then nothing can be said against the socket.
+            // A gateway that refuses the close as well is at fault itself, and the socket is not.
             self.close(key, false);
         } else {
             let grown = RETRY_PAUSE_GROWTH.powi(i32::try_from(attempts).unwrap_or(i32::MAX).saturating_sub(1).min(30));
@@ -174,7 +176,7 @@ impl Delivery {
 
     fn closed(&mut self, key: Key, answer: Answer, insists: bool, now: Instant) {
         match answer {
-            // Not open yet, so it would open later, and hear nothing.
+            // The connection is not open yet. Without a close it would open later and hear nothing.
             Answer::Gone if self.may_open(key, now) => self.pause(key, UNOPENED_PAUSE.1, now),
             Answer::Accepted | Answer::Gone => {
                 if !insists {
@@ -224,7 +226,7 @@ impl Delivery {
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
         queue.unopened += 1;
         if queue.unopened.is_multiple_of(2) {
-            // Perhaps it was closed meanwhile, and nobody has to wait for it.
+            // The connection may have been closed meanwhile: then there is nothing to wait for.
             queue.stage = Stage::Look;
             self.urgent.push_back(key);
             return;
@@ -249,7 +251,8 @@ impl Delivery {
         details.is_some_and(|details| may_be_opening(details.connected_at, self.time(now)))
     }
 
-    /// The member's next call comes after a pause; not all of them at once.
+    /// Makes the member's next call after a pause, whose length is partly random, so that members do not all call at
+    /// once.
     fn pause(&mut self, key: Key, pause: Duration, now: Instant) {
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
         queue.pauses += 1;

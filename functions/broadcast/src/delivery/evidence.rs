@@ -1,11 +1,12 @@
 //! Whose fault a refused post is: the socket's, or the gateway's.
 //!
 //! The management API answers 429 both to a socket whose buffer is full and to an account that makes too many calls, so
-//! the answer alone says nothing. What tells them apart is how posts to *other* sockets fared. There are two comparisons,
-//! and a socket is blamed only if both speak against it:
-//! - at the same moments: the first attempts at sockets that are in good order, called controls here. They tell a gateway
+//! the answer alone says nothing. What tells them apart is how posts to *other* sockets fared. There are two
+//! comparisons, and a socket is blamed only if both speak against it: - at the same moments: the first attempts at
+//! sockets that are in good order, called controls here. They tell a gateway
 //!   that begins to refuse from a socket that does.
-//! - since the last outage: how often those were refused that were accepted in the end. That tells a gateway that refuses
+//! - since the last outage: how often those were refused that were accepted in the end. That tells a gateway that
+//! refuses
 //!   most of what it is asked from a socket that takes nothing, also when only few sockets are left to be told, and few
 //!   controls with them.
 
@@ -14,19 +15,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Controls that were answered longer than this before an attempt say nothing about it.
+/// An attempt is compared only with controls that were answered within this time before it.
 const SAME_MOMENT: Duration = Duration::from_secs(2);
 
 /// A socket is closed when a sound one would have been refused as often once in this many events.
 const ODDS: f64 = 100_000.0;
 
-/// So many refusals in a row, whoever they met, are an outage. What was refused in it says nothing about the time after it.
+/// This many refusals in a row, of whichever sockets, are an outage. Refusals during an outage are not counted against
+/// a socket afterwards.
 const OUTAGE: u32 = 64;
 
 /// Posts since the last outage that are taken into account. If there are more, the older ones count half.
 const MOST_SOUND: u64 = 8192;
 
-/// Controls that are kept. Of more than that in a moment the latest tell as much.
+/// Most controls that are kept; the oldest are dropped first.
 const MOST: usize = 16_384;
 
 /// The refusals that one socket has met since the last outage.
@@ -118,8 +120,8 @@ impl Evidence {
     /// How much a refusal speaks against a socket: the more, the rarer others were refused at the same moments. Nothing
     /// if no other was accepted.
     ///
-    /// `since`: when the socket's first refused attempt began, which is among the controls itself; `began`: when this one
-    /// did.
+    /// `since`: when the socket's first refused attempt began, which is among the controls itself; `began`: when this
+    /// one did.
     pub(super) fn against(&self, since: Instant, began: Instant) -> f64 {
         let (others, has_own) = self.others(since, began);
         if others.accepted == 0 {
@@ -131,8 +133,8 @@ impl Evidence {
     }
 
     /// Whether so much evidence is enough. The more sockets there are, the likelier is it that one of them is refused
-    /// several times in a row by chance. Where as many are refused as accepted, of the controls or with the members that are
-    /// `failing` now, it is the gateway. `members`: how many the room has.
+    /// several times in a row by chance. Where as many are refused as accepted, of the controls or with the members
+    /// that are `failing` now, it is the gateway. `members`: how many the room has.
     pub(super) fn is_enough(&self, score: f64, since: Instant, began: Instant, failing: usize, members: u32) -> bool {
         let (others, has_own) = self.others(since, began);
         let refused = others.refused.saturating_sub(u64::from(has_own));

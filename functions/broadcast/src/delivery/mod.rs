@@ -38,28 +38,31 @@ use self::{
 };
 use crate::batch::Batch;
 
-/// Posts under way at the same time, at the most. A call to API Gateway takes some milliseconds, nearly all of it waiting;
-/// each one also needs a connection with TLS of its own when the function starts cold.
+/// Posts under way at the same time, at the most. A call to API Gateway takes some milliseconds, nearly all of it
+/// waiting; each one also needs a connection with TLS of its own when the function starts cold.
 pub const CONCURRENCY: usize = 128;
 
-/// Members that wait for another attempt, at the most; until some of them are through, nobody new is begun with. It bounds
-/// memory and what a checkpoint has to say.
+/// Most members that wait for another attempt. At this limit no further member is told anything until one of them has
+/// been told or closed. It bounds memory and the size of a checkpoint.
 const MOST_FAILING: usize = 1024;
 
 /// A post may be the fault of its socket when it takes longer than this, and twenty times as long as others.
 const HANGS_AFTER: Duration = Duration::from_millis(200);
 
-/// Woken this much too late, this function had no processor: answers may have come that nobody could read, and sockets may
-/// have been kept from reading. That is no socket's fault.
+/// If this function is woken so much later than its timer said, it had no processor: answers may have come that it
+/// could not read, and sockets on the same machine may have been kept from reading. No socket is blamed for that.
 const LATE: Duration = Duration::from_millis(30);
 
-/// What happened so soon after such a time says nothing about a socket.
+/// Posts that failed within this time after the function had no processor ([`LATE`]) are not held against their
+/// sockets.
 const AFTERMATH: Duration = Duration::from_millis(250);
 
-/// How long a post that seems to hang is waited for once more: on a busy machine its answer may be there unread.
+/// A post that seems to hang is waited for so much longer before it counts as hanging: on a busy machine its answer may
+/// have come and not been read.
 const LAST_LOOK: Duration = Duration::from_millis(20);
 
-/// A post that has no answer after this time has failed, and is made again; the slowest healthy one takes a tenth of it.
+/// A post that has no answer after this time has failed, and is made again; the slowest healthy one takes a tenth of
+/// it.
 const FAILS_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a post that hangs is looked at again.
@@ -157,7 +160,8 @@ pub(crate) struct Delivery {
     /// Members that wait for another attempt.
     failing: usize,
     alarms: BinaryHeap<Reverse<(Instant, Alarm)>>,
-    /// Members whose next call does not have to wait for the pace of posts: closes, and what goes before them in a kick.
+    /// Members whose next call does not have to wait for the pace of posts: closes, and what goes before them in a
+    /// kick.
     urgent: VecDeque<Key>,
     /// Members whose next post may be made.
     ready: VecDeque<Key>,
@@ -227,7 +231,7 @@ impl Delivery {
         }
     }
 
-    /// Begin with nothing more; what is under way is waited for.
+    /// Makes no further calls; those under way are waited for.
     pub(crate) fn stop(&mut self) {
         self.stopping = true;
     }
