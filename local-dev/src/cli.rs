@@ -9,7 +9,10 @@ use std::{
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, cost::Load, start};
+use crate::{
+    Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, cost::Load, files::Files,
+    start,
+};
 
 /// The system's allocator keeps the 19 MiB of every password hash; this one gives them back when the thread ends.
 #[global_allocator]
@@ -88,11 +91,12 @@ fn say(text: &str) {
 }
 
 async fn serve(options: &Options) -> ExitCode {
+    let files = Files::raised();
     // Heard from here on: whoever reads the banner may end this at once.
     let stop = tokio::spawn(stop_signal());
     match start(options.clone()).await {
         Ok(running) => {
-            say(&banner(options, &running));
+            say(&banner(options, &running, files));
             let _ = stop.await;
             say("\nStopping.\n");
             running.stop().await;
@@ -121,7 +125,7 @@ fn advice(error: &StartError, options: &Options) -> String {
 }
 
 /// What a newcomer needs next.
-fn banner(options: &Options, running: &Running) -> String {
+fn banner(options: &Options, running: &Running, files: Files) -> String {
     let url = running.url();
     let anonymous = match options.anonymous {
         Anonymous::Allow => "hear the feed (--anonymous deny refuses them, as AWS does)",
@@ -137,6 +141,8 @@ fn banner(options: &Options, running: &Running) -> String {
         (None, Some(_)) => "as given".to_owned(),
         (None, None) => "embedded, in memory (--data-dir keeps it)".to_owned(),
     };
+    let sockets = files.advice(options.calls_take_files());
+    let sockets = sockets.map(|advice| format!("  Sockets    {advice}\n")).unwrap_or_default();
     let backlog = match running.backlog() {
         0 => String::new(),
         n => format!("  {n} changes were not delivered before the last stop; they follow once sockets are back\n"),
@@ -151,7 +157,7 @@ Moien Realtime is running.
   Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
   Admin      {email} / {password}
   Sockets without a token {anonymous}.
-{exposed}{backlog}
+{sockets}{exposed}{backlog}
 Listen, in Node or a browser (npm install socket.io-client):
 
   import {{ io }} from "socket.io-client";

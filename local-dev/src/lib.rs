@@ -14,6 +14,7 @@ mod dynamodb;
 mod event;
 mod event_source;
 mod faults;
+mod files;
 mod functions;
 mod gateway;
 mod http_api;

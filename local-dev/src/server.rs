@@ -13,21 +13,28 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, Request, connect_info::Connected},
+    extract::{ConnectInfo, Request},
     response::Response,
-    serve::{IncomingStream, Listener},
+    serve::Listener,
 };
 use futures::task::AtomicWaker;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use shared::transport::{BrokenBody, Service};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 use tower::ServiceExt as _;
 
@@ -153,12 +160,57 @@ impl Listener for Port {
     }
 }
 
-impl Connected<IncomingStream<'_, Port>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Port>) -> Self {
-        let (address, connection) = (*stream.remote_addr(), stream.io());
-        // A connection that is gone by now has no address; what comes of it nobody hears.
-        let local = connection.stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        Self { address, local, scissors: connection.scissors.clone() }
+/// How long a connection may take from being accepted, or from its last answer, to the end of the headers of a request.
+/// Longer than clients keep a connection that they do not use, so that it is they who close it.
+pub(crate) const HEADERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Serves the routes at a port until told to end; then requests that are being answered are answered, and no others are
+/// taken. A connection whose next request takes longer than this to begin is closed: each one is an open file, and a
+/// process has few.
+pub(crate) async fn serve(mut port: Port, router: Router, headers_within: Duration, stop: impl Future<Output = ()>) {
+    // Connections hear of the end by one side of this, and it is known by the other when the last one has ended.
+    let (ending, ends) = watch::channel(());
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (connection, address) = tokio::select! {
+            accepted = port.accept() => accepted,
+            () = &mut stop => break,
+        };
+        tokio::spawn(serve_one(connection, address, router.clone(), headers_within, ends.clone()));
+    }
+    drop((port, ends));
+    ending.send_replace(());
+    ending.closed().await;
+}
+
+/// One connection, until it ends or becomes a WebSocket.
+async fn serve_one(
+    connection: Connection,
+    address: SocketAddr,
+    router: Router,
+    headers_within: Duration,
+    mut ends: watch::Receiver<()>,
+) {
+    // A connection that is gone by now has no address; what comes of it nobody hears.
+    let local = connection.stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let peer = Peer { address, local, scissors: connection.scissors.clone() };
+    let routed = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
+        request.map(Body::new)
+    });
+    let mut builder = http1::Builder::new();
+    let builder = builder.timer(TokioTimer::new()).header_read_timeout(headers_within);
+    let served = builder.serve_connection(TokioIo::new(connection), TowerToHyperService::new(routed));
+    let mut served = std::pin::pin!(served.with_upgrades());
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        _ = ends.changed() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection");
     }
 }
 
@@ -201,9 +253,85 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    /// A port that answers, with a short patience, and a connection to it.
+    async fn connected(headers_within: Duration) -> TcpStream {
+        let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = port.local_addr().unwrap();
+        let router = Router::new().route("/", axum::routing::get(async || "here"));
+        tokio::spawn(serve(port, router, headers_within, std::future::pending()));
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    const SHORT: Duration = Duration::from_millis(200);
+
+    #[tokio::test]
+    async fn a_connection_that_sends_nothing_is_closed_after_a_while() {
+        let mut silent = connected(SHORT).await;
+        assert_eq!(silent.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_sends_headers_without_end_is_closed_after_a_while() {
+        let mut endless = connected(SHORT).await;
+        endless.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n").await.unwrap();
+        let (mut reads, mut writes) = endless.split();
+        let go_on = async {
+            let mut pace = tokio::time::interval(SHORT / 10);
+            while writes.write_all(b"a: b\r\n").await.is_ok() {
+                pace.tick().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut answer = Vec::new();
+        tokio::select! {
+            // What is written to a closed connection may reset it.
+            _ended = reads.read_to_end(&mut answer) => {}
+            () = go_on => {}
+        }
+        assert!(!String::from_utf8_lossy(&answer).contains("here"));
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_and_then_an_idle_connection_is_closed() {
+        let mut client = connected(SHORT).await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn an_ending_server_waits_for_the_request_it_answers() {
+        let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = port.local_addr().unwrap();
+        let (asked, is_asked) = tokio::sync::oneshot::channel();
+        let (go_on, goes_on) = tokio::sync::oneshot::channel();
+        let once = Arc::new(std::sync::Mutex::new(Some((asked, goes_on))));
+        let route = axum::routing::get(move || {
+            let (asked, goes_on) = once.lock().unwrap().take().unwrap();
+            async move {
+                asked.send(()).unwrap();
+                goes_on.await.unwrap();
+                "at last"
+            }
+        });
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopped = async { _ = stopped.await };
+        let server = tokio::spawn(serve(port, Router::new().route("/", route), HEADERS_WITHIN, stopped));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        is_asked.await.unwrap();
+        stop.send(()).unwrap();
+        go_on.send(()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("at last"), "{answer}");
+        server.await.unwrap();
+    }
 
     #[tokio::test]
     async fn a_cut_connection_reads_as_ended_though_its_peer_is_there() {

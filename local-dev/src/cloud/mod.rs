@@ -25,6 +25,7 @@ use crate::{
     dynamodb::{Database, DatabaseError, LiveTable},
     event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
     faults::Faults,
+    files::Files,
     functions::{self, Functions},
     gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
     http_api,
@@ -32,7 +33,7 @@ use crate::{
     outbox, own_host,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
-    server::{Peer, Port},
+    server::{self, Port},
     tally::Spent,
     template::{Template, TemplateError},
     undelivered,
@@ -180,7 +181,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
     let throttle = template.socket_throttle(&scope)?;
-    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle);
+    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle)
+        .holding_at_most(Files::of_this_process().sockets(options.calls_take_files()));
     let (release, released) = watch::channel(false);
     let settings = Settings {
         database: &database,
@@ -208,7 +210,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let router = router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, given_up);
     let router = own_host::only(router, &options.allowed_hosts);
     within.connect(router.clone());
-    let (shutdown, server) = serve(port, router);
+    let (shutdown, server) = serve(port, router, limits.headers);
     Ok(Running {
         address,
         stack: options.stack_name,
@@ -347,12 +349,10 @@ async fn listen(options: &Options) -> Result<(Port, SocketAddr), StartError> {
 }
 
 /// Serves at the port until told to end.
-fn serve(port: Port, router: Router) -> (oneshot::Sender<()>, JoinHandle<()>) {
+fn serve(port: Port, router: Router, headers_within: Duration) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let (shutdown, stopping) = oneshot::channel::<()>();
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
     // It only ends when told to: accept errors are retried.
-    (shutdown, tokio::spawn(async move { server.await.unwrap_or_default() }))
+    (shutdown, tokio::spawn(server::serve(port, router, headers_within, stopping.map(drop))))
 }
 
 /// The functions, with what they use counted where policies are enforced.

@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -33,6 +33,7 @@ use crate::{
     event::request_id,
     faults::{Faults, duration},
     functions::{FunctionError, Functions},
+    server::HEADERS_WITHIN,
     template::WebSocketApi,
     throttle::{Buckets, StageThrottle},
 };
@@ -50,6 +51,9 @@ pub struct Limits {
     /// A function that has not answered a message by then is not waited for.
     #[arg(long = "integration-timeout", env = "LOCAL_DEV_INTEGRATION_TIMEOUT", value_name = "TIME", default_value = "29s", value_parser = duration)]
     pub integration: Duration,
+    /// A connection whose request has not begun, or whose headers have not ended, by then is closed.
+    #[arg(long = "headers-timeout", env = "LOCAL_DEV_HEADERS_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub headers: Duration,
 }
 
 impl Default for Limits {
@@ -58,6 +62,7 @@ impl Default for Limits {
             idle: Duration::from_secs(10 * 60),
             lifetime: Duration::from_secs(2 * 60 * 60),
             integration: Duration::from_secs(29),
+            headers: HEADERS_WITHIN,
         }
     }
 }
@@ -122,6 +127,10 @@ struct Inner {
     unfinished: watch::Sender<usize>,
     /// Set once, when it ends.
     stopping: AtomicBool,
+    /// Connections there may be at the same time.
+    most: AtomicUsize,
+    /// Whether one was refused for that.
+    was_full: AtomicBool,
 }
 
 /// Something that the end waits for: a connection, or saying goodbye to one.
@@ -150,7 +159,39 @@ impl Gateway {
     ) -> Self {
         let (connections, opened, unfinished) = (RwLock::default(), watch::Sender::new(0), watch::Sender::new(0));
         let (stopping, throttle) = (AtomicBool::new(false), Buckets::new(throttle));
-        Self(Arc::new(Inner { api, functions, faults, limits, throttle, connections, opened, unfinished, stopping }))
+        let (most, was_full) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
+        Self(Arc::new(Inner {
+            api,
+            functions,
+            faults,
+            limits,
+            throttle,
+            connections,
+            opened,
+            unfinished,
+            stopping,
+            most,
+            was_full,
+        }))
+    }
+
+    /// Further connections are refused, before there are too few files left for everything else.
+    pub(crate) fn holding_at_most(self, connections: usize) -> Self {
+        self.0.most.store(connections, Ordering::Relaxed);
+        self
+    }
+
+    /// Whether there are as many connections as there may be; the first one too many is logged.
+    fn is_full(&self) -> bool {
+        let most = self.0.most.load(Ordering::Relaxed);
+        let open = self.0.connections.read().unwrap_or_else(PoisonError::into_inner).len();
+        if open < most {
+            return false;
+        }
+        if !self.0.was_full.swap(true, Ordering::Relaxed) {
+            tracing::warn!("{open} sockets are connected; more are refused, as the limit of open files allows no more");
+        }
+        true
     }
 
     /// First part of the path of its URLs.
@@ -198,6 +239,9 @@ impl Gateway {
 
     async fn ask_connect(&self, handshake: Handshake) -> Result<Accepted, StatusCode> {
         if self.is_stopping() {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        if self.is_full() {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         if !self.0.throttle.take("$connect") {

@@ -14,7 +14,7 @@ use crate::{
     event_source::Poke,
     faults::{Fault, Faults, Often},
     functions::COMPILES_WITHIN,
-    server::{Port, Scissors},
+    server::{HEADERS_WITHIN, Port, Scissors, serve},
     template::Template,
     throttle::Throttle,
 };
@@ -117,8 +117,8 @@ async fn preflight(method: &str, cors: &Cors) -> String {
         stream.read_to_string(&mut answer).await.unwrap();
         answer.to_lowercase()
     };
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    tokio::select! { _ = axum::serve(port, service) => String::new(), answer = ask => answer }
+    let served = serve(port, router, HEADERS_WITHIN, std::future::pending());
+    tokio::select! { () = served => String::new(), answer = ask => answer }
 }
 
 #[tokio::test]

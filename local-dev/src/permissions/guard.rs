@@ -23,7 +23,7 @@ use crate::{
     functions,
     invoke_api::Names,
     own_host,
-    server::{Peer, Port, within},
+    server::{HEADERS_WITHIN, Port, serve, within},
     tally::Spent,
 };
 
@@ -68,8 +68,7 @@ impl Guard {
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
         let router = own_host::only(router, &[]);
         let service = within(router.clone(), address);
-        let router = router.into_make_service_with_connect_info::<Peer>();
-        let server = tokio::spawn(async move { axum::serve(port, router).await.unwrap_or_default() });
+        let server = tokio::spawn(serve(port, router, HEADERS_WITHIN, std::future::pending()));
         Ok(Self { address, service, server })
     }
 
