@@ -10,8 +10,7 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{
-    Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, cost::Load, files::Files,
-    start,
+    Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, cost::Load, open_files, start,
 };
 
 /// The system's allocator keeps the 19 MiB of every password hash; this one gives them back when the thread ends.
@@ -91,12 +90,12 @@ fn say(text: &str) {
 }
 
 async fn serve(options: &Options) -> ExitCode {
-    let files = Files::raised();
+    let open_files = open_files::raise();
     // Heard from here on: whoever reads the banner may end this at once.
     let stop = tokio::spawn(stop_signal());
     match start(options.clone()).await {
         Ok(running) => {
-            say(&banner(options, &running, files));
+            say(&banner(options, &running, open_files));
             let _ = stop.await;
             say("\nStopping.\n");
             running.stop().await;
@@ -125,7 +124,7 @@ fn advice(error: &StartError, options: &Options) -> String {
 }
 
 /// What a newcomer needs next.
-fn banner(options: &Options, running: &Running, files: Files) -> String {
+fn banner(options: &Options, running: &Running, open_files: u64) -> String {
     let url = running.url();
     let anonymous = match options.anonymous {
         Anonymous::Allow => "hear the feed (--anonymous deny refuses them, as AWS does)",
@@ -141,12 +140,11 @@ fn banner(options: &Options, running: &Running, files: Files) -> String {
         (None, Some(_)) => "as given".to_owned(),
         (None, None) => "embedded, in memory (--data-dir keeps it)".to_owned(),
     };
-    let sockets = files.advice(options.calls_take_files());
-    let sockets = sockets.map(|advice| format!("  Sockets    {advice}\n")).unwrap_or_default();
     let backlog = match running.backlog() {
         0 => String::new(),
         n => format!("  {n} changes were not delivered before the last stop; they follow once sockets are back\n"),
     };
+    let few_files = open_files::notice(open_files).unwrap_or_default();
     format!(
         r#"
 Moien Realtime is running.
@@ -157,7 +155,7 @@ Moien Realtime is running.
   Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
   Admin      {email} / {password}
   Sockets without a token {anonymous}.
-{sockets}{exposed}{backlog}
+{exposed}{backlog}{few_files}
 Listen, in Node or a browser (npm install socket.io-client):
 
   import {{ io }} from "socket.io-client";

@@ -113,13 +113,6 @@ pub struct Options {
     pub record_age: Option<Duration>,
 }
 
-impl Options {
-    /// Whether functions, or what calls them, are reached over connections of this process.
-    pub(crate) fn calls_take_files(&self) -> bool {
-        self.loopback || self.dynamodb_endpoint.is_some() || self.lambda_endpoint.is_some()
-    }
-}
-
 fn parameter(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').ok_or_else(|| format!("`{text}` is no NAME=VALUE, such as FeedShards=4"))?;
     Ok((pair.0.to_owned(), pair.1.to_owned()))

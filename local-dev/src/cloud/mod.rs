@@ -6,7 +6,7 @@ mod within;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn_with_state, routing::get, serve::Listener as _};
+use axum::{Router, middleware::from_fn_with_state, routing::get};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::{
@@ -25,15 +25,14 @@ use crate::{
     dynamodb::{Database, DatabaseError, LiveTable},
     event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
     faults::Faults,
-    files::Files,
     functions::{self, Functions},
     gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
     http_api,
     invoke_api::{self, Asynchronous, Names},
-    outbox, own_host,
+    open_files, outbox, own_host,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
-    server::{self, Port},
+    server::{Port, serve},
     tally::Spent,
     template::{Template, TemplateError},
     undelivered,
@@ -182,7 +181,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (limits, waits) = patience(&options);
     let throttle = template.socket_throttle(&scope)?;
     let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle)
-        .holding_at_most(Files::of_this_process().sockets(options.calls_take_files()));
+        .holding_at_most(open_files::sockets());
     let (release, released) = watch::channel(false);
     let settings = Settings {
         database: &database,
@@ -210,7 +209,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let router = router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, given_up);
     let router = own_host::only(router, &options.allowed_hosts);
     within.connect(router.clone());
-    let (shutdown, server) = serve(port, router, limits.headers);
+    let (shutdown, stopping) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(port, router, stopping.map(drop)));
     Ok(Running {
         address,
         stack: options.stack_name,
@@ -346,13 +346,6 @@ async fn listen(options: &Options) -> Result<(Port, SocketAddr), StartError> {
     let port = Port::bind(address).await.map_err(failed)?;
     let address = port.local_addr().map_err(failed)?;
     Ok((port, address))
-}
-
-/// Serves at the port until told to end.
-fn serve(port: Port, router: Router, headers_within: Duration) -> (oneshot::Sender<()>, JoinHandle<()>) {
-    let (shutdown, stopping) = oneshot::channel::<()>();
-    // It only ends when told to: accept errors are retried.
-    (shutdown, tokio::spawn(server::serve(port, router, headers_within, stopping.map(drop))))
 }
 
 /// The functions, with what they use counted where policies are enforced.

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use axum::serve::Listener as _;
 use shared::transport::Service;
 use tokio::{
     sync::{oneshot, watch},
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     own_host,
-    server::{HEADERS_WITHIN, Port, serve, within},
+    server::{Port, serve, within},
 };
 
 /// AWS deletes expired items within days; a laptop should not make anybody wait for it.
@@ -60,11 +59,8 @@ impl Embedded {
         let served = Served { database: database.clone(), turn, written: written.clone() };
         let router = own_host::only(server::router(served), &[]);
         let service = within(router.clone(), address);
-        let stopped = async {
-            // A dropped sender means stop as well.
-            let _ = stopped.await;
-        };
-        let server = tokio::spawn(serve(port, router, HEADERS_WITHIN, stopped));
+        // A dropped sender means stop as well.
+        let server = tokio::spawn(serve(port, router, async { stopped.await.unwrap_or_default() }));
         let keepers = [tokio::spawn(sweep(database, written.clone())), tokio::spawn(keep_trimming(trimmer))];
         Ok(Self { address, service, written, claims, shutdown: Some(shutdown), server, keepers })
     }

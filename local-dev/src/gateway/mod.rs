@@ -33,7 +33,6 @@ use crate::{
     event::request_id,
     faults::{Faults, duration},
     functions::{FunctionError, Functions},
-    server::HEADERS_WITHIN,
     template::WebSocketApi,
     throttle::{Buckets, StageThrottle},
 };
@@ -51,9 +50,6 @@ pub struct Limits {
     /// A function that has not answered a message by then is not waited for.
     #[arg(long = "integration-timeout", env = "LOCAL_DEV_INTEGRATION_TIMEOUT", value_name = "TIME", default_value = "29s", value_parser = duration)]
     pub integration: Duration,
-    /// A connection whose request has not begun, or whose headers have not ended, by then is closed.
-    #[arg(long = "headers-timeout", env = "LOCAL_DEV_HEADERS_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
-    pub headers: Duration,
 }
 
 impl Default for Limits {
@@ -62,7 +58,6 @@ impl Default for Limits {
             idle: Duration::from_secs(10 * 60),
             lifetime: Duration::from_secs(2 * 60 * 60),
             integration: Duration::from_secs(29),
-            headers: HEADERS_WITHIN,
         }
     }
 }
@@ -183,15 +178,12 @@ impl Gateway {
 
     /// Whether there are as many connections as there may be; the first one too many is logged.
     fn is_full(&self) -> bool {
-        let most = self.0.most.load(Ordering::Relaxed);
         let open = self.0.connections.read().unwrap_or_else(PoisonError::into_inner).len();
-        if open < most {
-            return false;
-        }
-        if !self.0.was_full.swap(true, Ordering::Relaxed) {
+        let is_full = open >= self.0.most.load(Ordering::Relaxed);
+        if is_full && !self.0.was_full.swap(true, Ordering::Relaxed) {
             tracing::warn!("{open} sockets are connected; more are refused, as the limit of open files allows no more");
         }
-        true
+        is_full
     }
 
     /// First part of the path of its URLs.
