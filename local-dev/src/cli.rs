@@ -9,7 +9,10 @@ use std::{
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, cost::Load, start};
+use crate::{
+    Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, contract::Out, cost::Load,
+    start,
+};
 
 /// The system's allocator keeps the 19 MiB of every password hash; this one gives them back when the thread ends.
 #[global_allocator]
@@ -37,6 +40,8 @@ enum Instead {
     Capacity(Crowd),
     /// Hashes the password on standard input, for the template's parameter AdminPasswordHash.
     AdminHash,
+    /// Writes the contract of events and REST: TypeScript, JSON Schema, AsyncAPI and OpenAPI.
+    Contract(Out),
 }
 
 /// Runs until Ctrl-C, or does what a subcommand says.
@@ -65,6 +70,7 @@ pub fn run() -> ExitCode {
         Instead::Capacity(crowd) => {
             crowd.simulate().map(|report| report.to_string()).map_err(|error| error.to_string())
         }
+        Instead::Contract(out) => out.write(),
         Instead::AdminHash => runtime.block_on(read_and_hash()).map(|hash| hash + "\n"),
     };
     match answer {

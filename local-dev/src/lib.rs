@@ -9,6 +9,7 @@ mod admin_hash;
 mod capacity;
 pub mod cli;
 mod cloud;
+mod contract;
 mod cost;
 mod dynamodb;
 mod event;

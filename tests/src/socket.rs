@@ -139,7 +139,9 @@ impl Socket {
     /// The next text frame that is no ping and no second open packet, or `None` when the connection has ended. After a
     /// CONNECT its answer comes first, and the events that overtook it follow.
     pub async fn frame(&mut self) -> Option<String> {
-        if !self.connecting && let Some(event) = self.early.pop_front() {
+        if !self.connecting
+            && let Some(event) = self.early.pop_front()
+        {
             return Some(event);
         }
         loop {
