@@ -11,6 +11,7 @@ pub mod cli;
 mod cloud;
 mod contract;
 mod cost;
+mod dashboard;
 mod dynamodb;
 mod event;
 mod event_source;

@@ -5,7 +5,7 @@ mod lock;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn_with_state, routing::get, serve::Listener as _};
+use axum::{Router, middleware::from_fn_with_state, serve::Listener as _};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::{
@@ -19,7 +19,7 @@ use self::{
     lock::Lock,
 };
 use crate::{
-    Options, REGION,
+    Options, REGION, dashboard,
     dynamodb::{Database, DatabaseError, LiveTable},
     event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
     faults::Faults,
@@ -365,7 +365,7 @@ fn router(
 ) -> Router {
     let landing = landing(gateway.stage());
     Router::new()
-        .route("/", get(async move || landing))
+        .merge(dashboard::router(landing))
         .merge(given_up)
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
