@@ -7,6 +7,7 @@ mod cloud;
 mod document;
 pub mod fuzz;
 mod lossy;
+pub mod node;
 mod outage;
 mod process;
 mod rest;

@@ -28,7 +28,8 @@ export function chooseEntrance(id: string): void {
 
 /** A number as people of the language write it. */
 export const number = computed(() => new Intl.NumberFormat(language.value));
-/** A day and a time, or a time alone. */
+/** A day with the time, or one of both alone. */
+export const date = computed(() => new Intl.DateTimeFormat(language.value, { dateStyle: "medium" }));
 export const dateTime = computed(() => new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "short" }));
 export const time = computed(() => new Intl.DateTimeFormat(language.value, { timeStyle: "medium" }));
 

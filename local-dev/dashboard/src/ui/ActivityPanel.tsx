@@ -23,9 +23,9 @@ export function ActivityPanel({ activity }: { activity: Activity }) {
         {entries.map(({ serial, name, who, at, delay }) => (
           <li key={serial} data-event={name}>
             <span class={`dot ${name.replace(".", "-")}`} />
-            <span class="what"><bdi>{who}</bdi> <span class="muted">{t.events[name]}</span></span>
+            <bdi class="what">{who}</bdi>
             <span class="muted small when">
-              {time.value.format(at)}
+              {`${t.events[name]} · ${time.value.format(at)}`}
               {delay !== null && ` · ${t.delay(number.value.format(Math.round(delay)))}`}
             </span>
           </li>

@@ -59,7 +59,7 @@ function Users({ session, email }: { session: Session; email: string }) {
       <div class="columns">
         <section class="card list" aria-label={t.pages.users}>
           <Toolbar />
-          <UserTable feed={feed} rows={rows} />
+          <UserTable feed={feed} rows={rows} version={version} />
           <footer class="foot">
             <span data-test="count" aria-live="polite">{t.table.count(shown, all)}</span>
             <span class="muted" data-test="loading">{loading.kind === "loading" ? t.table.loading : ""}</span>

@@ -3,7 +3,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { PublicUser } from "../../contract/events.ts";
 import type { Feed } from "../feed.ts";
 import { go, route } from "../route.ts";
-import { dateTime, texts } from "../settings.ts";
+import { date, texts } from "../settings.ts";
 import type { Touch } from "../table.ts";
 import { explained } from "./action.tsx";
 import { Avatar, StatusBadge, VerifiedMarks } from "./marks.tsx";
@@ -17,7 +17,14 @@ const BEYOND = 8;
 /** How long ago an event may be for its row to flash. */
 const FLASH = 1_500;
 
-export function UserTable({ feed, rows }: { feed: Feed; rows: readonly PublicUser[] }) {
+interface Props {
+  feed: Feed;
+  rows: readonly PublicUser[];
+  /** Of the table: the rows may be the same list with other users in it. */
+  version: number;
+}
+
+export function UserTable({ feed, rows }: Props) {
   const t = texts.value.table;
   const view = useRef<HTMLDivElement>(null);
   const { top, height } = useView(view);
@@ -32,7 +39,7 @@ export function UserTable({ feed, rows }: { feed: Feed; rows: readonly PublicUse
             {columns.map((name) => <div role="columnheader" key={name}>{name}</div>)}
           </div>
         </div>
-        <div role="rowgroup" class="body" style={{ height: rows.length * ROW }}>
+        <div role="rowgroup" class="body" style={{ height: `${rows.length * ROW}px` }}>
           {rows.slice(first, last).map((user, n) => (
             <Row key={user.id} user={user} index={first + n} touch={feed.table.touched(user.id)} />
           ))}
@@ -86,7 +93,7 @@ function Row({ user, index, touch }: { user: PublicUser; index: number; touch: T
       <div role="cell" class="country"><bdi>{user.countryName}</bdi></div>
       <div role="cell" class="status"><StatusBadge user={user} /></div>
       <div role="cell" class="verified"><VerifiedMarks user={user} /></div>
-      <div role="cell" class="registered small">{dateTime.value.format(new Date(user.createdAt))}</div>
+      <div role="cell" class="registered small">{date.value.format(new Date(user.createdAt))}</div>
     </div>
   );
 }
