@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cloud;
+mod contract;
 mod document;
 pub mod fuzz;
 mod lossy;

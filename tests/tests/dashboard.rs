@@ -7,6 +7,8 @@ use std::{env, path::Path};
 use tests::node::{self, Node};
 
 const SUITES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dashboard");
+const WITHOUT_BROWSER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dashboard/node");
+const IN_BROWSER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dashboard/suites");
 const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../local-dev/dashboard");
 
 /// What the suites share with those of the official client.
@@ -27,10 +29,10 @@ fn prepared() -> Result<Node, String> {
 }
 
 #[test]
-fn compilers_and_parsers_find_nothing_in_the_contract() {
+fn the_contract_compiles_and_the_table_keeps_its_rules() {
     match prepared() {
-        Ok(node) => node.test(SUITES, &["contract/"], &[("CLOUD_BIN", env!("CARGO_BIN_EXE_cloud"))]),
-        Err(reason) => node::skip("The contract's tests under Node", &reason),
+        Ok(node) => node.test(WITHOUT_BROWSER, &[], &[("CLOUD_BIN", env!("CARGO_BIN_EXE_cloud"))]),
+        Err(reason) => node::skip("The tests of contract and table under Node", &reason),
     }
 }
 
@@ -44,7 +46,7 @@ fn the_dashboard_follows_the_events_in_a_browser() {
     assert!(built, "the dashboard cannot be built:\n{said}");
     // One browser after the other: two on a small machine make each other late.
     let variables = [("CLOUD_BIN", env!("CARGO_BIN_EXE_cloud")), ("CHROMIUM", &*browser)];
-    node.test(SUITES, &["--test-concurrency=1", "suites/"], &variables);
+    node.test(IN_BROWSER, &["--test-concurrency=1"], &variables);
 }
 
 /// `CHROMIUM`, or what is on the path.

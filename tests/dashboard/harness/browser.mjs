@@ -14,18 +14,19 @@ export async function launch() {
   return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
 
-/** Everything a page must not do, noted while it is open: errors, and requests to another host than the service. */
-export function watch(page, allowed) {
+/** Everything a page must not do, noted while it is open: errors that are not meant, and requests to other hosts than these. */
+export function watch(page, { hosts, said }) {
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(`${error.stack}`));
   page.on("console", (message) => {
     const text = message.text();
     // A refused request is said by the browser as well, and what it says of a lost network is meant to happen.
-    if (message.type() === "error" && !/Failed to load resource|ERR_|WebSocket connection/.test(text)) complaints.push(text);
+    const meant = [/Failed to load resource|ERR_|WebSocket connection/, ...said].some((pattern) => pattern.test(text));
+    if (message.type() === "error" && !meant) complaints.push(text);
   });
   page.on("request", (request) => {
     const url = new URL(request.url());
-    if (!["data:", "blob:"].includes(url.protocol) && url.host !== allowed) complaints.push(`a request to ${url}`);
+    if (!["data:", "blob:"].includes(url.protocol) && !hosts.has(url.host)) complaints.push(`a request to ${url}`);
   });
   return complaints;
 }

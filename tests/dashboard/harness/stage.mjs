@@ -48,12 +48,20 @@ async function perform(body, stage) {
 class Stage {
   #contexts = [];
   #watched = [];
+  #expected;
 
   constructor(cloud, browser, entrance) {
     this.cloud = cloud;
     this.browser = browser;
     this.entrance = entrance;
     this.api = cloud.api;
+    this.#expected = { hosts: new Set([new URL(cloud.base).host]), said: [] };
+  }
+
+  /** A host that pages may load from, and what the browser may say of it. */
+  allow(host, ...said) {
+    this.#expected.hosts.add(host);
+    this.#expected.said.push(...said);
   }
 
   get complaints() {
@@ -72,7 +80,7 @@ class Stage {
       [this.entrance, language],
     );
     const page = await context.newPage();
-    this.#watched.push(watch(page, new URL(url).host));
+    this.#watched.push(watch(page, this.#expected));
     await page.goto(`${url}/${hash}`);
     return new Dashboard(page);
   };
