@@ -1,6 +1,8 @@
 // What happens to browsers: reloads, lost networks, closed laptops, tokens that end, servers that restart, other origins.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
@@ -80,7 +82,7 @@ onBothEntrances("a rough day", {}, (claim) => {
     const before = await tokens(dashboard);
     // Timers that were due meanwhile fire once, all at the same moment.
     await dashboard.page.clock.fastForward("02:00:00");
-    await dashboard.until("fresh tokens", (old) => JSON.parse(localStorage["moien.session.admin"]).accessToken !== old, before.accessToken);
+    await dashboard.until("fresh tokens", (old) => JSON.parse(localStorage["moien.session.admin"]).refreshToken !== old, before.refreshToken);
     await dashboard.state("connected");
     await api.patch(user.id, { fullName: "After the lid opened" });
     await dashboard.row(user).getByText("After the lid opened").waitFor();
@@ -158,45 +160,40 @@ onOneCloud("a server that restarts", { dataDir: folder }, (claim) => {
   });
 });
 
-onOneCloud("other origins", {}, (claim) => {
-  /** The pages, built for the service at this address, as if served by another host. */
-  const elsewhere = async (stage, origin) => {
+const listed = await serve();
+const foreign = await serve();
+after(() => Promise.all([listed.close(), foreign.close()]));
+
+onOneCloud("other origins", { origins: listed.origin }, (claim) => {
+  /** The pages, built for this service and served by somebody else. */
+  const elsewhere = async (stage, server) => {
     const built = await mkdtemp(join(tmpdir(), "dashboard-elsewhere-"));
+    stage.allow(new URL(server.origin).host, /CORS policy/);
     try {
-      const dashboard = new URL("../../../local-dev/dashboard/", import.meta.url).pathname;
       await promisify(execFile)("npx", ["vite", "build", "--outDir", built, "--logLevel", "error"], {
-        cwd: dashboard,
+        cwd: new URL("../../../local-dev/dashboard/", import.meta.url),
         env: { ...process.env, VITE_API_URL: stage.cloud.base },
       });
-      const files = new Map();
-      for (const name of ["index.html", ...(await readdir(join(built, "assets"))).map((name) => `assets/${name}`)]) {
-        files.set(name, await readFile(join(built, name)));
+      server.files.set("/", await readFile(join(built, "index.html")));
+      for (const name of await readdir(join(built, "assets"))) {
+        server.files.set(`/assets/${name}`, await readFile(join(built, "assets", name)));
       }
-      const page = await stage.open("", { url: stage.cloud.base });
-      await page.page.route(`${origin}/**`, (route) => {
-        const name = new URL(route.request().url()).pathname.slice(1) || "index.html";
-        const contentType = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml" }[name.split(".").at(-1)];
-        return route.fulfill({ body: files.get(name), contentType });
-      });
-      await page.page.goto(`${origin}/`);
-      return page;
+      return await stage.open("#/users", { url: server.origin });
     } finally {
       await rm(built, { recursive: true });
     }
   };
 
-  claim("a page on 5173, told by a variable where the service is, works", async (stage) => {
-    stage.allow("localhost:5173");
+  claim("a page on the list, told by a variable where the service is, works", async (stage) => {
     const user = await stage.api.register();
-    const dashboard = await elsewhere(stage, "http://localhost:5173");
+    const dashboard = await elsewhere(stage, listed);
     await dashboard.login(ADMIN);
     await dashboard.ready();
     await dashboard.row(user).waitFor();
   });
 
   claim("a foreign page gets neither an answer nor an event, and says so", async (stage) => {
-    stage.allow("foreign.example", /CORS policy/);
-    const dashboard = await elsewhere(stage, "http://foreign.example");
+    const dashboard = await elsewhere(stage, foreign);
     await dashboard.login(ADMIN);
     await dashboard.page.getByText("The service does not answer, or not to pages of this address.").waitFor();
     const { tokens } = await stage.api.must(200, "POST", "/auth/admin/login", { body: ADMIN });
@@ -208,6 +205,19 @@ onOneCloud("other origins", {}, (claim) => {
     await dashboard.state("offline");
   });
 });
+
+/** A server of files on a port of its own, and so another origin. */
+async function serve() {
+  const kinds = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
+  const files = new Map();
+  const server = createServer(({ url }, answer) => {
+    const file = files.get(url);
+    const kind = kinds[url.split(".").at(-1)] ?? kinds.html;
+    answer.writeHead(file ? 200 : 404, { "content-type": kind }).end(file);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return { files, origin: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+}
 
 const tokens = ({ page }) => page.evaluate(() => JSON.parse(localStorage["moien.session.admin"]));
 

@@ -1,6 +1,6 @@
 // One user: what is known, and what an administrator may do, each with its error where it happened.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { PublicUser } from "../../contract/events.ts";
 import { unwrap } from "../answers.ts";
 import type { Feed } from "../feed.ts";
@@ -21,10 +21,15 @@ interface Props {
 export function UserDialog({ feed, id, close }: Props) {
   const t = texts.value.user;
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current!;
+    const before = document.activeElement;
     element.showModal();
-    return () => element.close();
+    return () => {
+      element.close();
+      // A dialog that leaves the page takes the focus with it.
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, []);
   const user = feed.table.get(id);
   return (
