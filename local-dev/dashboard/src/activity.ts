@@ -14,19 +14,23 @@ export interface Entry {
 }
 
 /** Entries that are kept, and minutes. */
-const KEPT = 100;
+const KEPT = 50;
 export const MINUTES = 20;
 
 /** What the page asked for and has not heard of is forgotten after this time. */
 const PATIENCE = 60_000;
 
 export class Activity {
+  /** The newest first. */
   readonly entries = signal<readonly Entry[]>([]);
   /** Events of the last minutes, the current one last. */
   readonly minutes = signal<readonly number[]>(new Array<number>(MINUTES).fill(0));
+  #entries: Entry[] = [];
+  #minutes = [...this.minutes.value];
   #serial = 0;
   #minute = minuteOf(Date.now());
   #asked = new Map<string, number>();
+  #frame = 0;
 
   /** A change of this user is about to be asked for. */
   asked(id: string): void {
@@ -39,12 +43,16 @@ export class Activity {
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
     const delay = asked === undefined ? null : performance.now() - asked;
-    const entry = { serial: ++this.#serial, name, who, at: Date.now(), delay };
-    this.entries.value = [entry, ...this.entries.value.slice(0, KEPT - 1)];
+    this.#entries.unshift({ serial: ++this.#serial, name, who, at: Date.now(), delay });
+    this.#entries.length = Math.min(this.#entries.length, KEPT);
     this.tick();
-    const minutes = [...this.minutes.value];
-    minutes[MINUTES - 1] = (minutes[MINUTES - 1] ?? 0) + 1;
-    this.minutes.value = minutes;
+    this.#minutes[MINUTES - 1] = (this.#minutes[MINUTES - 1] ?? 0) + 1;
+    // At most once a frame, however many there are.
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.entries.value = [...this.#entries];
+      this.minutes.value = [...this.#minutes];
+    });
   }
 
   /** Moves the minutes on. */
@@ -52,7 +60,9 @@ export class Activity {
     const minute = minuteOf(Date.now());
     const passed = Math.min(Math.max(minute - this.#minute, 0), MINUTES);
     this.#minute = minute;
-    if (passed > 0) this.minutes.value = [...this.minutes.value.slice(passed), ...new Array<number>(passed).fill(0)];
+    if (passed === 0) return;
+    this.#minutes = [...this.#minutes.slice(passed), ...new Array<number>(passed).fill(0)];
+    this.minutes.value = [...this.#minutes];
   }
 }
 

@@ -1,6 +1,6 @@
 // The last events with their delay from click to frame, and changes a minute.
 import { useEffect } from "preact/hooks";
-import { MINUTES, type Activity } from "../activity.ts";
+import { MINUTES, type Activity, type Entry } from "../activity.ts";
 import { number, texts, time } from "../settings.ts";
 
 /** How often the chart looks at the clock. */
@@ -20,18 +20,23 @@ export function ActivityPanel({ activity }: { activity: Activity }) {
       {entries.length === 0 && <p class="muted">{t.none}</p>}
       {/* Reachable by keyboard, so that it can be scrolled. */}
       <ol tabIndex={0} aria-label={t.title} data-test="activity">
-        {entries.map(({ serial, name, who, at, delay }) => (
-          <li key={serial} data-event={name}>
-            <span class={`dot ${name.replace(".", "-")}`} />
-            <bdi class="what">{who}</bdi>
-            <span class="muted small when">
-              {`${t.events[name]} · ${time.value.format(at)}`}
-              {delay !== null && ` · ${t.delay(number.value.format(Math.round(delay)))}`}
-            </span>
-          </li>
-        ))}
+        {entries.map((entry) => <Item key={entry.serial} entry={entry} />)}
       </ol>
     </aside>
+  );
+}
+
+function Item({ entry: { name, who, at, delay } }: { entry: Entry }) {
+  const t = texts.value.activity;
+  return (
+    <li data-event={name}>
+      <span class={`dot ${name.replace(".", "-")}`} />
+      <bdi class="what">{who}</bdi>
+      <span class="muted small when">
+        {`${t.events[name]} · ${time.value.format(at)}`}
+        {delay !== null && ` · ${t.delay(number.value.format(Math.round(delay)))}`}
+      </span>
+    </li>
   );
 }
 
