@@ -64,7 +64,7 @@ pub struct Options {
     pub admin_password: String,
 
     /// Key that signs access tokens, at least 32 characters [default: a random one, kept in --data-dir].
-    #[arg(long, env = "TOKEN_SECRET", hide_env_values = true, value_name = "TEXT", value_parser = token_secret)]
+    #[arg(long, env = "TOKEN_SECRET", hide_env_values = true, value_name = "TEXT")]
     pub token_secret: Option<String>,
 
     /// Registrations one address may try within an hour; 0 is no limit, where AWS has 20.
@@ -90,6 +90,10 @@ pub struct Options {
     /// Let functions do only what their policies in the template grant; what is refused is named on standard error.
     #[arg(long, env = "LOCAL_DEV_ENFORCE_POLICIES", conflicts_with_all = ["lambda_endpoint", "env_file"])]
     pub enforce_policies: bool,
+
+    /// Have functions call the gateway, Lambda and the embedded database over HTTP, as on AWS, and not within the process.
+    #[arg(long, env = "LOCAL_DEV_LOOPBACK")]
+    pub loopback: bool,
 
     /// Something that goes wrong on purpose; may be repeated. One of drop-disconnect, empty-answers, gone=300ms,
     /// throttle=20%, duplicate=20%, reorder=20%, slow=message:500ms, fail=broadcast:2.
@@ -143,10 +147,6 @@ fn stack_name(name: &str) -> Result<String, &'static str> {
     Err("names of tables have ASCII letters, digits, `-`, `_` and `.`, and this part of them 1 to 200")
 }
 
-fn token_secret(secret: &str) -> Result<String, &'static str> {
-    if secret.len() < 32 { Err("it must have at least 32 characters") } else { Ok(secret.to_owned()) }
-}
-
 /// Whether sockets without a token hear the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Anonymous {
@@ -186,6 +186,7 @@ impl Default for Options {
             lambda_endpoint: None,
             env_file: None,
             enforce_policies: false,
+            loopback: false,
             faults: Vec::new(),
             retry_pause: Duration::from_secs(60),
             limits: Limits::default(),

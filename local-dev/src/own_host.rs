@@ -20,7 +20,7 @@ use axum::{
 use serde_json::json;
 use shared::origins::is_loopback;
 
-use crate::server::Peer;
+use crate::{http_api::discard, server::Peer};
 
 /// Puts the check in front of all routes of a port. `also` are further names this machine is reached by.
 pub(crate) fn only(router: Router, also: &[String]) -> Router {
@@ -35,6 +35,8 @@ pub(crate) fn no_page(router: Router) -> Router {
         if !request.headers().contains_key(ORIGIN) {
             return next.run(request).await;
         }
+        let (parts, body) = request.into_parts();
+        discard(&parts.headers, body).await;
         let message = "Forbidden: this is for programs, and a request with an Origin is one of a web page";
         (StatusCode::FORBIDDEN, Json(json!({ "message": message }))).into_response()
     }))
@@ -50,6 +52,8 @@ async fn check(
     if host.as_deref().is_some_and(|host| is_own(host, peer.local.ip(), &also)) {
         return next.run(request).await;
     }
+    let (parts, body) = request.into_parts();
+    discard(&parts.headers, body).await;
     let message = format!(
         "Forbidden: the Host of this request, {}, is not this machine; call it localhost, or name it with --allowed-hosts",
         host.as_deref().unwrap_or("which is missing")

@@ -16,14 +16,20 @@ use std::{
 };
 
 use axum::{
-    extract::connect_info::Connected,
+    Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, Request, connect_info::Connected},
+    response::Response,
     serve::{IncomingStream, Listener},
 };
 use futures::task::AtomicWaker;
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use shared::transport::{BrokenBody, Service};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
 };
+use tower::ServiceExt as _;
 
 /// The other end of an accepted connection, for whoever handles its requests.
 #[derive(Clone, Debug)]
@@ -48,6 +54,21 @@ impl Peer {
         let (address, local) = (([203, 0, 113, 7], 4711).into(), ([127, 0, 0, 1], 3000).into());
         Self { address, local, scissors: Scissors::default() }
     }
+}
+
+/// The routes of a port as a service for requests of this process itself, which come without a connection and find all
+/// that those who come over one find.
+pub(crate) fn within(router: Router, local: SocketAddr) -> Service {
+    let peer = Peer { address: local, local, scissors: Scissors::default() };
+    let routed = router
+        .map_request(move |mut request: Request<Full<Bytes>>| {
+            request.extensions_mut().insert(ConnectInfo(peer.clone()));
+            request.map(Body::new)
+        })
+        .map_response(|answer: Response| {
+            answer.map(|body| UnsyncBoxBody::new(body.map_err(|error| BrokenBody(error.into()))))
+        });
+    Service::new(routed)
 }
 
 /// Ends one accepted connection.

@@ -20,6 +20,7 @@ use aws_types::SdkConfig;
 use crate::{
     config::{ConfigError, Environment},
     dynamodb::RetryConflicts,
+    transport::Transport,
 };
 
 /// A call that got no answer for this long is tried again; the slowest healthy one takes a tenth of it.
@@ -53,7 +54,7 @@ impl Clients {
     /// [`ConfigError::Missing`] without region or credentials.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let credentials = credentials(env)?;
-        let (common, http) = (common(env, credentials.clone())?, HttpClients::default());
+        let (common, http) = (common(env, credentials.clone())?, HttpClients::over(env.transport().clone()));
         let config = at(&common, &http, endpoint(env, "AWS_ENDPOINT_URL_DYNAMODB"));
         let config = aws_sdk_dynamodb::config::Builder::from(&config).retry_classifier(RetryConflicts);
         Ok(Self { common, credentials, http, dynamodb: aws_sdk_dynamodb::Client::from_conf(config.build()) })
@@ -103,6 +104,11 @@ impl Clients {
     /// What requests are signed with.
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// How requests get to services.
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.http.transport
     }
 
     /// A single call over the HTTP client of all others, to be named and given its request and answer. It is neither signed
@@ -160,14 +166,22 @@ fn at(common: &SdkConfig, http: &HttpClients, endpoint: Option<&str>) -> SdkConf
 
 /// One HTTP client for plain endpoints and one for those with TLS, made when they are asked for: all services of AWS have
 /// TLS, all on a laptop have none, and loading certificates is the slowest part of a client's start.
-#[derive(Default)]
+/// For a service of this process there is a client that hands requests over.
 struct HttpClients {
+    transport: Transport,
     plain: OnceLock<SharedHttpClient>,
     tls: OnceLock<SharedHttpClient>,
 }
 
 impl HttpClients {
+    fn over(transport: Transport) -> Self {
+        Self { transport, plain: OnceLock::new(), tls: OnceLock::new() }
+    }
+
     fn of(&self, endpoint: Option<&str>) -> SharedHttpClient {
+        if let Some(local) = endpoint.and_then(|endpoint| self.transport.to(endpoint)) {
+            return local.http_client();
+        }
         if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
             self.plain.get_or_init(|| Builder::new().build_http()).clone()
         } else {

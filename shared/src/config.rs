@@ -5,9 +5,14 @@
 
 use std::{collections::HashMap, num::NonZeroU8};
 
-/// The variables one function was started with.
+use crate::transport::Transport;
+
+/// What one function was started with: its variables, and how its requests get to the services it calls.
 #[derive(Clone, Default)]
-pub struct Environment(HashMap<String, String>);
+pub struct Environment {
+    variables: HashMap<String, String>,
+    transport: Transport,
+}
 
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +38,19 @@ impl Environment {
     #[must_use]
     pub fn from_process() -> Self {
         // Not `vars()`: it panics on a variable that is not UTF-8, and none of ours may be.
-        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
+    }
+
+    /// The same variables for a function that is one process with services it calls.
+    #[must_use]
+    pub fn over(self, transport: Transport) -> Self {
+        Self { transport, ..self }
+    }
+
+    /// How requests get to services.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// A variable that must be there.
@@ -46,19 +63,19 @@ impl Environment {
 
     /// All variables, names and values, secrets included.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A variable that may be absent; an empty one counts as absent.
     #[must_use]
     pub fn optional(&self, name: &'static str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
-        Self(variables.into_iter().collect())
+        Self { variables: variables.into_iter().collect(), transport: Transport::default() }
     }
 }
 

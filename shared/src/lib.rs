@@ -23,6 +23,7 @@ pub mod protocol;
 pub mod repeats;
 pub mod request;
 pub mod sessions;
+pub mod transport;
 pub mod users;
 pub mod verification;
 

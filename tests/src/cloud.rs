@@ -72,6 +72,7 @@ impl Cloud {
             parameters: unthrottled.into_iter().chain(options.parameters).collect(),
             dynamodb_endpoint,
             stack_name: stack.clone(),
+            loopback: options.loopback || std::env::var_os("LOCAL_DEV_LOOPBACK").is_some_and(|value| value == "true"),
             token_secret: Some(TOKEN_SECRET.to_owned()),
             ..options
         };

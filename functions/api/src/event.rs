@@ -15,30 +15,30 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
-/// One request as API Gateway describes it. What a field lacks is as if it were empty: an event is never a reason to
-/// fail.
+/// One request as API Gateway describes it. A field that is absent or null is as if it were empty: an event is never a
+/// reason to fail.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ApiRequest {
-    raw_path: String,
-    raw_query_string: String,
-    headers: HashMap<String, String>,
-    request_context: Context,
+    raw_path: Option<String>,
+    raw_query_string: Option<String>,
+    headers: Option<HashMap<String, Option<String>>>,
+    request_context: Option<Context>,
     body: Option<String>,
-    is_base64_encoded: bool,
+    is_base64_encoded: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Context {
-    http: Http,
+    http: Option<Http>,
     request_id: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Http {
-    method: String,
+    method: Option<String>,
     source_ip: Option<String>,
 }
 
@@ -65,19 +65,20 @@ pub struct ApiAnswer {
 impl ApiRequest {
     /// The request for the router. A path that is none leads nowhere, like any other that no route has.
     pub(crate) fn into_request(self, invocation: &str) -> Request {
-        let context = self.request_context;
+        let context = self.request_context.unwrap_or_default();
+        let http = context.http.unwrap_or_default();
         let body = self.body.unwrap_or_default();
-        let body = match self.is_base64_encoded {
+        let body = match self.is_base64_encoded.unwrap_or_default() {
             // What is no base64, no gateway sends.
             true => BASE64_STANDARD.decode(&body).unwrap_or_default(),
             false => body.into_bytes(),
         };
         let mut request = Request::new(Body::from(body));
-        *request.method_mut() = Method::from_bytes(context.http.method.as_bytes()).unwrap_or_default();
-        *request.uri_mut() = uri(&self.raw_path, &self.raw_query_string);
-        *request.headers_mut() = headers(self.headers);
+        *request.method_mut() = Method::from_bytes(http.method.unwrap_or_default().as_bytes()).unwrap_or_default();
+        *request.uri_mut() = uri(&self.raw_path.unwrap_or_default(), &self.raw_query_string.unwrap_or_default());
+        *request.headers_mut() = headers(self.headers.unwrap_or_default());
         let request_id = context.request_id.unwrap_or_else(|| invocation.to_owned());
-        request.extensions_mut().insert(Gateway { request_id, source_ip: context.http.source_ip });
+        request.extensions_mut().insert(Gateway { request_id, source_ip: http.source_ip });
         request
     }
 }
@@ -107,9 +108,9 @@ fn escape(text: &str, what: &[u8], into: &mut String) {
 }
 
 /// Those that are headers. Text that is not ASCII is its bytes, of which a route may think what it likes.
-fn headers(declared: HashMap<String, String>) -> HeaderMap {
-    let header = |(name, value): (String, String)| {
-        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+fn headers(declared: HashMap<String, Option<String>>) -> HeaderMap {
+    let header = |(name, value): (String, Option<String>)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value?.as_bytes()).ok()?))
     };
     declared.into_iter().filter_map(header).collect()
 }
@@ -190,6 +191,23 @@ mod tests {
             let health = answer(&api, event("GET", "/api/v1/health", &headers)).await;
             assert_eq!(health["statusCode"], 200, "{headers}");
             assert!(health["body"].as_str().unwrap().contains("uptime"), "{headers}: {health}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_null_is_as_if_it_were_absent() {
+        let api = api();
+        let whole = json!({
+            "version": "2.0", "rawPath": "/api/v1/health", "rawQueryString": null, "headers": null, "body": null,
+            "isBase64Encoded": null, "requestContext": { "requestId": null, "http": { "method": "GET", "sourceIp": null } },
+        });
+        assert_eq!(answer(&api, whole).await["statusCode"], 200);
+        for nothing in [
+            json!({}),
+            json!({ "rawPath": null, "requestContext": null }),
+            json!({ "requestContext": { "http": null } }),
+        ] {
+            assert_eq!(answer(&api, nothing.clone()).await["statusCode"], 404, "{nothing}");
         }
     }
 

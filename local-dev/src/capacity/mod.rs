@@ -55,7 +55,7 @@ pub(crate) struct Crowd {
     call_ms: f64,
 
     /// Connections that may be opened a second: a quota of the account.
-    #[arg(long, default_value_t = 500.0, value_parser = above_zero)]
+    #[arg(long, default_value_t = 500.0, value_parser = at_least_ten)]
     new_per_second: f64,
 
     /// Minutes a token lives, and with it a connection that does not renew it.
@@ -70,6 +70,11 @@ pub(crate) struct Crowd {
 fn above_zero(text: &str) -> Result<f64, &'static str> {
     let number: f64 = text.parse().map_err(|_| "is not a number")?;
     if number.is_finite() && number > 0.0 { Ok(number) } else { Err("has to be above zero") }
+}
+
+/// The way back of ten million sockets is worked out in tenths of a second: with fewer a second it would take minutes.
+fn at_least_ten(text: &str) -> Result<f64, &'static str> {
+    above_zero(text).and_then(|number| if number >= 10.0 { Ok(number) } else { Err("has to be at least 10") })
 }
 
 /// What came of it.

@@ -28,6 +28,7 @@ const SENDER: &str = "no-reply@moien-delivery.example";
 const SECRET_LENGTH: usize = 64;
 
 /// The secret that `--token-secret` gives.
+const MIN_TOKEN_SECRET: usize = 32;
 const TOKEN_SECRET: &str = "TokenSecret";
 
 /// Those of the environment for AWS itself; an emulator takes any.
@@ -49,6 +50,11 @@ pub(super) fn access() -> Access {
 pub(super) fn secrets(template: &Template, options: &Options) -> Result<BTreeMap<String, String>, StartError> {
     let secret = |name: &String| {
         let given = options.token_secret.clone().filter(|_| name == TOKEN_SECRET);
+        // Not checked by the reader of options, whose message would show it.
+        if given.as_ref().is_some_and(|secret| secret.len() < MIN_TOKEN_SECRET) {
+            let problem = format!("--token-secret (TOKEN_SECRET) must have at least {MIN_TOKEN_SECRET} characters");
+            return Err(StartError::Other(problem.into()));
+        }
         let value = given.map_or_else(|| kept_secret(name, options.data_dir.as_deref()), Ok)?;
         Ok((name.clone(), value))
     };
@@ -159,7 +165,7 @@ pub(super) fn runtime_variables(
 }
 
 /// An address that listens everywhere is called by its loopback name.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address }
 }
 

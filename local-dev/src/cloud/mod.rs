@@ -2,6 +2,7 @@
 
 mod environment;
 mod lock;
+mod within;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,6 +18,7 @@ use tokio::{
 use self::{
     environment::{access, environments, runtime_variables, scope, secrets, write_env_file},
     lock::Lock,
+    within::Within,
 };
 use crate::{
     Options, REGION, dashboard,
@@ -131,6 +133,7 @@ pub struct Running {
     edge: SocketIoEdge,
     permissions: Option<Arc<Permissions>>,
     guard: Option<Guard>,
+    within: Within,
     lock: Option<Lock>,
     shutdown: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -158,7 +161,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let guard = guard(&database, &options.stack_name, permissions.as_ref()).await?;
     let dynamodb = guard.as_ref().map_or_else(|| database.endpoint().to_owned(), Guard::endpoint);
     let variables = runtime_variables(&template, &access, dynamodb, address);
+    let within = Within::of(&options, address);
+    within.connect_database(&database, guard.as_ref());
     let environments = environments(&template, &scope, &variables, options.enforce_policies)?;
+    let environments = environments.into_iter().map(|(id, env)| (id, env.over(within.transport()))).collect();
 
     let poke = Poke::default();
     let faults = Arc::new(Faults::default());
@@ -200,7 +206,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let rest = http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits, throttle);
     let given_up = undelivered::router(sources.dead_letters());
     let router = router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, given_up);
-    let (shutdown, server) = serve(port, own_host::only(router, &options.allowed_hosts));
+    let router = own_host::only(router, &options.allowed_hosts);
+    within.connect(router.clone());
+    let (shutdown, server) = serve(port, router);
     Ok(Running {
         address,
         stack: options.stack_name,
@@ -215,6 +223,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         edge,
         permissions,
         guard,
+        within,
         lock,
         shutdown,
         server,
@@ -323,6 +332,7 @@ impl Running {
             server.abort();
         }
         self.asynchronous.stop().await;
+        drop(self.within);
         (self.database, self.lock)
     }
 }
@@ -387,7 +397,7 @@ async fn guard(
     permissions: Option<&Arc<Permissions>>,
 ) -> Result<Option<Guard>, StartError> {
     let Some(permissions) = permissions else { return Ok(None) };
-    let guard = Guard::start(database.endpoint(), stack, Arc::clone(permissions)).await;
+    let guard = Guard::start(database, stack, Arc::clone(permissions)).await;
     guard.map(Some).map_err(|source| StartError::Listen { address: ([127, 0, 0, 1], 0).into(), source })
 }
 

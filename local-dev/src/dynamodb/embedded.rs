@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::serve::Listener as _;
+use shared::transport::Service;
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     own_host,
-    server::{Peer, Port},
+    server::{Peer, Port, within},
 };
 
 /// AWS deletes expired items within days; a laptop should not make anybody wait for it.
@@ -32,9 +33,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
 /// A running embedded database. Dropping it stops it too, less gently.
-#[derive(Debug)]
 pub(super) struct Embedded {
     address: SocketAddr,
+    /// Answers as the port does.
+    service: Service,
     written: Written,
     claims: Claims,
     shutdown: Option<oneshot::Sender<()>>,
@@ -56,19 +58,26 @@ impl Embedded {
         let address = port.local_addr().map_err(|error| failed(error.to_string()))?;
         let (shutdown, stopped) = oneshot::channel::<()>();
         let served = Served { database: database.clone(), turn, written: written.clone() };
-        let service = own_host::only(server::router(served), &[]).into_make_service_with_connect_info::<Peer>();
+        let router = own_host::only(server::router(served), &[]);
+        let service = within(router.clone(), address);
+        let router = router.into_make_service_with_connect_info::<Peer>();
         let stopped = async {
             // A dropped sender means stop as well.
             let _ = stopped.await;
         };
-        let served = axum::serve(port, service).with_graceful_shutdown(stopped);
+        let served = axum::serve(port, router).with_graceful_shutdown(stopped);
         let server = tokio::spawn(async move { served.await.unwrap_or_default() });
         let keepers = [tokio::spawn(sweep(database, written.clone())), tokio::spawn(keep_trimming(trimmer))];
-        Ok(Self { address, written, claims, shutdown: Some(shutdown), server, keepers })
+        Ok(Self { address, service, written, claims, shutdown: Some(shutdown), server, keepers })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// For requests of this process.
+    pub(super) fn service(&self) -> Service {
+        self.service.clone()
     }
 
     /// Changes with every write to the table.

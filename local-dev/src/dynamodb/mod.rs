@@ -14,10 +14,11 @@ mod written;
 use std::{path::Path, time::Duration};
 
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, timeout::TimeoutConfig,
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient, timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::tls;
 use aws_types::SdkConfig;
+use shared::transport::{Local, Service, Transport};
 use tokio::sync::{Semaphore, watch};
 
 use self::{embedded::Embedded, inspect::Unusable};
@@ -48,7 +49,6 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const DYNAMODB_LOCAL_BEARS: usize = 16;
 
 /// A DynamoDB and the clients for it.
-#[derive(Debug)]
 pub(crate) struct Database {
     endpoint: String,
     client: aws_sdk_dynamodb::Client,
@@ -61,18 +61,20 @@ impl Database {
     pub(crate) async fn embedded(data_dir: Option<&Path>, access: &Access) -> Result<Self, DatabaseError> {
         let embedded = Embedded::start(data_dir).await?;
         let endpoint = format!("http://{}", embedded.address());
-        Ok(Self { embedded: Some(embedded), ..Self::remote(&endpoint, access) })
+        let transport = Transport::default();
+        transport.connect(embedded.address().to_string(), embedded.service());
+        let local = transport.to(&endpoint).map(Local::http_client);
+        let http = local.unwrap_or_else(|| network(&endpoint));
+        Ok(Self { embedded: Some(embedded), ..Self::over(http, &endpoint, access) })
     }
 
     /// DynamoDB Local or AWS itself.
     pub(crate) fn remote(endpoint: &str, access: &Access) -> Self {
-        // One connection pool for both clients; without TLS unless it is needed, as loading it takes longer than all else.
-        let builder = aws_smithy_http_client::Builder::new();
-        let http = if endpoint.starts_with("https://") {
-            builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
-        } else {
-            builder.build_http()
-        };
+        Self::over(network(endpoint), endpoint, access)
+    }
+
+    /// Both clients over one HTTP client, and so one pool of connections.
+    fn over(http: SharedHttpClient, endpoint: &str, access: &Access) -> Self {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(access.region.clone()))
@@ -93,6 +95,11 @@ impl Database {
     /// Where other processes reach it: the value for `AWS_ENDPOINT_URL_DYNAMODB`.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// It, for requests of this process; `None` where it is none of this process.
+    pub(crate) fn service(&self) -> Option<Service> {
+        self.embedded.as_ref().map(Embedded::service)
     }
 
     /// Whether it is in this process.
@@ -131,6 +138,16 @@ impl Database {
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
+    }
+}
+
+/// Without TLS unless it is needed: loading certificates takes longer than all else.
+fn network(endpoint: &str) -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new();
+    if endpoint.starts_with("https://") {
+        builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
+    } else {
+        builder.build_http()
     }
 }
 

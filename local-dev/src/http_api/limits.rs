@@ -1,10 +1,11 @@
-//! How much an HTTP API takes, and how it says that it was too much: so that whoever sends it reads the answer.
+//! How much an HTTP API takes, and how it says that it was too much, or for nobody: so that whoever sends it reads the
+//! answer.
 
 use std::time::Duration;
 
 use axum::{
     body::{Body, BodyDataStream, Bytes},
-    http::request::Parts,
+    http::{HeaderMap, header::EXPECT, request::Parts},
 };
 use futures::StreamExt as _;
 use tokio::time::timeout;
@@ -43,8 +44,7 @@ pub(super) async fn body(body: Body) -> Result<Bytes, Unread> {
     while let Some(part) = body.next().await {
         let part = part.map_err(|_| Unread::Broken)?;
         if whole.len() + part.len() > MAX_BODY {
-            // That it took too long, or never ends, makes no difference to the answer.
-            let _ = timeout(READ_ON_FOR, read_on(body)).await;
+            read_on(body).await;
             return Err(Unread::TooLarge);
         }
         whole.extend_from_slice(&part);
@@ -52,14 +52,26 @@ pub(super) async fn body(body: Body) -> Result<Bytes, Unread> {
     Ok(whole.into())
 }
 
+/// Reads what comes with a request that is refused whatever it is. A client that asked with `Expect` whether to send it
+/// has sent nothing yet, and does not after the answer.
+pub(crate) async fn discard(headers: &HeaderMap, body: Body) {
+    if !headers.contains_key(EXPECT) {
+        read_on(body.into_data_stream()).await;
+    }
+}
+
+/// That it takes too long, or never ends, makes no difference to the answer.
 async fn read_on(mut body: BodyDataStream) {
     let mut read = 0;
-    while let Some(Ok(part)) = body.next().await {
-        read += part.len();
-        if read > READ_ON {
-            return;
+    let reading = async {
+        while let Some(Ok(part)) = body.next().await {
+            read += part.len();
+            if read > READ_ON {
+                return;
+            }
         }
-    }
+    };
+    let _ = timeout(READ_ON_FOR, reading).await;
 }
 
 #[cfg(test)]

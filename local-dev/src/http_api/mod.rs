@@ -24,6 +24,7 @@ use serde_json::json;
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+pub(crate) use self::limits::discard;
 use self::{answer::Answer, limits::Unread, route::Match};
 use crate::{
     event,
@@ -113,15 +114,13 @@ pub(crate) fn cors_layer(cors: &Cors) -> CorsLayer {
 
 async fn handle(State(api): State<Arc<HttpApi>>, ConnectInfo(peer): ConnectInfo<Peer>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if limits::head_is_too_large(&parts) {
-        return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
-    }
-    let Some(route) = route::choose(&api.routes, &parts.method, parts.uri.path()) else {
-        return message(StatusCode::NOT_FOUND, "Not Found");
+    let route = match api.admitted(&parts) {
+        Ok(route) => route,
+        Err((status, refusal)) => {
+            limits::discard(&parts.headers, body).await;
+            return message(status, refusal);
+        }
     };
-    if !api.throttle.take(&route.key) {
-        return message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
-    }
     let body = match limits::body(body).await {
         Ok(body) => body,
         Err(Unread::TooLarge) => return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
@@ -137,6 +136,22 @@ async fn handle(State(api): State<Arc<HttpApi>>, ConnectInfo(peer): ConnectInfo<
         // Also when its own time-out was the reason.
         Ok(Err(_)) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         Err(_elapsed) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+    }
+}
+
+impl HttpApi {
+    /// The route of a request, or the status and message it is refused with before anybody reads its body.
+    fn admitted(&self, parts: &Parts) -> Result<Match<'_>, (StatusCode, &'static str)> {
+        if limits::head_is_too_large(parts) {
+            return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large"));
+        }
+        let route = route::choose(&self.routes, &parts.method, parts.uri.path());
+        let route = route.ok_or((StatusCode::NOT_FOUND, "Not Found"))?;
+        if self.throttle.take(&route.key) {
+            Ok(route)
+        } else {
+            Err((StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"))
+        }
     }
 }
 

@@ -6,57 +6,80 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Path, Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{self, HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
     serve::Listener as _,
 };
+use http_body_util::Full;
 use serde_json::{Value, json};
+use shared::transport::Service;
 use tokio::{sync::Semaphore, task::JoinHandle};
+use tower::ServiceExt as _;
 
 use super::{Call, Permissions, call};
 use crate::{
+    dynamodb::Database,
     functions,
     invoke_api::Names,
     own_host,
-    server::{Peer, Port},
+    server::{Peer, Port, within},
     tally::Spent,
 };
 
 /// A reverse proxy in front of DynamoDB that lets functions do what they are granted. It ends when dropped.
-#[derive(Debug)]
 pub(crate) struct Guard {
     address: SocketAddr,
+    /// Answers as the port does.
+    service: Service,
     server: JoinHandle<()>,
 }
 
 struct Upstream {
-    client: reqwest::Client,
-    endpoint: String,
+    database: Behind,
     stack: String,
     permissions: Arc<Permissions>,
     turns: Semaphore,
+}
+
+/// Where allowed requests go.
+enum Behind {
+    /// A database of this process.
+    Service(Service),
+    /// Any other one, at this endpoint.
+    Network(reqwest::Client, String),
 }
 
 /// Requests that are passed on at the same time; more of them would only use up file descriptors.
 const AT_ONCE: usize = 64;
 
 impl Guard {
-    pub(crate) async fn start(endpoint: &str, stack: &str, permissions: Arc<Permissions>) -> io::Result<Self> {
+    pub(crate) async fn start(database: &Database, stack: &str, permissions: Arc<Permissions>) -> io::Result<Self> {
         let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await?;
         let address = port.local_addr()?;
+        let network = || Behind::Network(reqwest::Client::new(), database.endpoint().to_owned());
         let upstream = Upstream {
-            client: reqwest::Client::new(),
-            endpoint: endpoint.to_owned(),
+            database: database.service().map_or_else(network, Behind::Service),
             stack: stack.to_owned(),
             permissions,
             turns: Semaphore::new(AT_ONCE),
         };
         let router = Router::new().fallback(forward).with_state(Arc::new(upstream));
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
-        let service = own_host::only(router, &[]).into_make_service_with_connect_info::<Peer>();
-        let server = tokio::spawn(async move { axum::serve(port, service).await.unwrap_or_default() });
-        Ok(Self { address, server })
+        let router = own_host::only(router, &[]);
+        let service = within(router.clone(), address);
+        let router = router.into_make_service_with_connect_info::<Peer>();
+        let server = tokio::spawn(async move { axum::serve(port, router).await.unwrap_or_default() });
+        Ok(Self { address, service, server })
+    }
+
+    /// For requests of this process.
+    pub(crate) fn service(&self) -> Service {
+        self.service.clone()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// For the functions' `AWS_ENDPOINT_URL_DYNAMODB`.
@@ -76,10 +99,25 @@ async fn forward(State(upstream): State<Arc<Upstream>>, headers: HeaderMap, body
         return refused(StatusCode::BAD_REQUEST, &denied);
     }
     let _turn = upstream.turns.acquire().await;
-    let mut request = upstream.client.post(&upstream.endpoint).body(body);
-    for (name, value) in headers.iter().filter(|(name, _)| *name != header::HOST && *name != header::CONTENT_LENGTH) {
-        request = request.header(name, value);
+    let passed_on = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+    let passed_on = passed_on.filter(|(name, _)| *name != header::HOST && *name != header::CONTENT_LENGTH).collect();
+    match &upstream.database {
+        Behind::Service(service) => hand_over(service.clone(), passed_on, body).await,
+        Behind::Network(client, endpoint) => send(client.post(endpoint).headers(passed_on).body(body)).await,
     }
+}
+
+async fn hand_over(service: Service, headers: HeaderMap, body: Bytes) -> Response {
+    let mut request = http::Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.headers_mut() = headers;
+    // The database wants to be called by a name of this machine.
+    request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
+    let Ok(answer) = service.oneshot(request).await;
+    answer.map(Body::new)
+}
+
+async fn send(request: reqwest::RequestBuilder) -> Response {
     match request.send().await {
         Ok(answer) => {
             let (status, headers) = (answer.status(), answer.headers().clone());

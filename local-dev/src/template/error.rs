@@ -39,6 +39,14 @@ pub(crate) enum TemplateError {
     /// A value was given for a parameter that the template does not declare.
     #[error("the template has no parameter `{0}`; its parameters are: {1}")]
     UnknownParameter(String, String),
+    /// A value was given that CloudFormation would refuse.
+    #[error("the template's parameter `{name}` does not take this value: {problem}")]
+    Parameter {
+        /// Its name.
+        name: String,
+        /// What it takes.
+        problem: String,
+    },
     /// An intrinsic function with arguments it does not take, or one that is not imitated.
     #[error("{function}: {problem}")]
     Intrinsic {

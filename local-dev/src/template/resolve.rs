@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -14,6 +15,45 @@ use super::{TemplateError, secret};
 pub(super) struct Parameter {
     r#type: String,
     default: Option<Value>,
+    allowed_values: Option<Vec<Value>>,
+    allowed_pattern: Option<String>,
+    constraint_description: Option<String>,
+    min_value: Option<f64>,
+    max_value: Option<f64>,
+}
+
+impl Parameter {
+    /// Whether CloudFormation would take this value, and if not, which values it takes.
+    fn check(&self, value: &str) -> Result<(), String> {
+        let text = |allowed: &Value| allowed.as_str().map_or_else(|| allowed.to_string(), str::to_owned);
+        if let Some(allowed) = &self.allowed_values {
+            let allowed: Vec<_> = allowed.iter().map(text).collect();
+            if !allowed.iter().any(|allowed| allowed == value) {
+                return Err(format!("it is one of {}", allowed.join(", ")));
+            }
+        }
+        if self.r#type == "Number" {
+            let number: f64 = value.parse().ok().filter(|number: &f64| number.is_finite()).ok_or("it is a number")?;
+            if let Some(min) = self.min_value.filter(|min| number < *min) {
+                return Err(format!("it is at least {min}"));
+            }
+            if let Some(max) = self.max_value.filter(|max| number > *max) {
+                return Err(format!("it is at most {max}"));
+            }
+        }
+        match &self.allowed_pattern {
+            Some(pattern) if !matches(pattern, value)? => {
+                Err(self.constraint_description.clone().unwrap_or_else(|| format!("it matches {pattern}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the whole value matches, as CloudFormation has it.
+fn matches(pattern: &str, value: &str) -> Result<bool, String> {
+    let pattern = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("AllowedPattern: {error}"))?;
+    Ok(pattern.is_match(value))
 }
 
 /// The section `Parameters`, which may be absent.
@@ -52,6 +92,11 @@ impl Scope {
         if let Some(name) = given.keys().find(|name| !parameters.contains_key(*name)) {
             let known = parameters.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(TemplateError::UnknownParameter(name.clone(), known));
+        }
+        for (name, value) in given {
+            if let Some(Err(problem)) = parameters.get(name).map(|parameter| parameter.check(value)) {
+                return Err(TemplateError::Parameter { name: name.clone(), problem });
+            }
         }
         let mut scope = Self { conditions: conditions.clone(), ..Self::default() };
         for (name, parameter) in parameters {
@@ -337,6 +382,36 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_cloudformation_would_refuse_is_refused_and_its_rule_named() {
+        let root = json!({ "Parameters": {
+            "Level": { "Type": "String", "AllowedValues": ["info", "debug"], "Default": "info" },
+            "Days": { "Type": "Number", "AllowedValues": [1, 30], "Default": 30 },
+            "Shards": { "Type": "Number", "MinValue": 1, "MaxValue": 64, "Default": 1 },
+            "Origins": { "Type": "String", "AllowedPattern": "[a-z]*", "ConstraintDescription": "Small letters." },
+        } });
+        let declared = parameters(&root).unwrap();
+        let given = |name: &str, value: &str| {
+            let given = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            Scope::of(&declared, &BTreeMap::new(), &given).map(drop).map_err(|error| error.to_string())
+        };
+        for (name, value) in [("Level", "debug"), ("Days", "1"), ("Shards", "64"), ("Origins", ""), ("Origins", "ab")] {
+            assert_eq!(given(name, value), Ok(()), "{name}={value}");
+        }
+        for (name, value, rule) in [
+            ("Level", "loud", "info, debug"),
+            ("Days", "2", "1, 30"),
+            ("Shards", "0", "at least 1"),
+            ("Shards", "65", "at most 64"),
+            ("Shards", "x", "a number"),
+            ("Shards", "NaN", "a number"),
+            ("Origins", "aB", "Small letters."),
+        ] {
+            let refused = given(name, value).unwrap_err();
+            assert!(refused.contains(name) && refused.contains(rule), "{name}={value}: {refused}");
+        }
+    }
+
+    #[test]
     fn a_condition_chooses_and_no_value_leaves_out() {
         let value = |condition: &str| {
             json!({
@@ -404,7 +479,8 @@ mod tests {
     #[test]
     fn the_environment_of_every_function_can_be_resolved() {
         let template = super::super::tests::infra();
-        let given = ["AdminEmail", "AdminPasswordHash", "SenderEmail"].map(|name| (name.to_owned(), "x".to_owned()));
+        let given = [("AdminEmail", "x"), ("AdminPasswordHash", "$argon2id$x"), ("SenderEmail", "x")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut scope = template.scope(&BTreeMap::from(given)).unwrap();
         for name in [
             "UsersTable",

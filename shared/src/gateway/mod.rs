@@ -112,7 +112,7 @@ impl Gateway {
     fn with(client: Client, clients: &Clients, env: &Environment, patience: Patience) -> Result<Self, ConfigError> {
         let endpoint = Endpoint::parse(env.required(endpoint::VARIABLE)?)?;
         let keys = Keys::new(clients.credentials().clone(), env.required("AWS_REGION")?.to_owned());
-        let poster = Arc::new(Poster::new(endpoint, keys, patience)?);
+        let poster = Arc::new(Poster::new(endpoint, keys, clients.transport(), patience)?);
         Ok(Self { client, poster, sent: Arc::default() })
     }
 

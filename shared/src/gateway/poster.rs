@@ -11,20 +11,23 @@ use http::{
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
 };
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Body as _, Incoming};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use super::{
     Outcome,
-    connections::{Connections, Lease, Unanswered},
+    connections::{Connections, Unanswered},
     endpoint::{Address, Endpoint, NotAnId},
     keys::Keys,
     payload::Payload,
     signature::{self, Signature},
 };
-use crate::{config::ConfigError, error::Chain};
+use crate::{
+    config::ConfigError,
+    error::Chain,
+    transport::{Local, Transport},
+};
 
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -51,8 +54,15 @@ pub(super) struct Patience {
 pub(super) struct Poster {
     endpoint: Endpoint,
     keys: Keys,
-    connections: Connections,
+    way: Way,
     patience: Patience,
+}
+
+/// How posts get to the gateway.
+enum Way {
+    Network(Connections),
+    /// It is in this process.
+    Local(Local),
 }
 
 /// Why a frame was not accepted, or may not have been.
@@ -92,15 +102,26 @@ impl PostError {
 }
 
 impl Poster {
-    pub(super) fn new(endpoint: Endpoint, keys: Keys, patience: Patience) -> Result<Self, ConfigError> {
-        let roots = if endpoint.is_encrypted() { system_roots()? } else { RootCertStore::empty() };
-        let connections = Connections::new(endpoint.origin()?, tls(roots)?);
-        Ok(Self { endpoint, keys, connections, patience })
+    pub(super) fn new(
+        endpoint: Endpoint,
+        keys: Keys,
+        transport: &Transport,
+        patience: Patience,
+    ) -> Result<Self, ConfigError> {
+        let origin = endpoint.origin()?;
+        let way = match transport.to(&origin.to_string()) {
+            Some(local) => Way::Local(local),
+            None => {
+                let roots = if endpoint.is_encrypted() { system_roots()? } else { RootCertStore::empty() };
+                Way::Network(Connections::new(origin, tls(roots)?))
+            }
+        };
+        Ok(Self { endpoint, keys, way, patience })
     }
 
     #[cfg(test)]
     pub(super) fn over(connections: Connections, endpoint: Endpoint, keys: Keys, patience: Patience) -> Self {
-        Self { endpoint, keys, connections, patience }
+        Self { endpoint, keys, way: Way::Network(connections), patience }
     }
 
     /// Posts, as often and as long as there is patience.
@@ -134,25 +155,47 @@ impl Poster {
     /// one. The server may have taken it all the same, and so a client may get it twice: that is no more than the callers'
     /// own repetitions risk, who promise delivery at least once.
     async fn attempt(&self, address: &Address, payload: &Payload) -> Result<Outcome, PostError> {
+        let connections = match &self.way {
+            Way::Network(connections) => connections,
+            Way::Local(local) => {
+                let answer = local.call(self.request(address, payload, false)?).await;
+                return read(answer.map_err(|error| PostError::Unreachable(error.into()))?).await.0;
+            }
+        };
         let mut is_second = false;
         loop {
-            let mut lease = self.connections.lease().await.map_err(PostError::Unreachable)?;
-            let now = SystemTime::now();
-            let key = self.keys.key(now).map_err(http::Error::from)?;
-            let signature = key.sign(&self.endpoint, address, payload, now).map_err(http::Error::from)?;
-            let request = request(&self.endpoint, address, payload, signature, lease.is_http2())?;
+            let mut lease = connections.lease().await.map_err(PostError::Unreachable)?;
+            let request = self.request(address, payload, lease.is_http2())?;
             match (lease.send(request).await, lease.used()) {
-                (Ok(answer), _) => return read(answer, lease).await,
-                (Err(Unanswered::Unsent), Some(used)) => self.connections.forget_unused_since(used),
+                (Ok(answer), _) => {
+                    let (outcome, is_over) = read(answer).await;
+                    if is_over {
+                        lease.is_over();
+                    }
+                    return outcome;
+                }
+                (Err(Unanswered::Unsent), Some(used)) => connections.forget_unused_since(used),
                 (Err(Unanswered::Broken(error)), Some(used)) if !is_second => {
                     tracing::debug!(%error, "a connection was closed; posting over another one");
-                    self.connections.forget_unused_since(used);
+                    connections.forget_unused_since(used);
                     is_second = true;
                 }
                 (Err(Unanswered::Unsent), None) => return Err(PostError::Unreachable(CLOSED_AT_ONCE.into())),
                 (Err(Unanswered::Broken(error)), _) => return Err(PostError::Broken(error)),
             }
         }
+    }
+
+    /// Signed now.
+    fn request(
+        &self,
+        address: &Address,
+        payload: &Payload,
+        is_http2: bool,
+    ) -> Result<Request<Full<Bytes>>, http::Error> {
+        let now = SystemTime::now();
+        let signature = self.keys.key(now)?.sign(&self.endpoint, address, payload, now)?;
+        request(&self.endpoint, address, payload, signature, is_http2)
     }
 }
 
@@ -188,23 +231,25 @@ pub(super) fn request(
 
 const CLOSED_AT_ONCE: &str = "it closed a new connection at once";
 
-/// Reads an answer to its end, so that the next post can go over the same connection. The status decides; a body that
-/// cannot be read only costs its text.
-async fn read(answer: Response<Incoming>, mut lease: Lease) -> Result<Outcome, PostError> {
+/// Reads an answer, and says whether to its end, after which the next post can go over the same connection. The status
+/// decides; a body that cannot be read only costs its text.
+async fn read<B>(answer: Response<B>) -> (Result<Outcome, PostError>, bool)
+where
+    B: hyper::body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+{
     let (head, body) = answer.into_parts();
     let body = if body.is_end_stream() {
         Some(Bytes::new())
     } else {
         Limited::new(body, MAX_ANSWER).collect().await.ok().map(http_body_util::Collected::to_bytes)
     };
-    if body.is_some() {
-        lease.is_over();
-    }
-    match head.status.as_u16() {
+    let is_over = body.is_some();
+    let outcome = match head.status.as_u16() {
         200..300 => Ok(Outcome::Accepted),
         410 => Ok(Outcome::Gone),
         status => Err(PostError::Refused { status, text: text(&head.headers, &body.unwrap_or_default()) }),
-    }
+    };
+    (outcome, is_over)
 }
 
 /// What the API calls an error, what it says about it, and the number by which AWS finds the call; each if it is there.

@@ -4,7 +4,7 @@
 //! Some of what shows nothing by itself changes how its neighbours show, and is allowed between these only: the joiners
 //! U+200C and U+200D, without which Persian and Malayalam names are misspelt, and what emoji are put together with.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::collections::BTreeSet;
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -23,21 +23,6 @@ const EMOJI_SELECTOR: char = '\u{fe0f}';
 /// Blank, and yet letters, symbols or marks to Unicode, which has no property for that: Braille pattern blank, null
 /// notehead, Khitan filler, full and half blank of hieroglyphs.
 const BLANK: [char; 5] = ['\u{2800}', '\u{1d159}', '\u{16fe4}', '\u{13441}', '\u{13442}'];
-
-/// Scripts whose letters join, or that have a virama: where a joiner changes what is seen.
-static JOINING: LazyLock<Vec<Script>> = LazyLock::new(|| {
-    let scripts = CodePointMapData::<Script>::new();
-    let (joining, classes) =
-        (CodePointMapData::<JoiningType>::new(), CodePointMapData::<CanonicalCombiningClass>::new());
-    let joins = [JoiningType::DualJoining, JoiningType::LeftJoining, JoiningType::RightJoining];
-    let joins = joins.into_iter().flat_map(|kind| joining.iter_ranges_for_value(kind));
-    let ranges = joins.chain(classes.iter_ranges_for_value(CanonicalCombiningClass::Virama));
-    let mut found: Vec<_> = ranges.flatten().map(|code_point| scripts.get32(code_point)).collect();
-    found.sort_unstable();
-    found.dedup();
-    found.retain(|script| ![Script::Common, Script::Inherited].contains(script));
-    found
-});
 
 /// Where planes begin that have nothing to see: tags and selectors, and what everybody may use for himself.
 const LAST_PLANES: char = '\u{e0000}';
@@ -75,24 +60,36 @@ fn is_needed(characters: &[char], place: usize) -> bool {
         '\u{200d}' if after.is_some_and(is_pictograph) => is_of_emoji(before),
         // At the end of a word as well: so Malayalam writes chillu letters, and keyboards for Kannada and Telugu end words.
         joiner if JOINERS.contains(&joiner) && is_virama(before) => after.is_none_or(|after| !JOINERS.contains(&after)),
+        // Bengali and Kannada keep the letter before a virama whole with a joiner.
+        joiner if JOINERS.contains(&joiner) && after.is_some_and(is_virama) => {
+            is_of(before, GeneralCategoryGroup::Letter) && after.is_some_and(|virama| script(virama) == script(before))
+        }
         joiner if JOINERS.contains(&joiner) => {
-            let letter = characters[..place].iter().rfind(|character| !is_inherited(**character));
-            letter.is_some_and(|letter| joins(*letter))
-                && after.is_some_and(|after| is_inherited(after) || joins(after))
+            let letter = |character: &&char| joining(**character) != JoiningType::Transparent;
+            let (before, after) = (&characters[..place], &characters[place + 1..]);
+            let (before, after) = (before.iter().rfind(letter), after.iter().find(letter));
+            before
+                .zip(after)
+                .is_some_and(|(before, after)| joins(*before) && joins(*after) && script(*before) == script(*after))
         }
         _ => false,
     }
 }
 
+/// Whether the form of a letter depends on its neighbours, as those of Arabic, Syriac, N'Ko and Mongolian do. One that
+/// is joined to the letter before it alone counts as well: people write U+200C after it, too (`محمد‌رضا`), where RFC 5892,
+/// appendix A.1, wants none in the name of a host.
 fn joins(character: char) -> bool {
-    is_of(character, GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Mark))
-        && JOINING.binary_search(&CodePointMapData::<Script>::new().get(character)).is_ok()
+    let types = [JoiningType::DualJoining, JoiningType::LeftJoining, JoiningType::RightJoining];
+    is_of(character, GeneralCategoryGroup::Letter) && types.contains(&joining(character))
 }
 
-/// Whether it is a mark of whatever script its letter is, as those of Arabic vowels are, and of Latin accents.
-fn is_inherited(character: char) -> bool {
-    CodePointMapData::<Script>::new().get(character) == Script::Inherited
-        && is_of(character, GeneralCategoryGroup::Mark)
+fn joining(character: char) -> JoiningType {
+    CodePointMapData::<JoiningType>::new().get(character)
+}
+
+fn script(character: char) -> Script {
+    CodePointMapData::<Script>::new().get(character)
 }
 
 fn is_virama(character: char) -> bool {
@@ -186,7 +183,8 @@ mod tests {
             "محمد‌رضا",
             "می‌خواهد",
             "क्‍ष",
-            "श‌र",
+            "র‍্যাম",
+            "عَ‌رَ",
             "അരുണ്‍",
             "അരുണ്‍ കുമാര്‍",
             "ශ්‍රී",
@@ -222,6 +220,11 @@ mod tests {
             "Ra\u{301}\u{200d}\u{301}d",
             "Jose\u{301}\u{200c}\u{301}",
             "\u{64e}\u{200c}\u{64e}",
+            "श\u{200c}र",
+            "ส\u{200d}ม",
+            "ر\u{200c}ܒ",
+            "র\u{200d}\u{94d}य",
+            "علی\u{200c}\u{64e}",
         ] {
             assert!(!is_visible(idle), "{}", idle.escape_unicode());
         }

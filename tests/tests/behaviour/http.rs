@@ -92,26 +92,53 @@ async fn a_body_in_an_encoding_or_charset_nobody_reads_here_is_415_and_a_byte_or
     cloud.stop().await;
 }
 
+/// Above the limit of API Gateway as well, and whatever else is wrong with the request: a connection that is closed with
+/// something unread is reset, and its answer lost.
 #[tokio::test]
 async fn a_body_that_is_too_large_is_answered_however_it_is_sent() {
     let cloud = Cloud::start().await;
-    // Above the limit of API Gateway as well, in one piece and in chunks.
     let length = 12 << 20;
-    let head = "POST /api/v1/users/register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n";
-    let whole = [format!("{head}Content-Length: {length}\r\n\r\n").into_bytes(), vec![b'x'; length]].concat();
     let chunk = [&b"100000\r\n"[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
-    let chunks =
-        [format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), chunk.repeat(12), b"0\r\n\r\n".to_vec()];
-    for request in [whole, chunks.concat()] {
-        let mut stream = TcpStream::connect(cloud.url().trim_start_matches("http://")).await.unwrap();
-        let (mut reader, mut writer) = stream.split();
-        // Whoever writes all of it before reading must be able to.
-        timeout(Duration::from_secs(60), writer.write_all(&request)).await.expect("read in time").expect("no reset");
-        let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes).await.expect("no reset");
-        let text = String::from_utf8_lossy(&bytes);
-        assert!(text.starts_with("HTTP/1.1 413 "), "{}", &text[..text.len().min(200)]);
+    let whole = [format!("Content-Length: {length}\r\n\r\n").into_bytes(), vec![b'x'; length]].concat();
+    let chunks = [&b"Transfer-Encoding: chunked\r\n\r\n"[..], &chunk.repeat(12), b"0\r\n\r\n"].concat();
+    let large = format!("X-Large: {}", "x".repeat(11_000));
+    let foreign = "Host: foreign.example";
+    for (line, header, status) in [
+        ("POST /api/v1/users/register", "Host: localhost", 413),
+        ("POST /nothing", "Host: localhost", 413),
+        ("PUT /api/v1/users/register", "Host: localhost", 404),
+        ("POST /api/v1/users/register", &format!("Host: localhost\r\n{large}"), 431),
+        ("POST /api/v1/users/register", foreign, 403),
+        ("POST /nothing", foreign, 403),
+    ] {
+        let head = format!("{line} HTTP/1.1\r\n{header}\r\nConnection: close\r\nContent-Type: application/json\r\n");
+        for body in [&whole, &chunks] {
+            let mut stream = TcpStream::connect(cloud.url().trim_start_matches("http://")).await.unwrap();
+            let (mut reader, mut writer) = stream.split();
+            // Whoever writes all of it before reading must be able to.
+            let request = [head.as_bytes(), body].concat();
+            let written = timeout(Duration::from_secs(60), writer.write_all(&request)).await.expect("read in time");
+            written.unwrap_or_else(|error| panic!("{line}, {status}: {error}"));
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).await.unwrap_or_else(|error| panic!("{line}, {status}: {error}"));
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {}", &text[..text.len().min(200)]);
+        }
     }
+    cloud.stop().await;
+}
+
+/// A client that asks before it sends is answered before it has sent anything.
+#[tokio::test]
+async fn who_asks_whether_to_send_a_body_nobody_wants_is_answered_at_once() {
+    let cloud = Cloud::start().await;
+    let mut stream = TcpStream::connect(cloud.url().trim_start_matches("http://")).await.unwrap();
+    let head = "PUT /nothing HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let read = timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await;
+    read.expect("not in time: an answer before the body").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 404");
     cloud.stop().await;
 }
 

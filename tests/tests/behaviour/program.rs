@@ -231,3 +231,24 @@ async fn what_cannot_be_given_at_start_is_said_in_a_sentence() {
         assert!(!ended.status.success() && message.contains(words) && !message.contains("panicked"), "{message}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn functions_call_services_of_their_own_process_without_a_connection_and_with_loopback_over_one() {
+    for (arguments, is_within) in [(&["--port", "0"][..], true), (&["--port", "0", "--loopback"], false)] {
+        // The suites are also run with everything over HTTP.
+        let is_within = is_within && std::env::var_os("LOCAL_DEV_LOOPBACK").is_none();
+        for edge in Edge::ALL {
+            let program = Process::start(env!("CARGO_BIN_EXE_cloud"), arguments).await;
+            let before = program.open_files().unwrap();
+            let mut socket = Socket::connected(&program, edge, None).await;
+            let rest = program.rest();
+            let user = rest.register().await;
+            assert_eq!(socket.event().await, ("users.created".into(), user));
+            // Beside the socket and the connection of the client of REST.
+            let others = program.open_files().unwrap().saturating_sub(before + 2);
+            assert_eq!(others == 0, is_within, "{edge:?}, {arguments:?}: {others}");
+            program.interrupt().await;
+        }
+    }
+}

@@ -107,13 +107,9 @@ async fn a_corrupt_database_is_refused_with_a_way_out() {
 async fn the_database_of_another_program_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dynamodb.db");
-    let python =
-        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('create table notes (body)'); c.commit()";
-    let made = Command::new("python3").args(["-c", python]).arg(&file).status().await;
-    // A machine without Python makes no such file.
-    if !made.is_ok_and(|status| status.success()) {
-        return;
-    }
+    let notes = rusqlite::Connection::open(&file).unwrap();
+    notes.execute("create table notes (body)", ()).unwrap();
+    drop(notes);
     let before = fs::read(&file).unwrap();
     let message = refused(Command::new(PROGRAM).args(arguments(folder.path()))).await;
     assert!(message.contains("another program") && message.contains("--data-dir"), "{message}");
@@ -242,13 +238,22 @@ async fn what_no_program_can_be_started_with_is_refused_in_words() {
         ("--lambda-endpoint", "x", "http://127.0.0.1:9000"),
         ("--stack-name", "a b", "letters"),
         ("--stack-name", &"a".repeat(250), "letters"),
-        ("--token-secret", "short", "32 characters"),
+        ("--parameter", "FeedShards", "NAME=VALUE"),
+        ("--parameter", "FeedShards=0", "at least 1"),
+        ("--parameter", "FeedShards=", "a number"),
+        ("--parameter", "LogLevel=loud", "error, warn, info, debug"),
+        ("--parameter", "Origins=HTTPS://A.example/", "small letters"),
+        ("--parameter", "Shards=1", "FeedShards"),
         ("--lifetime", "18446744073709551615s", "duration"),
         ("--idle-timeout", "99999999999999999s", "duration"),
     ] {
         let message = refused(Command::new(PROGRAM).args(["--port", "0"]).arg(format!("{flag}={value}"))).await;
         assert!(message.contains(words), "{flag}={value}: {message}");
     }
+    let message = refused(Command::new(PROGRAM).args(["--port", "0", "--token-secret", "my secret"])).await;
+    assert!(message.contains("32 characters") && !message.contains("my secret"), "{message}");
+    let message = refused(Command::new(PROGRAM).args(["--port", "0"]).env("TOKEN_SECRET", "my secret")).await;
+    assert!(message.contains("32 characters") && !message.contains("my secret"), "{message}");
 }
 
 /// Ends the program while a storm of events is on its way, and expects each to be heard, before the end or after the

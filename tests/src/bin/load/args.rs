@@ -11,18 +11,19 @@ use clap::{Parser, ValueEnum};
 pub(crate) struct Args {
     /// Sockets to open.
     #[arg(long, default_value_t = 100, value_parser = at_least_one, value_name = "N")]
-    pub(crate) sockets: usize,
+    sockets: usize,
 
     /// Renames to send.
     #[arg(long, default_value_t = 200, value_parser = at_least_one, value_name = "M")]
-    pub(crate) mutations: usize,
+    mutations: usize,
 
     /// Users the renames go to in turn.
     #[arg(long, default_value_t = 10, value_parser = at_least_one, value_name = "U")]
     pub(crate) users: usize,
 
     /// Sockets beside those, with tiny receive buffers, that join and then never read. The server has to close them: one
-    /// that is still open at the end is a failure. It takes some hundred renames to fill what lies between.
+    /// that is still open at the end is a failure. Names are long then, and yet it takes some 2,000 renames to fill what
+    /// the systems of both sides keep for a connection (on Linux up to 4 MB with what it costs to keep them).
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) silent: usize,
 
@@ -33,6 +34,15 @@ pub(crate) struct Args {
     /// So many clients, each with a user of its own, rename as fast as they are answered; the sockets hear what they hear.
     #[arg(long, value_parser = at_least_one, value_name = "K", conflicts_with_all = ["rate", "users"])]
     pub(crate) clients: Option<usize>,
+
+    /// Only open so many sockets, as fast as they are let in: how many handshakes a second, and what does an idle socket hold?
+    #[arg(
+        long,
+        value_parser = at_least_one,
+        value_name = "N",
+        conflicts_with_all = ["sockets", "mutations", "silent", "history", "clients", "rate"]
+    )]
+    pub(crate) connects: Option<usize>,
 
     /// Where sockets connect.
     #[arg(long, value_enum, default_value_t = Edge::SocketIo)]
@@ -74,6 +84,16 @@ pub(crate) enum Edge {
 }
 
 impl Args {
+    /// Sockets that listen.
+    pub(crate) fn sockets(&self) -> usize {
+        self.connects.unwrap_or(self.sockets)
+    }
+
+    /// Renames they hear.
+    pub(crate) fn mutations(&self) -> usize {
+        if self.connects.is_some() { 0 } else { self.mutations }
+    }
+
     /// Users the renames go to.
     pub(crate) fn users(&self) -> usize {
         self.clients.unwrap_or(self.users)

@@ -88,14 +88,14 @@ async fn at_rest(server: &Server) -> Option<Resident> {
 async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
     let idle = at_rest(server).await;
     let rest = Rest::login(server.url(), &args.admin_email, &args.admin_password).await?;
-    let run = Run::new();
+    let run = Run::new(args.silent > 0);
     let users = run.register(&rest, args.users()).await?;
     run.make_history(args.history, &rest, &users).await?;
     let before_sockets = at_rest(server).await;
 
-    let ledger = Arc::new(Ledger::new(args.sockets, args.mutations, users.len()));
+    let ledger = Arc::new(Ledger::new(args.sockets(), args.mutations(), users.len()));
     let begin = Instant::now();
-    let sockets = Sockets::open(args.sockets, server.url(), args.edge, &run.marker(), &ledger).await?;
+    let sockets = Sockets::open(args.sockets(), server.url(), args.edge, &run.marker(), &ledger).await?;
     let connecting = begin.elapsed();
     let silent = Silent::open(args.silent, server.url(), args.edge).await?;
     let with_sockets = at_rest(server).await;
@@ -103,9 +103,9 @@ async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
     let processor_time = server.processor_time();
     let rate = args.clients.map_or(args.rate, |_| f64::INFINITY);
     if rate > 0.0 {
-        run.at_rate(rate, args.mutations, &rest, &users, &ledger).await?;
+        run.at_rate(rate, args.mutations(), &rest, &users, &ledger).await?;
     } else {
-        run.one_after_another(args.mutations, &rest, &users, &ledger).await?;
+        run.one_after_another(args.mutations(), &rest, &users, &ledger).await?;
     }
     let tally = ledger.tally();
     let processor_time =
@@ -113,6 +113,6 @@ async fn measure(args: &Args, server: &Server) -> Result<Report, Failure> {
     let after_run = at_rest(server).await;
     let silent_open = silent.still_open().await;
     drop(sockets);
-    let memory = Memory::of([idle, before_sockets, with_sockets, after_run], args.sockets);
+    let memory = Memory::of([idle, before_sockets, with_sockets, after_run], args.sockets());
     Report::new(args, connecting, &tally, &Seen { memory, processor_time, silent_open })
 }

@@ -16,16 +16,24 @@ const LISTEN_ON: Duration = Duration::from_millis(500);
 /// Clients that make the history.
 const HISTORY_CLIENTS: usize = 16;
 
+/// A letter of four bytes, Old Persian A, and how many of them a name can have beside its marker and its number.
+const LONG_LETTER: char = '\u{103a0}';
+const LONG_NAME: usize = 140;
+
 /// One run of this command. Names carry its id, so that it can tell its own events from others'.
 pub(crate) struct Run {
     id: String,
+    /// What comes behind the number in a name.
+    filler: String,
 }
 
 impl Run {
-    /// A run unlike any before.
-    pub(crate) fn new() -> Self {
+    /// A run unlike any before, with short names or with long ones, of which a system keeps fewer for a socket that does
+    /// not read.
+    pub(crate) fn new(long_names: bool) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { id: format!("{:x}", now.as_micros()) }
+        let filler = if long_names { format!(" {}", LONG_LETTER.to_string().repeat(LONG_NAME)) } else { String::new() };
+        Self { id: format!("{:x}", now.as_micros()), filler }
     }
 
     /// What comes before the number in a name.
@@ -99,7 +107,7 @@ impl Run {
     }
 
     async fn rename(&self, mutation: usize, rest: &Rest, users: &[String], ledger: &Ledger) -> Result<(), Failure> {
-        let name = format!("{}{mutation}", self.marker());
+        let name = format!("{}{mutation}{}", self.marker(), self.filler);
         ledger.sent(mutation);
         rest.rename(&users[mutation % users.len()], &name).await?;
         ledger.answered(mutation);

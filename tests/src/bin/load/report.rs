@@ -38,6 +38,8 @@ pub(crate) struct Report {
     pub(crate) changes_per_second: f64,
     /// Seconds until the last socket had joined.
     pub(crate) connecting_seconds: f64,
+    /// Sockets over that time.
+    pub(crate) connects_per_second: f64,
     /// Seconds from the first request to the last delivery.
     pub(crate) run_seconds: f64,
     /// From just before the request.
@@ -152,15 +154,16 @@ impl Report {
         Ok(Self {
             edge: args.edge.name(),
             debug_build: cfg!(debug_assertions),
-            sockets: args.sockets,
+            sockets: args.sockets(),
             users: args.users(),
-            mutations: args.mutations,
+            mutations: args.mutations(),
             sent: tally.delays.len(),
             history: args.history,
             rate: args.rate,
             clients: args.clients,
             changes_per_second: if run_seconds > 0.0 { tally.delays.len() as f64 / run_seconds } else { 0.0 },
             connecting_seconds: connecting.as_secs_f64(),
+            connects_per_second: args.sockets() as f64 / connecting.as_secs_f64(),
             run_seconds,
             milliseconds: Latencies {
                 response: percentiles(tally, |delays| delays.response)?,

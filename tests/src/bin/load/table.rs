@@ -8,8 +8,11 @@ use crate::report::{Memory, Percentiles, Report};
 pub(crate) fn of(report: &Report) -> impl Display {
     fmt::from_fn(move |f| {
         head(f, report)?;
-        latencies(f, report)?;
-        deliveries(f, report)?;
+        if report.mutations > 0 {
+            latencies(f, report)?;
+            deliveries(f, report)?;
+        }
+        connecting(f, report)?;
         match &report.memory_bytes {
             Some(memory) => memory_of(f, memory),
             None => writeln!(f, "memory       not known: it takes Linux and, with --url, --pid"),
@@ -19,6 +22,9 @@ pub(crate) fn of(report: &Report) -> impl Display {
 
 fn head(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let Report { sockets, users, mutations, edge, .. } = report;
+    if *mutations == 0 {
+        return writeln!(f, "{sockets} sockets on edge {edge}");
+    }
     let pace = match (report.clients, report.rate) {
         (Some(_), _) => "each client as fast as it is answered".to_owned(),
         (None, 0.0) => "one after another".to_owned(),
@@ -76,10 +82,16 @@ fn deliveries(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         heard.reordered,
         heard.lost_sockets.len()
     )?;
-    if let Some(why) = heard.lost_sockets.first() {
+    Ok(())
+}
+
+fn connecting(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    let (seconds, rate) = (report.connecting_seconds, report.connects_per_second);
+    writeln!(f, "connecting   {seconds:.2} s for all sockets, {rate:.0} per second")?;
+    if let Some(why) = report.deliveries.lost_sockets.first() {
         writeln!(f, "             the first socket was lost because: {why}")?;
     }
-    writeln!(f, "connecting   {:.2} s for all sockets", report.connecting_seconds)
+    Ok(())
 }
 
 fn memory_of(f: &mut Formatter<'_>, memory: &Memory) -> fmt::Result {
