@@ -153,6 +153,7 @@ Moien Realtime is running.
 
   REST       {url}/api/v1   (described at {url}/api/docs)
   Socket.IO  {url}/users   (path /socket.io/, or /{stage} with addTrailingSlash: false, as on AWS)
+  Dashboard  {url}/   (built by npm ci && npm run build in local-dev/dashboard)
   DynamoDB   {dynamodb}   ({kept})
   Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
   Admin      {email} / {password}

@@ -19,12 +19,12 @@ pub(super) fn module(contract: &Contract) -> String {
     );
     for event in &contract.heard {
         let about = format!("{} {}", event.when, event.heard_by);
-        let _ = write!(text, "{}  \"{}\": (payload: {}) => void;\n", comment(&about, "  "), event.name, event.payload);
+        let _ = writeln!(text, "{}  \"{}\": (payload: {}) => void;", comment(&about, "  "), event.name, event.payload);
     }
-    let _ = write!(
+    let _ = writeln!(
         text,
         "}}\n\n/** What a client emits, as the second type of the official client's `Socket`. */\n\
-         export interface ClientToServerEvents {{\n{}  \"{}\": (payload: {}, acknowledge: (answer: {}) => void) => void;\n}}\n",
+         export interface ClientToServerEvents {{\n{}  \"{}\": (payload: {}, acknowledge: (answer: {}) => void) => void;\n}}",
         comment("Keeps the socket beyond the end of its token.", "  "),
         auth_renew::NAME,
         contract.renew,
