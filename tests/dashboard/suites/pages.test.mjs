@@ -133,6 +133,17 @@ onOneCloud("the pages", {}, (claim) => {
     assert.equal(await focused(), lower.id, "the focus is back where it was");
   });
 
+  claim("a name that looks like markup is text", async ({ admin, api }) => {
+    const fullName = "<img src=x onerror=alert(1)> <script>alert(2)</script> three";
+    const user = await api.register({ fullName });
+    const dashboard = await admin();
+    assert.equal(await dashboard.row(user).locator(".name").textContent(), fullName);
+    const dialog = await dashboard.openUser(user);
+    assert.equal(await dialog.locator("h2").textContent(), fullName);
+    assert.equal(await dashboard.page.locator("img, body script").count(), 0);
+    await dialog.getByRole("button", { name: "Close" }).click();
+  });
+
   claim("language and appearance are kept for the next time", async ({ admin }) => {
     const { page } = await admin();
     await page.locator("[data-test=language]").selectOption("ar");
