@@ -12,8 +12,9 @@ const PAGE = 100;
 export class Rest {
   readonly client: Client<paths>;
 
-  constructor(session: Session) {
-    this.client = createClient<paths>({ baseUrl: apiUrl, fetch: (request) => send(session, request) });
+  /** `replaces` says whether a token that the service does not take any more is replaced, once. */
+  constructor(session: Session, { replaces } = { replaces: true }) {
+    this.client = createClient<paths>({ baseUrl: apiUrl, fetch: (request) => send(session, request, replaces) });
   }
 
   /** Every page of the list, newest users first. */
@@ -28,12 +29,11 @@ export class Rest {
   }
 }
 
-/** With a token; a token that the service does not take any more is replaced once. */
-async function send(session: Session, request: Request): Promise<Response> {
+async function send(session: Session, request: Request, replaces: boolean): Promise<Response> {
   const again = request.clone();
   const token = await session.token();
   const answer = await fetch(bearing(request, token));
-  if (answer.status !== 401 || !(await isOfToken(answer))) return answer;
+  if (!replaces || answer.status !== 401 || !(await isOfToken(answer))) return answer;
   await session.refresh(token);
   return fetch(bearing(again, await session.token()));
 }

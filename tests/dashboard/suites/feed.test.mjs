@@ -64,6 +64,23 @@ onBothEntrances("the table", {}, (claim) => {
     await other.row(user).locator(".badge.active").waitFor();
   });
 
+  claim("a user sees the account change, and a delete throws the user out in words", async ({ open, api }) => {
+    const { user, email, password } = await api.account();
+    const own = await open("#/account");
+    await own.login({ email, password });
+    await own.state("connected");
+    const account = own.page.locator("[data-test=account]");
+    await api.patch(user.id, { fullName: "Changed by an administrator" });
+    await account.locator("h2").getByText("Changed by an administrator").waitFor();
+    await account.locator("input[name=fullName]").fill("Changed by the user");
+    await account.getByRole("button", { name: "Save name" }).click();
+    await account.locator("h2").getByText("Changed by the user").waitFor();
+    await api.remove(user.id);
+    await own.page.locator("[data-test=out]").getByText("Your account was deleted").waitFor();
+    await own.page.getByRole("button", { name: "Back to sign in" }).click();
+    await own.page.locator("form.login").waitFor();
+  });
+
   claim("rename, verify and delete in the dialog, each with its error where it happened", async ({ admin, api, cloud }) => {
     const user = await api.register();
     const dashboard = await admin();

@@ -46,7 +46,8 @@ class Own {
   readonly connection: Connection;
 
   constructor(session: Session) {
-    this.rest = new Rest(session);
+    // A refusal means that the account is gone or banned. The socket says so in better words, if the session lasts so long.
+    this.rest = new Rest(session, { replaces: false });
     this.connection = new Connection(session, entrance.value, (socket) => {
       socket.on("connect", () => void this.look());
       socket.on("account.banned", (notice) => {
