@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "required id")]
+    #[should_panic(expected = "required")]
     fn a_field_that_is_missing_is_found() {
         must_know(r#"42/users,["users.deleted",{}]"#);
     }
