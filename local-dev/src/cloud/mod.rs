@@ -6,7 +6,7 @@ mod within;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn_with_state, routing::get};
+use axum::{Router, middleware::from_fn_with_state};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::{
@@ -21,7 +21,7 @@ use self::{
     within::Within,
 };
 use crate::{
-    Options, REGION,
+    Options, REGION, dashboard,
     dynamodb::{Database, DatabaseError, LiveTable},
     event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
     faults::Faults,
@@ -368,7 +368,7 @@ fn router(
 ) -> Router {
     let landing = landing(gateway.stage());
     Router::new()
-        .route("/", get(async move || landing))
+        .merge(dashboard::router(landing))
         .merge(given_up)
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))
