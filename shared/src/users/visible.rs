@@ -72,9 +72,9 @@ fn is_needed(characters: &[char], place: usize) -> bool {
             let is_seen = |character: &&char| joining(**character) != JoiningType::Transparent;
             let (before, after) = (&characters[..place], &characters[place + 1..]);
             let (before, after) = (before.iter().rfind(is_seen), after.iter().find(is_seen));
-            before.zip(after).is_some_and(|(before, after)| {
-                is_letter(*before) && joins(*after) && script(*before) == script(*after)
-            })
+            before
+                .zip(after)
+                .is_some_and(|(before, after)| is_letter(*before) && joins(*after) && script(*before) == script(*after))
         }
         _ => false,
     }
