@@ -10,7 +10,8 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{
-    Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, cost::Load, open_files, start,
+    Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, contract::Out, cost::Load,
+    open_files, start,
 };
 
 /// The system's allocator keeps the 19 MiB of every password hash; this one gives them back when the thread ends.
@@ -39,6 +40,8 @@ enum Instead {
     Capacity(Crowd),
     /// Hashes the password on standard input, for the template's parameter AdminPasswordHash.
     AdminHash,
+    /// Writes the contract of events and REST: TypeScript, JSON Schema, AsyncAPI and OpenAPI.
+    Contract(Out),
 }
 
 /// Runs until Ctrl-C, or does what a subcommand says.
@@ -67,6 +70,7 @@ pub fn run() -> ExitCode {
         Instead::Capacity(crowd) => {
             crowd.simulate().map(|report| report.to_string()).map_err(|error| error.to_string())
         }
+        Instead::Contract(out) => out.write(),
         Instead::AdminHash => runtime.block_on(read_and_hash()).map(|hash| hash + "\n"),
     };
     match answer {
@@ -151,6 +155,7 @@ Moien Realtime is running.
 
   REST       {url}/api/v1   (described at {url}/api/docs)
   Socket.IO  {url}/users   (path /socket.io/, or /{stage} with addTrailingSlash: false, as on AWS)
+  Dashboard  {url}/   (built by npm ci && npm run build in local-dev/dashboard)
   DynamoDB   {dynamodb}   ({kept})
   Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
   Admin      {email} / {password}

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod aws;
 pub mod config;
 pub mod connections;
+pub mod contract;
 mod dynamodb;
 pub mod error;
 pub mod events;

@@ -19,6 +19,11 @@ impl Document {
         Self(answer.json().await.expect("JSON"))
     }
 
+    /// A document that is there already, such as that of the events.
+    pub(crate) fn of(document: Value) -> Self {
+        Self(document)
+    }
+
     /// The whole.
     pub fn json(&self) -> &Value {
         &self.0
@@ -63,8 +68,9 @@ impl Document {
         assert!(expected, "{method} {path} answered {status}, which the document does not know");
     }
 
+    /// Asserts that a value is valid by one of its schemas.
     #[track_caller]
-    fn must_allow(&self, schema: &Value, body: &Value) {
+    pub(crate) fn must_allow(&self, schema: &Value, body: &Value) {
         let mut problems = Vec::new();
         self.compare(schema, body, "", &mut problems);
         assert!(problems.is_empty(), "{body} is not as the document has it: {problems:?}");

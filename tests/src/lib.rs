@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cloud;
+mod contract;
 mod document;
 pub mod fuzz;
 mod lossy;
+pub mod node;
 mod outage;
 mod process;
 mod rest;

@@ -14,6 +14,8 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest as _},
 };
 
+use crate::contract;
+
 /// Far beyond what anything here takes; reaching it means the thing does not happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -137,8 +139,14 @@ impl Socket {
     }
 
     /// The next text frame that is no ping and no second open packet, or `None` when the connection has ended. After a
-    /// CONNECT its answer comes first, and the events that overtook it follow.
+    /// CONNECT its answer comes first, and the events that overtook it follow. Whatever it says is in the contract.
     pub async fn frame(&mut self) -> Option<String> {
+        let frame = self.next_frame().await;
+        frame.as_deref().into_iter().for_each(contract::must_know);
+        frame
+    }
+
+    async fn next_frame(&mut self) -> Option<String> {
         if !self.connecting
             && let Some(event) = self.early.pop_front()
         {

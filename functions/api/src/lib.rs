@@ -33,6 +33,12 @@ use tower::ServiceExt as _;
 
 pub use event::{ApiAnswer, ApiRequest};
 
+/// The OpenAPI document, as it is served at `/api/openapi.json`.
+#[must_use]
+pub fn openapi() -> serde_json::Value {
+    serde_json::json!(routes::described().1)
+}
+
 /// What the routes work with.
 pub(crate) struct App {
     users: UserStore,

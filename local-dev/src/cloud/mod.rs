@@ -6,7 +6,7 @@ mod within;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn_with_state, routing::get};
+use axum::{Router, middleware::from_fn_with_state};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::{
@@ -21,7 +21,7 @@ use self::{
     within::Within,
 };
 use crate::{
-    Options, REGION,
+    Options, REGION, dashboard,
     dynamodb::{Database, DatabaseError, LiveTable},
     event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
     faults::Faults,
@@ -29,7 +29,7 @@ use crate::{
     gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
     http_api,
     invoke_api::{self, Asynchronous, Names},
-    outbox, own_host,
+    open_files, outbox, own_host,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Port, serve},
@@ -180,7 +180,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
     let throttle = template.socket_throttle(&scope)?;
-    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle);
+    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle)
+        .holding_at_most(open_files::sockets());
     let (release, released) = watch::channel(false);
     let settings = Settings {
         database: &database,
@@ -367,7 +368,7 @@ fn router(
 ) -> Router {
     let landing = landing(gateway.stage());
     Router::new()
-        .route("/", get(async move || landing))
+        .merge(dashboard::router(landing))
         .merge(given_up)
         .merge(sockets)
         .merge(websocket::router(gateway.clone(), limits))

@@ -2,19 +2,23 @@
 //! "The picture").
 
 mod account_banned;
+pub mod auth_renew;
 mod change;
+mod joining;
 mod users_created;
 mod users_deleted;
 mod users_updated;
 
-pub use account_banned::MESSAGE as ACCOUNT_BANNED_MESSAGE;
+pub use account_banned::{AccountBanned, AccountBannedKind, MESSAGE as ACCOUNT_BANNED_MESSAGE};
 pub use change::{Change, PoisonedRecord};
+pub use joining::{AuthPayload, ConnectRefusal, ConnectRefused, Refusal};
+pub use users_deleted::UserDeleted;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{connections::Room, protocol::Packet};
+use crate::{connections::Room, contract::Schemas, protocol::Packet};
 
 /// The namespace all events are emitted on.
 pub const NAMESPACE: &str = "/users";
@@ -48,18 +52,35 @@ impl Emission {
     }
 }
 
-/// What each event looks for in a change. The order is the order on the wire.
+/// Who hears the feed.
+const FEED: &str = "The feed: administrators, and sockets without a token where those are allowed.";
+
+/// An event that clients may hear: what it is called, who hears it when, and what it says.
+pub struct Event {
+    /// Its name.
+    pub name: &'static str,
+    /// Whose sockets hear it, for people.
+    pub heard_by: &'static str,
+    /// After what, for people.
+    pub when: &'static str,
+    /// Adds the schema of its one argument; the name of that.
+    pub payload: fn(&mut Schemas) -> String,
+    /// What it looks for in a change.
+    from_change: fn(&Change) -> Option<Emission>,
+}
+
+/// All of them. The order is the order on the wire.
 #[rustfmt::skip]
-const EVENTS: &[fn(&Change) -> Option<Emission>] = &[
-    users_created::from_change,
-    users_updated::from_change,
-    users_deleted::from_change,
-    account_banned::from_change,
+pub const EVENTS: &[Event] = &[
+    users_created::EVENT,
+    users_updated::EVENT,
+    users_deleted::EVENT,
+    account_banned::EVENT,
 ];
 
 /// The events of a change; none if nothing public changed.
 pub fn from_change(change: &Change) -> impl Iterator<Item = Emission> {
-    EVENTS.iter().filter_map(move |event| event(change))
+    EVENTS.iter().filter_map(move |event| (event.from_change)(change))
 }
 
 #[cfg(test)]

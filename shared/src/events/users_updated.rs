@@ -2,12 +2,22 @@
 
 use serde_json::json;
 
-use super::{Change, Emission};
-use crate::{connections::Room, users::PublicUser};
+use super::{Change, Emission, Event, FEED};
+use crate::{connections::Room, contract::Schemas, users::PublicUser};
 
-pub(super) fn from_change(change: &Change) -> Option<Emission> {
+pub(super) const EVENT: Event = Event {
+    name: NAME,
+    heard_by: FEED,
+    when: "Something public of a user changed: name, photo, verification, ban or unban.",
+    payload: Schemas::add::<PublicUser>,
+    from_change,
+};
+
+const NAME: &str = "users.updated";
+
+fn from_change(change: &Change) -> Option<Emission> {
     let Change::Updated { before, after } = change else { return None };
     let user = PublicUser::from(after);
     // A new password hash or ban reason is nobody's business.
-    (user != PublicUser::from(before)).then(|| Emission::new(Room::feed(), "users.updated", json!(user)))
+    (user != PublicUser::from(before)).then(|| Emission::new(Room::feed(), NAME, json!(user)))
 }

@@ -37,7 +37,7 @@ function mapped(object, change) {
 }
 
 /** Something before an `@` without spaces, and after it a host name that a browser reads. */
-function isEmail(text) {
+export function isEmail(text) {
   const [, domain] = /^[^\s@]+@([^\s@/?#:]+)$/.exec(text) ?? [];
   return domain !== undefined && URL.canParse(`https://${domain}/`);
 }

@@ -1,5 +1,6 @@
 // One socket of the official client and everything it heard.
 import { io } from "socket.io-client";
+import { complaint } from "./events.mjs";
 import { Journal } from "./journal.mjs";
 
 /** What the client itself reports; `onAny` leaves these out. */
@@ -8,13 +9,20 @@ const LIFE = ["connect", "connect_error", "disconnect"];
 export class Listener {
   /** Every event so far, as `[name, ...arguments]`. */
   heard = [];
+  /** What of it the contract does not promise. */
+  complaints = [];
   #journal = new Journal();
 
   constructor(socket) {
     this.socket = socket;
     socket.onAny((name, ...args) => {
       this.heard.push([name, ...args]);
+      this.complaints.push(...[complaint(name, args)].filter(Boolean));
       this.#journal.add({ name, args });
+    });
+    socket.on("connect_error", ({ message }) => {
+      // What the client itself could not do it says in its own words, and tries again.
+      if (!socket.active) this.complaints.push(...[complaint("CONNECT_ERROR", [{ message }])].filter(Boolean));
     });
     for (const name of LIFE) socket.on(name, (...args) => this.#journal.add({ name, args: args.map(plain) }));
   }

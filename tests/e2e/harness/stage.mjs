@@ -37,6 +37,7 @@ function running(options) {
 async function perform(body, stage) {
   try {
     await body(stage);
+    assert.deepEqual(stage.complaints, []);
   } catch (error) {
     console.error(`What the program said before this test failed:\n${stage.cloud.output.slice(-4_000)}`);
     throw error;
@@ -53,6 +54,11 @@ class Stage {
     this.cloud = cloud;
     this.edge = edge;
     this.api = cloud.api;
+  }
+
+  /** What clients heard that the contract does not promise. */
+  get complaints() {
+    return this.#clients.flatMap(({ complaints = [] }) => complaints);
   }
 
   /** Anything with `close()`; closed at the end of the test. */

@@ -15,9 +15,10 @@ async fn a_post_is_one_text_frame_and_a_delete_closes() {
         let mut socket = Socket::connected(&cloud, edge, None).await;
         let id = cloud.connection_ids().await.remove(0);
         for prefix in ["", "/dev"] {
-            let event = br#"42/users,["hello",{"n":1}]"#.to_vec();
+            let event = br#"42/users,["users.deleted",{"id":"0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10"}]"#.to_vec();
             assert_eq!(call(&cloud, Method::POST, prefix, &id, event).await.status(), 200, "{edge:?}");
-            assert_eq!(socket.event().await, ("hello".into(), serde_json::json!({"n": 1})), "{edge:?}");
+            let gone = serde_json::json!({"id": "0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10"});
+            assert_eq!(socket.event().await, ("users.deleted".into(), gone), "{edge:?}");
         }
         let look = call(&cloud, Method::GET, "/dev", &id, vec![]).await;
         assert_eq!(look.status(), 200);

@@ -1,9 +1,11 @@
-//! The OpenAPI document (`/api/openapi.json`) and a page to read it on (`/api/docs`).
+//! The OpenAPI document (`/api/openapi.json`) and a page to read it on (`/api/docs`); beside them the contract of the events,
+//! which is generated in `shared::contract` (`/api/asyncapi.json`, `/api/events.ts`).
 //!
 //! Router and document are one table ([`crate::routes`]): a route is in it with the `utoipa::path` attribute beside its
 //! handler, which says what only that route knows. What follows from the form of a route (a token, a body, a path
 //! parameter) is added here, the same for all.
 
+mod events;
 pub(crate) mod fields;
 mod page;
 
@@ -16,7 +18,7 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
-use shared::error::ErrorBody;
+use shared::{contract::Contract, error::ErrorBody};
 use utoipa::{
     PartialSchema as _, ToSchema as _,
     openapi::{
@@ -227,13 +229,19 @@ fn seconds() -> Header {
     HeaderBuilder::new().schema(whole).description(Some("Seconds until it is worth trying again")).build()
 }
 
-/// The routes that serve the document. They are not part of it.
+/// The routes that serve the document and the contract of the events. They are not part of it.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
     let document = json!(document);
-    let page = page::render(&document);
-    let text = document.to_string();
+    let contract = Contract::new();
+    let page = page::render(&document, &contract);
+    let (rest, events, types) = (document.to_string(), contract.asyncapi().to_string(), contract.typescript());
     Router::new()
-        .route("/openapi.json", get(async || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE)], text)))
+        .route("/openapi.json", get(async || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE)], rest)))
+        .route("/asyncapi.json", get(async || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE)], events)))
+        .route(
+            "/events.ts",
+            get(async || ([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, CACHE)], types)),
+        )
         .route(
             "/docs",
             get(async || {

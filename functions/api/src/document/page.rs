@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
+use shared::contract::Contract;
+
+use super::events;
 
 /// Longest list of allowed values that is written out.
 const MANY: usize = 12;
 
 /// The whole page.
-pub(super) fn render(document: &Value) -> String {
+pub(super) fn render(document: &Value, contract: &Contract) -> String {
     let mut contents = String::new();
     let mut sections = String::new();
     for (path, item) in entries(&document["paths"]) {
@@ -19,7 +22,9 @@ pub(super) fn render(document: &Value) -> String {
             let _ = write!(sections, "<h2 id=\"{0}\">{title}</h2>{1}", escape(id), section(operation));
         }
     }
-    let schemas: String = entries(&document["components"]["schemas"])
+    let of_rest = entries(&document["components"]["schemas"]).map(|(name, schema)| (name.as_str(), schema));
+    let schemas: String = of_rest
+        .chain(events::schemas(contract, document))
         .map(|(name, schema)| format!("<h3 id=\"schema-{0}\">{0}</h3>{1}", escape(name), fields(schema)))
         .collect();
     let title = escape(text(&document["info"]["title"]));
@@ -27,7 +32,8 @@ pub(super) fn render(document: &Value) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"docs.css\">\
          </head><body><h1>{title} {version}</h1><p>{about}</p><p>For programs: <a href=\"openapi.json\">openapi.json</a>.</p>\
-         <nav><ul>{contents}</ul></nav>{sections}<h2 id=\"schemas\">Schemas</h2>{schemas}</body></html>",
+         <nav><ul>{contents}<li><a href=\"#events\">Events</a></li></ul></nav>{sections}{told}<h2 id=\"schemas\">Schemas</h2>{schemas}</body></html>",
+        told = events::section(contract, schema_link),
         version = escape(text(&document["info"]["version"])),
         about = prose(text(&document["info"]["description"])),
     )
@@ -99,7 +105,7 @@ fn fields(schema: &Value) -> String {
 /// A type in few words, with a link to where it is described.
 fn kind_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
-        return format!("<a href=\"#schema-{0}\">{0}</a>", escape(name));
+        return schema_link(name);
     }
     for together in ["oneOf", "allOf", "anyOf"] {
         if let Some(parts) = schema[together].as_array() {
@@ -128,6 +134,10 @@ fn kind_of(schema: &Value) -> String {
     words.join(", ")
 }
 
+fn schema_link(name: &str) -> String {
+    format!("<a href=\"#schema-{0}\">{0}</a>", escape(name))
+}
+
 fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flat_map(Map::iter)
 }
@@ -140,12 +150,12 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Text in which backquotes mean code.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts.map(|(n, part)| if n % 2 == 0 { escape(part) } else { format!("<code>{}</code>", escape(part)) }).collect()
 }
@@ -158,10 +168,11 @@ mod tests {
 
     #[test]
     fn text_of_the_document_cannot_become_markup() {
-        let page = render(&json!({
+        let document = json!({
             "info": {"title": "<script>alert(1)</script>", "version": "1", "description": "a `<b>` \"c\""},
             "paths": {"/<i>": {"get": {"operationId": "\"><i>", "responses": {"200": {"description": "<u>"}}}}},
-        }));
+        });
+        let page = render(&document, &Contract::new());
         for markup in ["<script", "<b>", "<i>", "<u>", "\"\"><"] {
             assert!(!page.contains(markup), "{markup}: {page}");
         }

@@ -32,13 +32,24 @@ use shared::{
     sessions::RefreshToken,
     users::PublicUser,
 };
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, contain, document, failure::Failure, headers, repeat, trace};
 
 /// The table: of the router and of the document. Who adds a line here describes it with `utoipa::path` at its handler.
 pub(crate) fn router(app: Arc<App>) -> Router {
+    let (router, document) = described();
+    let router = router
+        .nest("/api", document::router(&document))
+        .fallback(async || Failure::from(Error::NotFound))
+        .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed))
+        .layer(from_fn_with_state(Arc::clone(&app), repeat::once));
+    around_every_route(router).with_state(app)
+}
+
+/// The routes and their document.
+pub(crate) fn described() -> (Router<Arc<App>>, OpenApi) {
     let v1 = OpenApiRouter::new()
         .routes(routes!(health::get))
         .routes(routes!(list_users::get))
@@ -60,12 +71,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(me::get));
     let (router, mut document) = OpenApiRouter::with_openapi(document::empty()).nest("/api/v1", v1).split_for_parts();
     document::complete(&mut document);
-    let router = router
-        .nest("/api", document::router(&document))
-        .fallback(async || Failure::from(Error::NotFound))
-        .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed))
-        .layer(from_fn_with_state(Arc::clone(&app), repeat::once));
-    around_every_route(router).with_state(app)
+    (router, document)
 }
 
 /// What is done for every request, the innermost first.

@@ -2,18 +2,20 @@
 //! joined with. Acknowledged with `{ "ok": true, "expiresAt": … }`, or `{ "ok": false, "message": … }`.
 
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use shared::{
     Error,
     auth::{Claims, Role},
     connections::{Renewed, Socket},
+    events::{
+        Refusal,
+        auth_renew::{AuthRenew, AuthRenewAnswer},
+    },
     users::iso_millis,
 };
 
 use crate::{Message, Sender};
-
-/// The event's name.
-pub(super) const NAME: &str = "auth.renew";
 
 /// How often a renewal is tried that something came in between of.
 const ATTEMPTS: u32 = 6;
@@ -28,12 +30,9 @@ pub(super) async fn handle(
     match renew(app, from, namespace, socket, args).await {
         Ok(end) => {
             let end = Timestamp::from_second(end).map_err(Error::internal("writing the end of a token"))?;
-            Ok(json!({ "ok": true, "expiresAt": iso_millis(end) }))
+            Ok(json!(AuthRenewAnswer::renewed(iso_millis(end))))
         }
-        Err(refusal @ (Error::Unauthenticated | Error::AccountBanned)) => {
-            Ok(json!({ "ok": false, "message": refusal.code() }))
-        }
-        Err(error) => Err(error),
+        Err(error) => Ok(json!(AuthRenewAnswer::refused(Refusal::of(error)?))),
     }
 }
 
@@ -45,8 +44,8 @@ async fn renew(
     mut socket: Socket,
     args: &[Value],
 ) -> Result<i64, Error> {
-    let token = args.first().and_then(|argument| argument.get("token")).and_then(Value::as_str);
-    let claims = app.tokens.verify(token.ok_or(Error::Unauthenticated)?)?;
+    let renewal = args.first().and_then(Value::as_object).and_then(|argument| AuthRenew::deserialize(argument).ok());
+    let claims = app.tokens.verify(&renewal.ok_or(Error::Unauthenticated)?.token)?;
     for _ in 0..ATTEMPTS {
         if !is_of(&claims, &socket) {
             break;

@@ -3,7 +3,7 @@
 mod auth_renew;
 
 use serde_json::Value;
-use shared::{Error, connections::Socket};
+use shared::{Error, connections::Socket, events::auth_renew::NAME};
 
 use crate::{Message, Sender};
 
@@ -17,7 +17,7 @@ pub(crate) async fn handle(
 ) -> Result<Option<Value>, Error> {
     let (name, args) = args.split_first().map_or((None, args), |(name, args)| (name.as_str(), args));
     match name {
-        Some(auth_renew::NAME) => auth_renew::handle(app, from, namespace, socket, args).await.map(Some),
+        Some(NAME) => auth_renew::handle(app, from, namespace, socket, args).await.map(Some),
         _ => Ok(None),
     }
 }

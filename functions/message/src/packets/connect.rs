@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use shared::{
     Error,
     auth::{Claims, Role},
     config::Anonymous,
     connections::{Joined, Member, Room, Socket},
-    events::NAMESPACE,
+    events::{AuthPayload, ConnectRefusal, NAMESPACE, Refusal},
     protocol::Packet,
 };
 use uuid::Uuid;
@@ -31,16 +32,16 @@ pub(super) async fn react(
     auth: Option<Map<String, Value>>,
 ) -> Result<Reaction, Error> {
     if namespace != NAMESPACE {
-        return Ok(Reaction::Answer(Packet::connect_error(namespace, "Invalid namespace")));
+        return Ok(Reaction::Answer(Packet::connect_error(namespace, ConnectRefusal::InvalidNamespace.text())));
     }
     match join(app, from, &namespace, auth).await {
         Ok(Some(sid)) => Ok(Reaction::Answer(Packet::connected(namespace, &sid))),
         // Joined twice, as the Node server reacts to it; or a connection that is gone.
         Ok(None) => Ok(Reaction::Close),
-        Err(refusal @ (Error::Unauthenticated | Error::AccountBanned)) => {
-            Ok(Reaction::Answer(Packet::connect_error(namespace, refusal.code())))
+        Err(error) => {
+            let refusal = ConnectRefusal::from(Refusal::of(error)?);
+            Ok(Reaction::Answer(Packet::connect_error(namespace, refusal.text())))
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -94,9 +95,10 @@ async fn join(
 
 /// The bearer of the token, or nobody where nobody is welcome.
 fn identify(app: &Message, auth: Option<Map<String, Value>>) -> Result<Option<Claims>, Error> {
-    match auth.and_then(|mut auth| auth.remove("token")) {
-        Some(Value::String(token)) => app.tokens.verify(&token).map(Some),
-        None | Some(Value::Null) if app.anonymous == Anonymous::Allow => Ok(None),
-        _ => Err(Error::Unauthenticated),
+    let auth = AuthPayload::deserialize(Value::Object(auth.unwrap_or_default())).map_err(|_| Error::Unauthenticated)?;
+    match auth.token {
+        Some(token) => app.tokens.verify(&token).map(Some),
+        None if app.anonymous == Anonymous::Allow => Ok(None),
+        None => Err(Error::Unauthenticated),
     }
 }

@@ -1,0 +1,27 @@
+// The contract of the events as it is checked in, which is what the types of the service say; and whether what a client
+// heard is promised there.
+import { readFileSync } from "node:fs";
+import Ajv from "ajv";
+import formats from "ajv-formats";
+import { isEmail } from "./document.mjs";
+
+const FILE = new URL("../../../local-dev/dashboard/contract/asyncapi.json", import.meta.url);
+const { components } = JSON.parse(readFileSync(FILE, "utf8"));
+
+const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });
+formats(ajv);
+ajv.addFormat("idn-email", isEmail);
+ajv.addVocabulary(["example"]);
+// No object has properties that the contract does not name.
+const closed = (schema) => ({ ...schema, ...(schema.properties && { additionalProperties: false }) });
+const schemas = Object.fromEntries(Object.entries(components.schemas).map(([name, schema]) => [name, closed(schema)]));
+ajv.addSchema({ $id: "contract", components: { schemas } });
+
+/** What is wrong with an event by its contract, if anything. */
+export function complaint(name, args) {
+  const message = components.messages[name];
+  if (!message) return `the contract knows no ${name}`;
+  if (args.length !== 1) return `${name} with ${args.length} arguments`;
+  const validate = ajv.getSchema(`contract${message.payload.$ref}`);
+  return validate(args[0]) ? undefined : `${name}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(args[0])}`;
+}
