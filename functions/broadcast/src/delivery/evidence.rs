@@ -1,12 +1,11 @@
 //! Whose fault a refused post is: the socket's, or the gateway's.
 //!
 //! The management API answers 429 both to a socket whose buffer is full and to an account that makes too many calls, so
-//! the answer alone says nothing. What tells them apart is how posts to *other* sockets fared. There are two
-//! comparisons, and a socket is blamed only if both speak against it: - at the same moments: the first attempts at
-//! sockets that are in good order, called controls here. They tell a gateway
+//! the answer alone says nothing. What tells them apart is how posts to *other* sockets fared. There are two comparisons,
+//! and a socket is blamed only if both speak against it:
+//! - at the same moments: the first attempts at sockets that are in good order, called controls here. They tell a gateway
 //!   that begins to refuse from a socket that does.
-//! - since the last outage: how often those were refused that were accepted in the end. That tells a gateway that
-//! refuses
+//! - since the last outage: how often those were refused that were accepted in the end. That tells a gateway that refuses
 //!   most of what it is asked from a socket that takes nothing, also when only few sockets are left to be told, and few
 //!   controls with them.
 
