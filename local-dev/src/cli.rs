@@ -11,7 +11,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{
     Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, contract::Out, cost::Load,
-    start,
+    open_files, start,
 };
 
 /// The system's allocator keeps the 19 MiB of every password hash; this one gives them back when the thread ends.
@@ -94,11 +94,12 @@ fn say(text: &str) {
 }
 
 async fn serve(options: &Options) -> ExitCode {
+    let open_files = open_files::raise();
     // Heard from here on: whoever reads the banner may end this at once.
     let stop = tokio::spawn(stop_signal());
     match start(options.clone()).await {
         Ok(running) => {
-            say(&banner(options, &running));
+            say(&banner(options, &running, open_files));
             let _ = stop.await;
             say("\nStopping.\n");
             running.stop().await;
@@ -127,7 +128,7 @@ fn advice(error: &StartError, options: &Options) -> String {
 }
 
 /// What a newcomer needs next.
-fn banner(options: &Options, running: &Running) -> String {
+fn banner(options: &Options, running: &Running, open_files: u64) -> String {
     let url = running.url();
     let anonymous = match options.anonymous {
         Anonymous::Allow => "hear the feed (--anonymous deny refuses them, as AWS does)",
@@ -147,6 +148,7 @@ fn banner(options: &Options, running: &Running) -> String {
         0 => String::new(),
         n => format!("  {n} changes were not delivered before the last stop; they follow once sockets are back\n"),
     };
+    let few_files = open_files::notice(open_files).unwrap_or_default();
     format!(
         r#"
 Moien Realtime is running.
@@ -158,7 +160,7 @@ Moien Realtime is running.
   Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
   Admin      {email} / {password}
   Sockets without a token {anonymous}.
-{exposed}{backlog}
+{exposed}{backlog}{few_files}
 Listen, in Node or a browser (npm install socket.io-client):
 
   import {{ io }} from "socket.io-client";

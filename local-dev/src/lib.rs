@@ -20,6 +20,7 @@ mod functions;
 mod gateway;
 mod http_api;
 mod invoke_api;
+mod open_files;
 mod options;
 mod outbox;
 mod own_host;

@@ -1,4 +1,4 @@
-//! The one port: accepted connections that can be cut, whoever owns them.
+//! Ports: served until told to end, over accepted connections that can be cut, whoever owns them.
 //!
 //! Closing a WebSocket from the server's side is half of what a gateway does, and socketioxide cannot close a single
 //! one. So every accepted connection can be told to end: its reader sees the end of the stream, and whoever reads it
@@ -13,21 +13,26 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, Request, connect_info::Connected},
+    extract::{ConnectInfo, Request},
     response::Response,
-    serve::{IncomingStream, Listener},
+    serve::Listener,
 };
 use futures::task::AtomicWaker;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::transport::{BrokenBody, Service};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
 };
 use tower::ServiceExt as _;
 
@@ -53,6 +58,57 @@ impl Peer {
     pub(crate) fn example() -> Self {
         let (address, local) = (([203, 0, 113, 7], 4711).into(), ([127, 0, 0, 1], 3000).into());
         Self { address, local, scissors: Scissors::default() }
+    }
+}
+
+/// How long a connection may wait for the head of a request, from its beginning and after each answer. Clients that keep
+/// connections for later notice when one is closed; those who send nothing, or a head without end, would keep a file open
+/// for ever.
+const HEAD_WITHIN: Duration = Duration::from_secs(75);
+
+/// API Gateway limits headers by their size alone, which `http_api` does.
+const MAX_HEADERS: usize = 1000;
+
+/// Serves a port until told to end, and then until what is being answered is.
+pub(crate) async fn serve(mut port: Port, router: Router, told_to_end: impl Future<Output = ()>) {
+    let (end, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut told_to_end = std::pin::pin!(told_to_end);
+    loop {
+        tokio::select! {
+            (connection, peer) = port.accept() => {
+                connections.spawn(converse(connection, peer, router.clone(), end.subscribe()));
+            }
+            Some(_over) = connections.join_next() => {}
+            () = &mut told_to_end => break,
+        }
+    }
+    drop(port);
+    end.send_replace(true);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Answers the requests of one connection, until it ends or becomes a WebSocket.
+async fn converse(connection: Connection, peer: Peer, router: Router, mut end: watch::Receiver<bool>) {
+    let answer = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
+        router.clone().oneshot(request)
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_headers(MAX_HEADERS);
+    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(connection), answer).with_upgrades());
+    let told_to_end = async { _ = end.wait_for(|end| *end).await };
+    let outcome = tokio::select! {
+        outcome = serving.as_mut() => outcome,
+        () = told_to_end => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    // That a client went away, was late or sent no HTTP is its own affair.
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection ended");
     }
 }
 
@@ -129,11 +185,9 @@ pub(crate) struct Connection {
     scissors: Scissors,
 }
 
-impl Listener for Port {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+impl Port {
+    /// The next connection. Errors are repeated until there is one: without a free file there may be one soon.
+    async fn accept(&mut self) -> (Connection, Peer) {
         let (stream, address) = match &mut self.other_loopback {
             None => Listener::accept(&mut self.main).await,
             Some(other) => tokio::select! {
@@ -145,20 +199,15 @@ impl Listener for Port {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "set_nodelay");
         }
-        (Connection { stream, scissors: Scissors::default() }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.main.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, Port>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Port>) -> Self {
-        let (address, connection) = (*stream.remote_addr(), stream.io());
         // A connection that is gone by now has no address; what comes of it nobody hears.
-        let local = connection.stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        Self { address, local, scissors: connection.scissors.clone() }
+        let local = stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let scissors = Scissors::default();
+        (Connection { stream, scissors: scissors.clone() }, Peer { address, local, scissors })
+    }
+
+    /// Where it listens.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.main.local_addr()
     }
 }
 
@@ -201,15 +250,71 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        sync::oneshot,
+    };
 
     use super::*;
+
+    /// A served port, and what ends it.
+    async fn served() -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+        let port = Port::bind_one(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = port.local_addr().unwrap();
+        let (end, ends) = oneshot::channel();
+        let router = Router::new().route("/", get(async || "hello"));
+        (address, end, tokio::spawn(serve(port, router, async { ends.await.unwrap_or_default() })))
+    }
+
+    async fn read_to_end(stream: &mut TcpStream) -> String {
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).await.unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_nothing_or_a_head_without_end_or_nothing_more_is_closed_after_a_while() {
+        let (address, _end, _server) = served().await;
+        for sent in ["", "GET / HTTP/1.1\r\nHost: localhost\r\nX-A", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+            let began = tokio::time::Instant::now();
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let answer = read_to_end(&mut stream).await;
+            assert_eq!(answer.contains("hello"), sent.ends_with("\r\n\r\n"), "{sent:?}: {answer}");
+            let took = began.elapsed();
+            assert!(took >= HEAD_WITHIN && took < HEAD_WITHIN * 2, "{sent:?}: {took:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_may_have_more_than_a_hundred_headers() {
+        let (address, _end, _server) = served().await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let headers: String = (0..200).map(|n| format!("x-{n}: a\r\n")).collect();
+        let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn told_to_end_it_closes_connections_that_wait_and_returns() {
+        let (address, end, server) = served().await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        end.send(()).unwrap();
+        server.await.unwrap();
+        assert!(read_to_end(&mut stream).await.ends_with("hello"));
+        assert!(TcpStream::connect(address).await.is_err());
+    }
 
     #[tokio::test]
     async fn a_cut_connection_reads_as_ended_though_its_peer_is_there() {
         let mut port = Port::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let peer = TcpStream::connect(port.local_addr().unwrap()).await.unwrap();
-        let (mut connection, _) = Listener::accept(&mut port).await;
+        let (mut connection, _) = port.accept().await;
         let scissors = connection.scissors.clone();
         let read = tokio::spawn(async move { connection.read(&mut [0; 8]).await.map_err(|error| error.kind()) });
         tokio::task::yield_now().await;

@@ -6,7 +6,7 @@ mod within;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn_with_state, serve::Listener as _};
+use axum::{Router, middleware::from_fn_with_state};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::{
@@ -32,7 +32,7 @@ use crate::{
     outbox, own_host,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
-    server::{Peer, Port},
+    server::{Port, serve},
     tally::Spent,
     template::{Template, TemplateError},
     undelivered,
@@ -208,7 +208,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let router = router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, given_up);
     let router = own_host::only(router, &options.allowed_hosts);
     within.connect(router.clone());
-    let (shutdown, server) = serve(port, router);
+    let (shutdown, stopping) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(port, router, stopping.map(drop)));
     Ok(Running {
         address,
         stack: options.stack_name,
@@ -344,15 +345,6 @@ async fn listen(options: &Options) -> Result<(Port, SocketAddr), StartError> {
     let port = Port::bind(address).await.map_err(failed)?;
     let address = port.local_addr().map_err(failed)?;
     Ok((port, address))
-}
-
-/// Serves at the port until told to end.
-fn serve(port: Port, router: Router) -> (oneshot::Sender<()>, JoinHandle<()>) {
-    let (shutdown, stopping) = oneshot::channel::<()>();
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let server = axum::serve(port, service).with_graceful_shutdown(stopping.map(drop));
-    // It only ends when told to: accept errors are retried.
-    (shutdown, tokio::spawn(async move { server.await.unwrap_or_default() }))
 }
 
 /// The functions, with what they use counted where policies are enforced.

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use axum::serve::Listener as _;
 use shared::transport::Service;
 use tokio::{
     sync::{oneshot, watch},
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     own_host,
-    server::{Peer, Port, within},
+    server::{Port, serve, within},
 };
 
 /// AWS deletes expired items within days; a laptop should not make anybody wait for it.
@@ -60,13 +59,8 @@ impl Embedded {
         let served = Served { database: database.clone(), turn, written: written.clone() };
         let router = own_host::only(server::router(served), &[]);
         let service = within(router.clone(), address);
-        let router = router.into_make_service_with_connect_info::<Peer>();
-        let stopped = async {
-            // A dropped sender means stop as well.
-            let _ = stopped.await;
-        };
-        let served = axum::serve(port, router).with_graceful_shutdown(stopped);
-        let server = tokio::spawn(async move { served.await.unwrap_or_default() });
+        // A dropped sender means stop as well.
+        let server = tokio::spawn(serve(port, router, async { stopped.await.unwrap_or_default() }));
         let keepers = [tokio::spawn(sweep(database, written.clone())), tokio::spawn(keep_trimming(trimmer))];
         Ok(Self { address, service, written, claims, shutdown: Some(shutdown), server, keepers })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::{body::Body, serve::Listener as _};
+use axum::body::Body;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,7 +14,7 @@ use crate::{
     event_source::Poke,
     faults::{Fault, Faults, Often},
     functions::COMPILES_WITHIN,
-    server::{Port, Scissors},
+    server::{Port, Scissors, serve},
     template::Template,
     throttle::Throttle,
 };
@@ -117,8 +117,7 @@ async fn preflight(method: &str, cors: &Cors) -> String {
         stream.read_to_string(&mut answer).await.unwrap();
         answer.to_lowercase()
     };
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    tokio::select! { _ = axum::serve(port, service) => String::new(), answer = ask => answer }
+    tokio::select! { () = serve(port, router, std::future::pending()) => String::new(), answer = ask => answer }
 }
 
 #[tokio::test]

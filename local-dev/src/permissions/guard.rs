@@ -1,6 +1,6 @@
 //! Where the policies are enforced: in front of DynamoDB, of the management API, of Lambda, and of SES and SNS.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{future::pending, io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -9,7 +9,6 @@ use axum::{
     http::{self, HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
-    serve::Listener as _,
 };
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ use crate::{
     functions,
     invoke_api::Names,
     own_host,
-    server::{Peer, Port, within},
+    server::{Port, serve, within},
     tally::Spent,
 };
 
@@ -68,8 +67,7 @@ impl Guard {
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
         let router = own_host::only(router, &[]);
         let service = within(router.clone(), address);
-        let router = router.into_make_service_with_connect_info::<Peer>();
-        let server = tokio::spawn(async move { axum::serve(port, router).await.unwrap_or_default() });
+        let server = tokio::spawn(serve(port, router, pending()));
         Ok(Self { address, service, server })
     }
 

@@ -1,0 +1,41 @@
+//! How many files this process may open, each socket being one.
+
+/// What it has open beside sockets: the database, ports, standard streams, REST requests under way.
+const OTHERS: u64 = 224;
+
+/// Below so many sockets the limit is worth a line at the start.
+const MANY: u64 = 10_000;
+
+/// Raises the limit as far as the system lets a process raise its own, and returns it. What cannot be raised stays as it
+/// is.
+pub(crate) fn raise() -> u64 {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => limit,
+        Err(error) => {
+            tracing::debug!(%error, "the limit of open files cannot be raised");
+            rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(soft, _)| soft)
+        }
+    }
+}
+
+/// A line for whoever starts the program, if there may be few sockets.
+pub(crate) fn notice(limit: u64) -> Option<String> {
+    let sockets = limit.saturating_sub(OTHERS);
+    (sockets < MANY).then(|| {
+        format!(
+            "  This process may open {limit} files, which is enough for about {sockets} sockets; `ulimit -Hn` is the limit to raise.\n"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_low_limit_is_worth_a_line_and_it_says_for_how_many_sockets_it_is() {
+        assert!(notice(1024).unwrap().contains("about 800 sockets"));
+        assert!(notice(100).unwrap().contains("about 0 sockets"));
+        assert_eq!(notice(65_536), None);
+    }
+}
