@@ -147,10 +147,15 @@ impl Code {
     }
 }
 
+/// Calls of such functions at the same time. Each has a connection, and so an open file; others wait for one.
+const CALLS_AT_ONCE: usize = 128;
+
 /// A function behind a Lambda Invoke API, such as that of `cargo lambda watch`.
 #[derive(Clone)]
 struct Remote {
     client: reqwest::Client,
+    /// One for all functions.
+    calls: Arc<Semaphore>,
     url: String,
 }
 
@@ -159,6 +164,7 @@ impl Remote {
         let unreachable = |error: reqwest::Error| {
             Complaint::of::<reqwest::Error>(format!("{} cannot be reached: {}", self.url, Chain(&error)))
         };
+        let _turn = self.calls.acquire().await;
         let response = self.client.post(&self.url).json(event).send().await.map_err(unreachable)?;
         // AWS answers 200 and says so in a header, cargo lambda answers 500.
         let failed = !response.status().is_success() || response.headers().contains_key("x-amz-function-error");
@@ -222,13 +228,13 @@ impl Functions {
         if let Some(name) = faults.functions().into_iter().find(|name| !folders.contains(&name.as_str())) {
             return Err(StartError::UnknownInFault { name, known: folders.join(", ") });
         }
-        let client = reqwest::Client::new();
+        let (client, calls) = (reqwest::Client::new(), Arc::new(Semaphore::new(CALLS_AT_ONCE)));
         let mut deployed = HashMap::new();
         for Function { logical_id, folder, timeout, memory_size, .. } in functions {
             let code = match endpoint {
                 Some(endpoint) => {
                     let url = format!("{}/2015-03-31/functions/{folder}/invocations", endpoint.trim_end_matches('/'));
-                    Code::Remote(Remote { client: client.clone(), url })
+                    Code::Remote(Remote { client: client.clone(), calls: Arc::clone(&calls), url })
                 }
                 None => {
                     let env = environments.get(logical_id).cloned().unwrap_or_default();

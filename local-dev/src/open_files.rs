@@ -18,9 +18,20 @@ pub(crate) fn raise() -> u64 {
     }
 }
 
+/// Sockets that leave files for everything else, with so many files.
+fn sockets_with(limit: u64) -> u64 {
+    limit.saturating_sub(OTHERS)
+}
+
+/// Sockets there may be now.
+pub(crate) fn sockets() -> usize {
+    let limit = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    usize::try_from(sockets_with(limit)).unwrap_or(usize::MAX)
+}
+
 /// A line for whoever starts the program, if there may be few sockets.
 pub(crate) fn notice(limit: u64) -> Option<String> {
-    let sockets = limit.saturating_sub(OTHERS);
+    let sockets = sockets_with(limit);
     (sockets < MANY).then(|| {
         format!(
             "  This process may open {limit} files, which is enough for about {sockets} sockets; `ulimit -Hn` is the limit to raise.\n"

@@ -183,10 +183,10 @@ impl HttpClients {
             return local.http_client();
         }
         if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-            self.plain.get_or_init(|| Builder::new().build_http()).clone()
+            self.plain.get_or_init(|| self.transport.bounded(Builder::new().build_http())).clone()
         } else {
             let tls = || Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
-            self.tls.get_or_init(tls).clone()
+            self.tls.get_or_init(|| self.transport.bounded(tls())).clone()
         }
     }
 }

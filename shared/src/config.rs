@@ -1,4 +1,4 @@
-//! Configuration, read once when a function starts (design rule 10).
+//! Configuration, read once when a function starts (ARCHITECTURE.md, "The environment is read once").
 //!
 //! Standard AWS variables keep their names (`AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, …). On Lambda the variables are
 //! those of the process; `local-dev` hands every function a set of its own.

@@ -1,4 +1,4 @@
-//! Every failure a client can meet, and the one place that maps it to a status and a code (design 2.2).
+//! Every failure a client can meet, and the one place that maps it to a status and a code (README.md, "REST").
 
 use http::StatusCode;
 use serde::Serialize;

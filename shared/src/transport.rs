@@ -14,7 +14,9 @@ use std::{
 
 use aws_smithy_runtime_api::{
     client::{
-        http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+        http::{
+            HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+        },
         orchestrator::{HttpRequest, HttpResponse},
         result::ConnectorError,
     },
@@ -24,8 +26,12 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
-use tokio::task::coop::consume_budget;
+use tokio::{sync::Semaphore, task::coop::consume_budget};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
+
+/// Calls of SDK clients over the network at the same time, of all functions of a process; others wait, within their own
+/// time limits. Each has a connection, and a connection is an open file. A function on Lambda stays far below.
+const NETWORK_AT_ONCE: usize = 64;
 
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, BrokenBody>;
@@ -35,7 +41,20 @@ pub type Service = BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, Inf
 
 /// The services of this process, by authority. By default there are none.
 #[derive(Clone, Default)]
-pub struct Transport(Arc<RwLock<HashMap<String, Option<Service>>>>);
+pub struct Transport {
+    services: Arc<RwLock<HashMap<String, Option<Service>>>>,
+    network: Arc<Network>,
+}
+
+/// Calls over the network.
+#[derive(Debug)]
+struct Network(Semaphore);
+
+impl Default for Network {
+    fn default() -> Self {
+        Self(Semaphore::new(NETWORK_AT_ONCE))
+    }
+}
 
 /// The way to one of them.
 #[derive(Clone)]
@@ -77,12 +96,21 @@ impl Transport {
     pub fn to(&self, url: &str) -> Option<Local> {
         let uri: Uri = url.parse().ok()?;
         let authority = uri.authority()?.as_str();
-        let is_here = self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(authority);
+        let is_here = self.services.read().unwrap_or_else(PoisonError::into_inner).contains_key(authority);
         is_here.then(|| Local { transport: self.clone(), authority: authority.to_owned() })
     }
 
+    /// A client for the AWS SDK whose calls go over the network, with no more than so many connections.
+    pub(crate) fn bounded(&self, client: SharedHttpClient) -> SharedHttpClient {
+        let network = Arc::clone(&self.network);
+        http_client_fn(move |settings, components| {
+            let connector = client.http_connector(settings, components);
+            SharedHttpConnector::new(Bounded { connector, network: Arc::clone(&network) })
+        })
+    }
+
     fn change(&self, how: impl FnOnce(&mut HashMap<String, Option<Service>>)) {
-        how(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+        how(&mut self.services.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -96,7 +124,7 @@ impl Local {
         // as long as they take together.
         consume_budget().await;
         let service = {
-            let services = self.transport.0.read().unwrap_or_else(PoisonError::into_inner);
+            let services = self.transport.services.read().unwrap_or_else(PoisonError::into_inner);
             services.get(&self.authority).cloned().flatten()
         };
         let service = service.ok_or_else(|| NobodyThere(self.authority.clone()))?;
@@ -129,6 +157,24 @@ impl HttpConnector for Local {
     }
 }
 
+/// A connector with a bound that it shares.
+#[derive(Debug)]
+struct Bounded {
+    connector: SharedHttpConnector,
+    network: Arc<Network>,
+}
+
+impl HttpConnector for Bounded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (connector, network) = (self.connector.clone(), Arc::clone(&self.network));
+        HttpConnectorFuture::new(async move {
+            // It is never closed.
+            let _turn = network.0.acquire().await;
+            connector.call(request).await
+        })
+    }
+}
+
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Local").field(&self.authority).finish()
@@ -137,6 +183,8 @@ impl fmt::Debug for Local {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tower::service_fn;
 
     use super::*;
@@ -152,6 +200,32 @@ mod tests {
     async fn ask(local: &Local) -> Result<String, NobodyThere> {
         let answer = local.call(Request::new(Full::default())).await?;
         Ok(String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    }
+
+    /// Answers after a moment, and knows how many waited at most.
+    #[derive(Debug, Default)]
+    struct Slow {
+        now: AtomicUsize,
+        most: Arc<AtomicUsize>,
+    }
+
+    impl HttpConnector for Slow {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            HttpConnectorFuture::new(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_over_the_network_are_no_more_at_once_than_there_are_files_for() {
+        let (transport, most) = (Transport::default(), Arc::new(AtomicUsize::new(0)));
+        let connector = SharedHttpConnector::new(Slow { most: Arc::clone(&most), ..Slow::default() });
+        let connectors = [(); 2].map(|()| Bounded { connector: connector.clone(), network: transport.clone().network });
+        let calls = (0..500).map(|call| connectors[call % 2].call(HttpRequest::get("http://there:1/").unwrap()));
+        let all = futures::future::join_all(calls);
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(1), all).await.is_err());
+        assert_eq!(most.load(Ordering::SeqCst), NETWORK_AT_ONCE);
     }
 
     #[tokio::test]

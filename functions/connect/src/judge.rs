@@ -7,7 +7,8 @@ use http::{
 };
 use shared::origins::Origins;
 
-/// Why a handshake is refused. The Node server refuses the last three alike, with 400 (facts: Engine.IO 1.6).
+/// Why a handshake is refused. The Node server refuses the last three alike, with 400
+/// (<https://github.com/socketio/socket.io/blob/main/packages/engine.io/lib/server.ts>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// A browser's page that is not on the list.

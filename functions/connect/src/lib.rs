@@ -41,7 +41,8 @@ impl Connect {
     /// Answers 200 to let the handshake go on, with the first of the subprotocols the client offered, or refuses it
     /// ([`judge`]).
     ///
-    /// Tokens are not judged here: a refused handshake makes clients retry for ever (design 2.1).
+    /// Tokens are not judged here: a refused handshake makes clients retry for ever (ARCHITECTURE.md, "A CONNECT is
+    /// always answered").
     ///
     /// # Errors
     /// [`Error::Internal`]; the gateway then refuses the handshake with a 5xx, and the client tries again. A connection

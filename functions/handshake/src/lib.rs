@@ -1,8 +1,8 @@
 //! Invoked by `connect` for every new connection: sends it the Engine.IO open packet.
 //!
-//! `connect` cannot do it, because the WebSocket opens only after it has answered. Shortly after that the management API
-//! may still say 410 (design rule 5), so this tries again for a while. Each connection is an invocation of its own: one
-//! that never opens delays no other.
+//! `connect` cannot do it, because the WebSocket opens only after it has answered. Shortly after that the management
+//! API may still say 410 (ARCHITECTURE.md, "An early 410 means not open yet"), so this tries again for a while. Each
+//! connection is an invocation of its own: one that never opens delays no other.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::time::Duration;

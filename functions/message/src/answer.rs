@@ -1,5 +1,6 @@
-//! How an answer reaches the client, and what becomes of a connection that cannot be answered: a client that waits for the
-//! answer of a CONNECT has no timer for it, so it gets the answer or a closed connection (design rule 2).
+//! How an answer reaches the client, and what becomes of a connection that cannot be answered: a client that waits for
+//! the answer of a CONNECT has no timer for it, so it gets the answer or a closed connection (ARCHITECTURE.md, "A
+//! CONNECT is always answered").
 
 use std::time::Duration;
 

@@ -4,8 +4,8 @@
 //! The route is one-way, so that what this function returns says nothing to the client: on a two-way route an answer
 //! without a body may reach the client as an empty frame, on which a Socket.IO client drops its connection.
 //!
-//! This function never fails, panics or times out (design rule 1): the gateway would push a JSON error frame, and a
-//! Socket.IO client drops its connection on that, too.
+//! This function never fails, panics or times out (ARCHITECTURE.md, "The message function never fails"): the gateway
+//! would push a JSON error frame, and a Socket.IO client drops its connection on that, too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answer;
@@ -107,7 +107,8 @@ impl Message {
 
     /// Nothing below gets past this: an error, a panic or a call that hangs ends here, and the connection with it. A
     /// client that waits for the answer of its CONNECT has no timer for it, and after a refusal it would not come back;
-    /// one whose connection is closed returns by itself, with its own back-off, in a clean state (design rule 2).
+    /// one whose connection is closed returns by itself, with its own back-off, in a clean state (ARCHITECTURE.md, "A
+    /// CONNECT is always answered").
     async fn react(&self, from: &Sender, text: &str) -> Reaction {
         let reaction = AssertUnwindSafe(packets::react(self, from, text)).catch_unwind();
         let error = match tokio::time::timeout(TIME_LIMIT, reaction).await {

@@ -28,8 +28,10 @@ const SENDER: &str = "no-reply@moien-delivery.example";
 const SECRET_LENGTH: usize = 64;
 
 /// The secret that `--token-secret` gives.
-const MIN_TOKEN_SECRET: usize = 32;
 const TOKEN_SECRET: &str = "TokenSecret";
+
+/// Its shortest length, in bytes; what functions refuse as well.
+const MIN_TOKEN_SECRET: usize = 32;
 
 /// Those of the environment for AWS itself; an emulator takes any.
 pub(super) fn access() -> Access {

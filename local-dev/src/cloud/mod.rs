@@ -29,7 +29,7 @@ use crate::{
     gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
     http_api,
     invoke_api::{self, Asynchronous, Names},
-    outbox, own_host,
+    open_files, outbox, own_host,
     permissions::{self, Guard, Permissions},
     schedule::Schedules,
     server::{Port, serve},
@@ -180,7 +180,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
     let throttle = template.socket_throttle(&scope)?;
-    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle);
+    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle)
+        .holding_at_most(open_files::sockets());
     let (release, released) = watch::channel(false);
     let settings = Settings {
         database: &database,

@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -122,6 +122,10 @@ struct Inner {
     unfinished: watch::Sender<usize>,
     /// Set once, when it ends.
     stopping: AtomicBool,
+    /// Connections there may be at the same time.
+    most: AtomicUsize,
+    /// Whether one was refused for that.
+    was_full: AtomicBool,
 }
 
 /// Something that the end waits for: a connection, or saying goodbye to one.
@@ -150,7 +154,36 @@ impl Gateway {
     ) -> Self {
         let (connections, opened, unfinished) = (RwLock::default(), watch::Sender::new(0), watch::Sender::new(0));
         let (stopping, throttle) = (AtomicBool::new(false), Buckets::new(throttle));
-        Self(Arc::new(Inner { api, functions, faults, limits, throttle, connections, opened, unfinished, stopping }))
+        let (most, was_full) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
+        Self(Arc::new(Inner {
+            api,
+            functions,
+            faults,
+            limits,
+            throttle,
+            connections,
+            opened,
+            unfinished,
+            stopping,
+            most,
+            was_full,
+        }))
+    }
+
+    /// Further connections are refused, before there are too few files left for everything else.
+    pub(crate) fn holding_at_most(self, connections: usize) -> Self {
+        self.0.most.store(connections, Ordering::Relaxed);
+        self
+    }
+
+    /// Whether there are as many connections as there may be; the first one too many is logged.
+    fn is_full(&self) -> bool {
+        let open = self.0.connections.read().unwrap_or_else(PoisonError::into_inner).len();
+        let is_full = open >= self.0.most.load(Ordering::Relaxed);
+        if is_full && !self.0.was_full.swap(true, Ordering::Relaxed) {
+            tracing::warn!("{open} sockets are connected; more are refused, as the limit of open files allows no more");
+        }
+        is_full
     }
 
     /// First part of the path of its URLs.
@@ -198,6 +231,9 @@ impl Gateway {
 
     async fn ask_connect(&self, handshake: Handshake) -> Result<Accepted, StatusCode> {
         if self.is_stopping() {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        if self.is_full() {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         if !self.0.throttle.take("$connect") {

@@ -55,7 +55,8 @@ pub(super) async fn body(body: Body) -> Result<Bytes, Unread> {
 /// Reads what comes with a request that is refused whatever it is. A client that asked with `Expect` whether to send it
 /// has sent nothing yet, and does not after the answer.
 pub(crate) async fn discard(headers: &HeaderMap, body: Body) {
-    if !headers.contains_key(EXPECT) {
+    let asks = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if !asks {
         read_on(body.into_data_stream()).await;
     }
 }

@@ -1,4 +1,5 @@
-//! `infra/template.yaml` as data: the only declaration of tables, streams, routes and limits (design rule 11).
+//! `infra/template.yaml` as data: the only declaration of tables, streams, routes and limits (ARCHITECTURE.md, "The
+//! template is the only declaration").
 //!
 //! The short tags of CloudFormation are expanded ([`yaml`]), every resource this emulator imitates is read into a typed
 //! struct at once, and values that depend on the deployment stay unresolved until a [`Scope`] is at hand.

@@ -58,7 +58,7 @@ pub struct Member {
     /// it is closed and not told.
     pub token_expires_at: Option<i64>,
     /// When its WebSocket was opened, epoch milliseconds; `None` in rows of an older version. A gateway may not know a
-    /// connection of the last few seconds yet (design rule 5).
+    /// connection of the last few seconds yet (ARCHITECTURE.md, "An early 410 means not open yet").
     pub connected_at: Option<i64>,
 }
 

@@ -1,8 +1,8 @@
 //! The connections table: every read and write of it, each condition beside the call that relies on it.
 //!
-//! Messages of one connection may be handled at the same time and out of order (design rule 8), so nothing here reads
-//! an item to write it back: forgetting repeats until nobody joined in between; joining and leaving, in `membership`,
-//! are transactions with conditions.
+//! Messages of one connection may be handled at the same time and out of order (ARCHITECTURE.md, "Messages may overtake
+//! each other"), so nothing here reads an item to write it back: forgetting repeats until nobody joined in between;
+//! joining and leaving, in `membership`, are transactions with conditions.
 
 use std::collections::{BTreeMap, HashMap};
 

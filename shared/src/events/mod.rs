@@ -1,4 +1,5 @@
-//! The events of the platform, one file each, derived from committed changes and from nothing else (design 4).
+//! The events of the platform, one file each, derived from committed changes and from nothing else (ARCHITECTURE.md,
+//! "The picture").
 
 mod account_banned;
 pub mod auth_renew;
@@ -31,9 +32,9 @@ pub struct Emission {
     pub room: Room,
     /// The event as a WebSocket message, encoded once for all sockets.
     pub frame: Arc<str>,
-    /// Set if the room's sockets are thrown out after hearing it (design rule 4): those that joined in an earlier
-    /// [session generation](crate::users::User::session_generation) than this. Who joined later, after an unban, neither
-    /// hears it nor goes, however late the event is.
+    /// Set if the room's sockets are thrown out after hearing it (ARCHITECTURE.md, "A ban ends in a close"): those that
+    /// joined in an earlier [session generation](crate::users::User::session_generation) than this. Who joined later,
+    /// after an unban, neither hears it nor goes, however late the event is.
     pub kick_before: Option<u32>,
 }
 

@@ -43,7 +43,8 @@ use crate::{
 pub enum Outcome {
     /// The gateway took it.
     Accepted,
-    /// 410: the connection is closed, or its `$connect` has not been answered yet (design rule 5).
+    /// 410: the connection is closed, or its `$connect` has not been answered yet (ARCHITECTURE.md, "An early 410 means
+    /// not open yet").
     Gone,
 }
 

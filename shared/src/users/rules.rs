@@ -1,4 +1,4 @@
-//! The rules of a user's fields (design 2.2). Each says what the value must be, in words a form can show.
+//! The rules of a user's fields. Each says what the value must be, in words a form can show.
 
 use url::{Host, Url};
 

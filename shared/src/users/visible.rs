@@ -59,29 +59,48 @@ fn is_needed(characters: &[char], place: usize) -> bool {
         EMOJI_SELECTOR => is_pictograph(before),
         '\u{200d}' if after.is_some_and(is_pictograph) => is_of_emoji(before),
         // At the end of a word as well: so Malayalam writes chillu letters, and keyboards for Kannada and Telugu end words.
-        joiner if JOINERS.contains(&joiner) && is_virama(before) => after.is_none_or(|after| !JOINERS.contains(&after)),
+        joiner if JOINERS.contains(&joiner) && is_virama(before) => {
+            has_letter_of(&characters[..place], before)
+                && after.is_none_or(|after| !JOINERS.contains(&after) && !is_letter_of_another(after, before))
+        }
         // Bengali and Kannada keep the letter before a virama whole with a joiner.
         joiner if JOINERS.contains(&joiner) && after.is_some_and(is_virama) => {
-            is_of(before, GeneralCategoryGroup::Letter) && after.is_some_and(|virama| script(virama) == script(before))
+            after.is_some_and(|virama| has_letter_of(&characters[..place], virama))
         }
-        joiner if JOINERS.contains(&joiner) => {
-            let letter = |character: &&char| joining(**character) != JoiningType::Transparent;
+        // U+200D makes no difference between letters that join: only U+200C keeps them apart.
+        '\u{200c}' => {
+            let is_seen = |character: &&char| joining(**character) != JoiningType::Transparent;
             let (before, after) = (&characters[..place], &characters[place + 1..]);
-            let (before, after) = (before.iter().rfind(letter), after.iter().find(letter));
+            let (before, after) = (before.iter().rfind(is_seen), after.iter().find(is_seen));
             before
                 .zip(after)
-                .is_some_and(|(before, after)| joins(*before) && joins(*after) && script(*before) == script(*after))
+                .is_some_and(|(before, after)| is_letter(*before) && joins(*after) && script(*before) == script(*after))
         }
         _ => false,
     }
 }
 
-/// Whether the form of a letter depends on its neighbours, as those of Arabic, Syriac, N'Ko and Mongolian do. One that
-/// is joined to the letter before it alone counts as well: people write U+200C after it, too (`محمد‌رضا`), where RFC 5892,
-/// appendix A.1, wants none in the name of a host.
+/// Whether the last letter, which marks may follow, is of the script of this virama.
+fn has_letter_of(before: &[char], virama: char) -> bool {
+    let mark = |character: char| is_of(character, GeneralCategoryGroup::Mark);
+    let letter = before.iter().rfind(|character| !mark(**character));
+    letter.is_some_and(|letter| is_letter(*letter) && script(*letter) == script(virama))
+}
+
+fn is_letter_of_another(character: char, than: char) -> bool {
+    is_letter(character) && script(character) != script(than)
+}
+
+fn is_letter(character: char) -> bool {
+    is_of(character, GeneralCategoryGroup::Letter)
+}
+
+/// Whether the form of a letter depends on its neighbours, as those of Arabic, Syriac, N'Ko and Mongolian do. Before
+/// U+200C any letter of such a script will do: people write it after letters that do not join the next one, too
+/// (`محمد‌رضا`, `ضیاء‌الدین`), where RFC 5892, appendix A.1, wants none in the name of a host.
 fn joins(character: char) -> bool {
     let types = [JoiningType::DualJoining, JoiningType::LeftJoining, JoiningType::RightJoining];
-    is_of(character, GeneralCategoryGroup::Letter) && types.contains(&joining(character))
+    is_letter(character) && types.contains(&joining(character))
 }
 
 fn joining(character: char) -> JoiningType {
@@ -185,6 +204,8 @@ mod tests {
             "क्‍ष",
             "র‍্যাম",
             "عَ‌رَ",
+            "ضیاء‌الدین",
+            "র\u{9bc}\u{200d}\u{9cd}যাম",
             "അരുണ്‍",
             "അരുണ്‍ കുമാര്‍",
             "ශ්‍රී",
@@ -225,6 +246,10 @@ mod tests {
             "ر\u{200c}ܒ",
             "র\u{200d}\u{94d}य",
             "علی\u{200c}\u{64e}",
+            "س\u{200d}ارا",
+            "Ra\u{94d}\u{200d}d",
+            "श\u{94d}\u{200d}a",
+            "\u{94d}\u{200d}क",
         ] {
             assert!(!is_visible(idle), "{}", idle.escape_unicode());
         }

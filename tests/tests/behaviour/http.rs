@@ -92,7 +92,8 @@ async fn a_body_in_an_encoding_or_charset_nobody_reads_here_is_415_and_a_byte_or
     cloud.stop().await;
 }
 
-/// Above the limit of API Gateway as well, and whatever else is wrong with the request: a connection that is closed with
+/// Above the limit of API Gateway as well, and where no route, another host or a large head is the reason of the refusal: a
+/// connection that is closed with
 /// something unread is reset, and its answer lost.
 #[tokio::test]
 async fn a_body_that_is_too_large_is_answered_however_it_is_sent() {

@@ -5,6 +5,7 @@ mod bans;
 mod bill;
 mod delivery;
 mod document;
+mod files;
 mod floods;
 mod gateway;
 mod handshakes;

@@ -24,7 +24,7 @@ const ATTEMPTS: u32 = 6;
 const OVERTAKEN_PAUSE: Duration = Duration::from_millis(60);
 
 /// Accepts a CONNECT, or refuses it where that is final. What may be different a moment later is no refusal: the
-/// connection is closed, and the client comes back (design rule 2).
+/// connection is closed, and the client comes back (ARCHITECTURE.md, "A CONNECT is always answered").
 pub(super) async fn react(
     app: &Message,
     from: &Sender,
@@ -45,9 +45,9 @@ pub(super) async fn react(
     }
 }
 
-/// Reads the user's standing and joins in one transaction with it as a condition (design rule 3): a ban that is committed
-/// before the join makes it fail, one that is committed after it finds the socket in its room. There is no third case,
-/// and no moment in which a banned user is in a room.
+/// Reads the user's standing and joins in one transaction with it as a condition (ARCHITECTURE.md, "Joining depends on
+/// the account's standing"): a ban that is committed before the join makes it fail, one that is committed after it
+/// finds the socket in its room. There is no third case, and no moment in which a banned user is in a room.
 async fn join(
     app: &Message,
     from: &Sender,
