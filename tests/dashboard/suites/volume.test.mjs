@@ -15,6 +15,9 @@ const SECONDS = Number(process.env.VOLUME_SECONDS || 60);
 const LONGEST_FRAME = 100;
 const GROWTH = 4_000_000;
 
+/** Where an empty page has a longer frame than this, other programs have the processor, and their time is not the page's. */
+const QUIET = 50;
+
 const user = (n, fullName = `User number ${n}`) => ({
   id: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
   fullName,
@@ -72,25 +75,21 @@ onOneCloud("ten thousand users", {}, (claim) => {
     // The timeline and the marks of what flashes are full after this, and collecting garbage is no frame of the page.
     await change(FILLING);
     const before = await heap();
-    const minute = async () => {
-      await page.evaluate(MEASURE);
-      const took = await change(SECONDS * (1000 / EVERY));
-      const frames = await page.evaluate(() => globalThis.measured());
-      console.log(`${SECONDS * (1000 / EVERY)} changes in ${took.toFixed(1)} s, ${frames.count} frames: median ${frames.median} ms, ` +
-        `99th percentile ${frames.p99} ms, longest ${frames.longest} ms; a script at most ${frames.task} ms`);
-      return frames;
-    };
-    let frames = await minute();
-    if (frames.longest > LONGEST_FRAME) {
-      // Another program may have had the processor; what is the page's own fault comes again.
-      console.error(`!!! A frame took ${frames.longest} ms, trying once more`);
-      frames = await minute();
-    }
+    // An empty page beside it says how late the machine itself makes frames.
+    const empty = await (await page.context().browser().newContext()).newPage();
+    await Promise.all([empty, page].map((each) => each.evaluate(MEASURE)));
+    const took = await change(SECONDS * (1000 / EVERY));
+    const [idle, frames] = await Promise.all([empty, page].map((each) => each.evaluate(() => globalThis.measured())));
+    await empty.context().close();
+    console.log(`${SECONDS * (1000 / EVERY)} changes in ${took.toFixed(1)} s, ${frames.count} frames: median ${frames.median} ms, ` +
+      `99th percentile ${frames.p99} ms, longest ${frames.longest} ms, of an empty page ${idle.longest} ms`);
+    const longest = LONGEST_FRAME + (idle.longest > QUIET ? idle.longest : 0);
+    if (longest > LONGEST_FRAME) console.error(`!!! The machine is busy: an empty page had a frame of ${idle.longest} ms`);
     const grown = (await heap()) - before;
     console.log(`the heap has ${before} bytes, and then ${grown} more`);
     await all();
     await dashboard.page.locator("li[data-event]").first().getByText(`Changed for time ${told - 1}`).waitFor();
-    assert.ok(frames.longest <= LONGEST_FRAME, `a frame took ${frames.longest} ms`);
+    assert.ok(frames.longest <= longest, `a frame took ${frames.longest} ms`);
     assert.ok(grown < GROWTH, `memory grew by ${grown} bytes`);
   });
 });
@@ -99,13 +98,12 @@ onOneCloud("ten thousand users", {}, (claim) => {
 const MEASURE = `(() => {
   const view = document.querySelector(".view");
   const frames = [];
-  let last = performance.now(), on = true, step = 37, task = 0;
-  new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => (task = Math.max(task, duration)))).observe({ type: "longtask" });
+  let last = performance.now(), on = true, step = 37;
   const frame = (now) => {
     frames.push(now - last);
     last = now;
-    if (view.scrollTop + view.clientHeight >= view.scrollHeight || view.scrollTop < 0) step = -step;
-    view.scrollTop += step;
+    if (view && (view.scrollTop + view.clientHeight >= view.scrollHeight || view.scrollTop < 0)) step = -step;
+    if (view) view.scrollTop += step;
     if (on) requestAnimationFrame(frame);
   };
   requestAnimationFrame((now) => ((last = now), requestAnimationFrame(frame)));
@@ -113,6 +111,6 @@ const MEASURE = `(() => {
     on = false;
     const sorted = frames.slice(5).sort((a, b) => a - b);
     const at = (share) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] * 10) / 10;
-    return { count: sorted.length, median: at(0.5), p99: at(0.99), longest: at(1), task };
+    return { count: sorted.length, median: at(0.5), p99: at(0.99), longest: at(1) };
   };
 })()`;

@@ -12,7 +12,7 @@ import { Avatar, StatusBadge, VerifiedMarks } from "./marks.tsx";
 const ROW = 60;
 
 /** Rows beyond the view, so that fast scrolling shows no gap. */
-const BEYOND = 8;
+const BEYOND = 4;
 
 /** How long ago an event may be for its row to flash. */
 const FLASH = 1_500;
