@@ -12,14 +12,14 @@ async fn with_files(limit: usize, arguments: &[&str]) -> Process {
     Process::start("sh", &[&command, arguments].concat()).await
 }
 
-/// Both ends of each call are files of this one process, of which it has few.
+/// With as many files as systems usually give a program. Both ends of each call are files of this one process.
 #[tokio::test]
-async fn with_few_files_and_calls_over_connections_every_delivery_still_arrives() {
+async fn with_the_usual_limit_of_files_and_calls_over_connections_every_delivery_arrives() {
     const CLIENTS: usize = 16;
     const CHANGES: usize = 5;
-    let program = with_files(400, &["--loopback"]).await;
+    let program = with_files(1024, &["--loopback"]).await;
     let mut sockets = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..100 {
         sockets.push(Socket::connected(&program, Edge::SocketIo, None).await);
     }
     let admin = program.rest().login_admin().await;
