@@ -30,7 +30,8 @@ use tokio::{sync::Semaphore, task::coop::consume_budget};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 
 /// Calls of SDK clients over the network at the same time, of all functions of a process; others wait, within their own
-/// time limits. Each has a connection, and a connection is an open file. A function on Lambda stays far below.
+/// time limits. Each has a connection, and a connection is an open file. On Lambda only a broadcast that closes more sockets at
+/// once than this comes to the limit.
 const NETWORK_AT_ONCE: usize = 64;
 
 /// The body of an answer.

@@ -108,20 +108,20 @@ impl Delivery {
 
     pub(super) fn refused(&mut self, call: &Call, now: Instant) {
         let (key, began) = (call.key, call.began);
-        let says_something = !self.was_starved(now);
+        let counts = !self.was_starved(now);
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
         self.failing += usize::from(queue.since.is_none());
         let since = *queue.since.get_or_insert(began);
         queue.attempts += 1;
-        // A refusal in a time without processor says nothing. Those after it begin with short pauses again: they count only
-        // while there is something to compare them with.
-        queue.telling += u32::from(says_something);
-        let attempts = if says_something { queue.telling } else { queue.attempts };
+        // A refusal in a time without processor does not count. Pauses begin short again after such a time: refusals count
+        // only while posts to other sockets are recent enough to compare them with.
+        queue.counted += u32::from(counts);
+        let attempts = if counts { queue.counted } else { queue.attempts };
         let (score, refusals) = (queue.score, queue.refusals);
         let members = self.rooms.get(key.0).map_or(0, |room| room.audience.len());
         let (score, refusals, is_its_fault, may_be_chance) = {
             let evidence = &mut self.health().evidence;
-            let score = if says_something { score + evidence.against(since, began) } else { score };
+            let score = if counts { score + evidence.against(since, began) } else { score };
             let refusals = evidence.refused(refusals);
             let may_be_chance = evidence.may_be_chance(refusals, members);
             let is_its_fault = !may_be_chance && evidence.is_enough(score, since, began, self.failing, members);

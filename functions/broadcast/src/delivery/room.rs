@@ -46,8 +46,8 @@ pub(super) struct Queue {
     pub(super) since: Option<Instant>,
     /// Refused attempts at this step.
     pub(super) attempts: u32,
-    /// Those of them that were refused while this function had a processor, and so say something.
-    pub(super) telling: u32,
+    /// Those of them that count: this function had a processor then.
+    pub(super) counted: u32,
     /// How much they speak against the socket; see [`super::evidence`].
     pub(super) score: f64,
     pub(super) refusals: Refusals,
@@ -77,7 +77,7 @@ impl Queue {
             stage,
             since: None,
             attempts: 0,
-            telling: 0,
+            counted: 0,
             score: 0.0,
             refusals: Refusals::default(),
             unopened: 0,
