@@ -34,7 +34,7 @@ pub(crate) fn notice(limit: u64) -> Option<String> {
     let sockets = sockets_with(limit);
     (sockets < MANY).then(|| {
         format!(
-            "  This process may open {limit} files, which is enough for about {sockets} sockets; `ulimit -Hn` is the limit to raise.\n"
+            "  This process may open {limit} files, which is enough for about {sockets} sockets. More takes a higher hard limit (`ulimit -Hn`).\n"
         )
     })
 }

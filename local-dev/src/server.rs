@@ -114,7 +114,7 @@ async fn converse(connection: Connection, peer: Peer, router: Router, mut end: w
 
 /// The routes of a port as a service for requests of this process itself, which come without a connection and find all
 /// that those who come over one find.
-pub(crate) fn within(router: Router, local: SocketAddr) -> Service {
+pub(crate) fn in_process(router: Router, local: SocketAddr) -> Service {
     let peer = Peer { address: local, local, scissors: Scissors::default() };
     let routed = router
         .map_request(move |mut request: Request<Full<Bytes>>| {

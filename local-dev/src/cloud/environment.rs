@@ -9,7 +9,10 @@ use std::{
 };
 
 use aws_sdk_dynamodb::config::Credentials;
-use shared::{auth::Passwords, config::Environment};
+use shared::{
+    auth::{MIN_SECRET_BYTES, Passwords},
+    config::Environment,
+};
 use uuid::Uuid;
 
 use super::StartError;
@@ -29,9 +32,6 @@ const SECRET_LENGTH: usize = 64;
 
 /// The secret that `--token-secret` gives.
 const TOKEN_SECRET: &str = "TokenSecret";
-
-/// Its shortest length, in bytes; what functions refuse as well.
-const MIN_TOKEN_SECRET: usize = 32;
 
 /// Those of the environment for AWS itself; an emulator takes any.
 pub(super) fn access() -> Access {
@@ -53,8 +53,8 @@ pub(super) fn secrets(template: &Template, options: &Options) -> Result<BTreeMap
     let secret = |name: &String| {
         let given = options.token_secret.clone().filter(|_| name == TOKEN_SECRET);
         // Not checked by the reader of options, whose message would show it.
-        if given.as_ref().is_some_and(|secret| secret.len() < MIN_TOKEN_SECRET) {
-            let problem = format!("--token-secret (TOKEN_SECRET) must have at least {MIN_TOKEN_SECRET} characters");
+        if given.as_ref().is_some_and(|secret| secret.len() < MIN_SECRET_BYTES) {
+            let problem = format!("--token-secret (TOKEN_SECRET) must have at least {MIN_SECRET_BYTES} characters");
             return Err(StartError::Other(problem.into()));
         }
         let value = given.map_or_else(|| kept_secret(name, options.data_dir.as_deref()), Ok)?;

@@ -1,41 +1,46 @@
 //! Putting the cloud together, from the template alone, and taking it apart again.
 
 mod environment;
+mod in_process;
 mod lock;
-mod within;
+mod routes;
+mod running;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
-use axum::{Router, middleware::from_fn_with_state};
 use futures::FutureExt as _;
-use jiff::Timestamp;
+use shared::config::Environment;
 use tokio::{
     sync::{oneshot, watch},
-    task::JoinHandle,
     time::timeout,
 };
 
+pub use self::running::Running;
 use self::{
     environment::{access, environments, runtime_variables, scope, secrets, write_env_file},
+    in_process::InProcess,
     lock::Lock,
-    within::Within,
 };
 use crate::{
-    Options, REGION, dashboard,
-    dynamodb::{Database, DatabaseError, LiveTable},
-    event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring, checkpoint_table},
+    Options, REGION,
+    dynamodb::{Access, Database, DatabaseError, LiveTable},
+    event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring},
     faults::Faults,
     functions::{self, Functions},
-    gateway::{Gateway, Limits, SocketIoEdge, management, websocket},
+    gateway::{Gateway, Limits, SocketIoEdge},
     http_api,
-    invoke_api::{self, Asynchronous, Names},
-    open_files, outbox, own_host,
-    permissions::{self, Guard, Permissions},
+    invoke_api::{Asynchronous, Names},
+    own_host,
+    permissions::{Guard, Permissions},
     schedule::Schedules,
     server::{Port, serve},
-    tally::Spent,
-    template::{Template, TemplateError},
-    undelivered,
+    template::{Cors, Scope, Template, TemplateError},
 };
 
 /// The template this program was built with.
@@ -52,12 +57,6 @@ const BACKLOG_SETTLES: Duration = Duration::from_millis(1500);
 
 /// How long a batch is held back by `--fault reorder`: long enough for others to overtake it.
 const HELD_BACK: Duration = Duration::from_millis(100);
-
-/// How long it may take to close all sockets and to handle their `$disconnect`: longer than one that does not read may.
-const SOCKETS_END_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long requests that are being answered may take at the end.
-const STOP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why there is no cloud.
 #[derive(Debug, thiserror::Error)]
@@ -118,27 +117,6 @@ other_errors!(
     shared::Error
 );
 
-/// A running cloud. [`Running::stop`] ends it cleanly; dropping it ends it like a crash.
-pub struct Running {
-    address: SocketAddr,
-    stack: String,
-    template: Template,
-    database: Database,
-    sources: EventSources,
-    schedules: Schedules,
-    asynchronous: Asynchronous,
-    functions: Functions,
-    faults: Arc<Faults>,
-    gateway: Gateway,
-    edge: SocketIoEdge,
-    permissions: Option<Arc<Permissions>>,
-    guard: Option<Guard>,
-    within: Within,
-    lock: Option<Lock>,
-    shutdown: oneshot::Sender<()>,
-    server: JoinHandle<()>,
-}
-
 /// Starts the cloud and returns once everything answers.
 ///
 /// # Errors
@@ -151,20 +129,17 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let secrets = secrets(&template, &options)?;
 
     let access = access();
-    let database = match &options.dynamodb_endpoint {
-        Some(endpoint) => Database::remote(endpoint, &access),
-        None => Database::embedded(options.data_dir.as_deref(), &access).await?,
-    };
+    let database = database(&options, &access).await?;
     let tables = database.create_tables(&options.stack_name, template.tables()).await?;
     let scope = scope(&template, &options, secrets, &tables).await?;
     let permissions = options.enforce_policies.then(|| Permissions::of(&template).map(Arc::new)).transpose()?;
     let guard = guard(&database, &options.stack_name, permissions.as_ref()).await?;
     let dynamodb = guard.as_ref().map_or_else(|| database.endpoint().to_owned(), Guard::endpoint);
     let variables = runtime_variables(&template, &access, dynamodb, address);
-    let within = Within::of(&options, address);
-    within.connect_database(&database, guard.as_ref());
+    let in_process = InProcess::of(&options, address);
+    in_process.connect_database(&database, guard.as_ref());
     let environments = environments(&template, &scope, &variables, options.enforce_policies)?;
-    let environments = environments.into_iter().map(|(id, env)| (id, env.over(within.transport()))).collect();
+    let environments = environments.into_iter().map(|(id, env)| (id, env.over(in_process.transport()))).collect();
 
     let poke = Poke::default();
     let faults = Arc::new(Faults::default());
@@ -173,15 +148,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         // A key of its own is for whoever starts a function; in one file for all there is none.
         write_env_file(file, &environment::environments(&template, &scope, &variables, false)?)?;
     }
-    let endpoint = options.lambda_endpoint.as_deref();
-    let functions = Functions::start(template.functions(), &environments, endpoint, poke.clone(), Arc::clone(&faults))?;
-    let functions = functions.throttled_at(options.concurrent_invocations).at_most(database.bears());
+    let functions = functions(&template, &environments, &options, &poke, &faults)?.at_most(database.bears());
     let functions = counted(functions, permissions.as_deref());
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = patience(&options);
     let throttle = template.socket_throttle(&scope)?;
-    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle)
-        .holding_at_most(open_files::sockets());
+    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle);
     let (release, released) = watch::channel(false);
     let settings = Settings {
         database: &database,
@@ -199,16 +171,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let schedules = Schedules::start(functions.clone(), template.schedules().cloned().collect());
     tokio::spawn(release_backlog(release, gateway.opened()));
 
-    let cors = template.http_api().map(|api| api.cors(&scope)).transpose()?.flatten();
-    cors.as_ref().map(http_api::check_cors).transpose()?;
+    let cors = cors(&template, &scope)?;
     let (edge, sockets) = SocketIoEdge::new(gateway.clone(), cors.as_ref().map(http_api::cors_layer));
-    let invoke_api = lambda(&asynchronous, &names, permissions.as_ref());
+    let invoke_api = routes::lambda(&asynchronous, &names, permissions.as_ref());
     let throttle = template.rest_throttle(&scope)?;
     let rest = http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits, throttle);
-    let given_up = undelivered::router(sources.dead_letters());
-    let router = router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, given_up);
+    let router = routes::router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, &sources);
     let router = own_host::only(router, &options.allowed_hosts);
-    within.connect(router.clone());
+    in_process.connect(router.clone());
     let (shutdown, stopping) = oneshot::channel::<()>();
     let server = tokio::spawn(serve(port, router, stopping.map(drop)));
     Ok(Running {
@@ -225,118 +195,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         edge,
         permissions,
         guard,
-        within,
+        in_process,
         lock,
         shutdown,
         server,
     })
-}
-
-impl Running {
-    /// `http://<host>:<port>`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// First part of the path of the gateway's URLs.
-    #[must_use]
-    pub fn stage(&self) -> &str {
-        self.gateway.stage()
-    }
-
-    /// Where other tools reach the tables.
-    #[must_use]
-    pub fn dynamodb_endpoint(&self) -> &str {
-        self.database.endpoint()
-    }
-
-    /// The URL of every port that was opened on this machine.
-    #[must_use]
-    pub fn ports(&self) -> Vec<String> {
-        let embedded = self.database.is_embedded().then(|| self.database.endpoint().to_owned());
-        [self.url()].into_iter().chain(embedded).chain(self.guard.as_ref().map(Guard::endpoint)).collect()
-    }
-
-    /// Changes of a former life that are still to be delivered.
-    #[must_use]
-    pub fn backlog(&self) -> usize {
-        self.sources.backlog()
-    }
-
-    /// The bodies of what was given up, by the event sources and of asynchronous invocations.
-    #[must_use]
-    pub fn dead_letters(&self) -> Vec<serde_json::Value> {
-        self.sources.dead_letters().list().into_iter().map(|letter| letter.body).collect()
-    }
-
-    /// Invokes a function (its logical id in the template) and returns its answer.
-    ///
-    /// # Errors
-    /// The words of the function that failed.
-    pub async fn invoke(&self, function: &str, event: serde_json::Value) -> Result<serde_json::Value, String> {
-        self.functions.run(function, event).await.map_err(|error| error.to_string())
-    }
-
-    /// What goes wrong on purpose, from now on.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        &self.faults
-    }
-
-    /// What the functions did, with `enforce_policies`.
-    #[must_use]
-    pub fn permissions(&self) -> Option<&Permissions> {
-        self.permissions.as_deref()
-    }
-
-    /// What each function used of what AWS bills, by logical id, with `enforce_policies`.
-    #[must_use]
-    pub fn spent(&self) -> BTreeMap<String, Spent> {
-        self.permissions.as_ref().map(|permissions| permissions.tally().all()).unwrap_or_default()
-    }
-
-    /// Runs what the template schedules, as if it were that time.
-    ///
-    /// # Errors
-    /// The words of the function that failed.
-    pub async fn tick(&self, at: Timestamp) -> Result<(), String> {
-        self.schedules.tick(at).await.map_err(|error| error.to_string())
-    }
-
-    /// Ends event sources, then sockets, then requests, then the database. What is on its way is told to the sockets
-    /// that are still there, and what is not follows after the next start: told to rooms that have been emptied it would be
-    /// told to nobody.
-    pub async fn stop(self) {
-        let (database, _lock) = self.wind_down().await;
-        database.stop().await;
-    }
-
-    /// Like [`Running::stop`], and deletes the tables: for tests on a DynamoDB they share.
-    pub async fn stop_and_drop_tables(self) {
-        let (stack, tables) = (self.stack.clone(), self.template.tables().to_vec());
-        let (database, _lock) = self.wind_down().await;
-        let tables: Vec<_> = tables.into_iter().chain([checkpoint_table()]).collect();
-        if let Err(error) = database.drop_tables(&stack, &tables).await {
-            tracing::warn!(%error, "could not delete the tables");
-        }
-        database.stop().await;
-    }
-
-    /// Ends all but the database, whose folder is ours until that has ended, too.
-    async fn wind_down(self) -> (Database, Option<Lock>) {
-        self.sources.stop().await;
-        // Side by side: each waits for the clients of the other as well.
-        tokio::join!(self.edge.stop(), self.gateway.stop(SOCKETS_END_WITHIN));
-        let _ = self.shutdown.send(());
-        let server = self.server.abort_handle();
-        if timeout(STOP_WITHIN, self.server).await.is_err() {
-            server.abort();
-        }
-        self.asynchronous.stop().await;
-        drop(self.within);
-        (self.database, self.lock)
-    }
 }
 
 /// Takes the port, and says which one it is.
@@ -348,33 +211,40 @@ async fn listen(options: &Options) -> Result<(Port, SocketAddr), StartError> {
     Ok((port, address))
 }
 
+/// Embedded, or where `--dynamodb-endpoint` says.
+async fn database(options: &Options, access: &Access) -> Result<Database, DatabaseError> {
+    match &options.dynamodb_endpoint {
+        Some(endpoint) => Ok(Database::remote(endpoint, access)),
+        None => Database::embedded(options.data_dir.as_deref(), access).await,
+    }
+}
+
+/// The functions of the template, as many at once as the options say.
+fn functions(
+    template: &Template,
+    environments: &HashMap<String, Environment>,
+    options: &Options,
+    poke: &Poke,
+    faults: &Arc<Faults>,
+) -> Result<Functions, functions::StartError> {
+    let endpoint = options.lambda_endpoint.as_deref();
+    let functions = Functions::start(template.functions(), environments, endpoint, poke.clone(), Arc::clone(faults))?;
+    Ok(functions.throttled_at(options.concurrent_invocations))
+}
+
+/// The CORS configuration of the HTTP API, if it has one that browsers accept.
+fn cors(template: &Template, scope: &Scope) -> Result<Option<Cors>, StartError> {
+    let cors = template.http_api().map(|api| api.cors(scope)).transpose()?.flatten();
+    cors.as_ref().map(http_api::check_cors).transpose()?;
+    Ok(cors)
+}
+
 /// The functions, with what they use counted where policies are enforced.
 fn counted(functions: Functions, permissions: Option<&Permissions>) -> Functions {
     match permissions {
         Some(permissions) => functions.counted_by(permissions.tally().clone()),
         None => functions,
     }
-}
-
-/// The routes of everything that is served at the port.
-fn router(
-    gateway: &Gateway,
-    limits: Limits,
-    permissions: Option<&Arc<Permissions>>,
-    invoke_api: Router,
-    rest: Router,
-    sockets: Router,
-    given_up: Router,
-) -> Router {
-    let landing = landing(gateway.stage());
-    Router::new()
-        .merge(dashboard::router(landing))
-        .merge(given_up)
-        .merge(sockets)
-        .merge(websocket::router(gateway.clone(), limits))
-        .merge(services(gateway, permissions))
-        .merge(invoke_api)
-        .merge(rest)
 }
 
 fn say_what_is_skipped(template: &Template) {
@@ -404,41 +274,8 @@ fn patience(options: &Options) -> (Limits, Duration) {
     }
 }
 
-fn services(gateway: &Gateway, permissions: Option<&Arc<Permissions>>) -> Router {
-    let (mut management, mut outbox) = (management::router(gateway.clone()), outbox::router());
-    if let Some(permissions) = permissions {
-        let state = (Arc::clone(permissions), gateway.stage().to_owned());
-        management = management.layer(from_fn_with_state(state, permissions::of_management));
-        outbox = outbox.layer(from_fn_with_state(Arc::clone(permissions), permissions::of_outbox));
-    }
-    own_host::no_page(management.merge(outbox))
-}
-
-/// Lambda's Invoke API, which functions reach as people do.
-fn lambda(asynchronous: &Asynchronous, names: &Names, permissions: Option<&Arc<Permissions>>) -> Router {
-    let mut router = invoke_api::router(asynchronous.clone(), names.clone());
-    if let Some(permissions) = permissions {
-        router = router.layer(from_fn_with_state((Arc::clone(permissions), names.clone()), permissions::of_functions));
-    }
-    own_host::no_page(router)
-}
-
 fn no(kind: &str) -> StartError {
     StartError::Other(format!("infra/template.yaml has no {kind}").into())
-}
-
-fn landing(stage: &str) -> String {
-    format!(
-        "Moien Realtime (local-dev)
-
-REST       /api/v1, described at /api/docs
-Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS; say transports: [\"websocket\"],
-           since /{stage} has no polling. forceBase64 is for /{stage} only: /socket.io/ closes on it
-Outbox     /_dev/outbox
-Lambda     /2015-03-31/functions/<name>/invocations, for `aws lambda invoke --endpoint-url`
-Given up   /_dev/undelivered
-"
-    )
 }
 
 fn wirings(

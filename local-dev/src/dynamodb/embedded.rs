@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     own_host,
-    server::{Port, serve, within},
+    server::{Port, in_process, serve},
 };
 
 /// AWS deletes expired items within days; a laptop should not make anybody wait for it.
@@ -58,7 +58,7 @@ impl Embedded {
         let (shutdown, stopped) = oneshot::channel::<()>();
         let served = Served { database: database.clone(), turn, written: written.clone() };
         let router = own_host::only(server::router(served), &[]);
-        let service = within(router.clone(), address);
+        let service = in_process(router.clone(), address);
         // A dropped sender means stop as well.
         let server = tokio::spawn(serve(port, router, async { stopped.await.unwrap_or_default() }));
         let keepers = [tokio::spawn(sweep(database, written.clone())), tokio::spawn(keep_trimming(trimmer))];

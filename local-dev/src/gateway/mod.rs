@@ -3,6 +3,7 @@
 //! An edge accepts sockets and turns them into calls of [`Gateway::connect`], [`Gateway::message`] and
 //! [`Gateway::disconnect`]; [`management`] reaches them from the other side through their [`Wire`].
 
+mod connection;
 mod events;
 pub(crate) mod management;
 mod socketio;
@@ -12,7 +13,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -21,11 +22,13 @@ use aws_lambda_events::event::apigw::ApiGatewayProxyResponse;
 use axum::http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL};
 use jiff::Timestamp;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, watch},
     time::{Instant, timeout, timeout_at},
 };
 
+use self::connection::MESSAGES_AT_ONCE;
 pub(crate) use self::{
+    connection::{BufferFull, Connection, Turn, Unfinished, Wire},
     events::{Close, Handshake},
     socketio::SocketIoEdge,
 };
@@ -33,6 +36,7 @@ use crate::{
     event::request_id,
     faults::{Faults, duration},
     functions::{FunctionError, Functions},
+    open_files,
     template::WebSocketApi,
     throttle::{Buckets, StageThrottle},
 };
@@ -62,40 +66,6 @@ impl Default for Limits {
     }
 }
 
-/// Messages of one connection that are handled at the same time. Beyond them the gateway reads no further: the client has
-/// to wait, as behind any TCP connection the other end of which is busy.
-const MESSAGES_AT_ONCE: usize = 64;
-
-/// How frames get from the gateway to one client. Each edge has its own.
-pub(crate) trait Wire: Send + Sync {
-    /// Hands over one text frame without waiting.
-    fn send(&self, frame: &str) -> Result<(), BufferFull>;
-
-    /// Closes the connection.
-    fn close(&self);
-}
-
-/// The client does not read as fast as frames come: 429 on the management API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BufferFull;
-
-/// A connection between its `$connect` and its end.
-pub(crate) struct Connection {
-    handshake: Arc<Handshake>,
-    connected_at: Timestamp,
-    last_active_at: RwLock<Timestamp>,
-    wire: Arc<dyn Wire>,
-    /// One for each message that may be handled.
-    turns: Arc<Semaphore>,
-    /// Until `$disconnect` was answered.
-    _unfinished: Unfinished,
-}
-
-/// The right to have one message handled; held until it is.
-pub(crate) struct Turn {
-    _permit: OwnedSemaphorePermit,
-}
-
 /// Why a frame did not reach a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotSent {
@@ -122,26 +92,11 @@ struct Inner {
     unfinished: watch::Sender<usize>,
     /// Set once, when it ends.
     stopping: AtomicBool,
-    /// Connections there may be at the same time.
-    most: AtomicUsize,
+    /// Connections there may be at the same time. Further ones are refused, before there are too few files left for
+    /// everything else.
+    most: usize,
     /// Whether one was refused for that.
     was_full: AtomicBool,
-}
-
-/// Something that the end waits for: a connection, or saying goodbye to one.
-pub(crate) struct Unfinished(watch::Sender<usize>);
-
-impl Unfinished {
-    fn new(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
 }
 
 impl Gateway {
@@ -154,7 +109,7 @@ impl Gateway {
     ) -> Self {
         let (connections, opened, unfinished) = (RwLock::default(), watch::Sender::new(0), watch::Sender::new(0));
         let (stopping, throttle) = (AtomicBool::new(false), Buckets::new(throttle));
-        let (most, was_full) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
+        let (most, was_full) = (open_files::sockets(), AtomicBool::new(false));
         Self(Arc::new(Inner {
             api,
             functions,
@@ -170,16 +125,10 @@ impl Gateway {
         }))
     }
 
-    /// Further connections are refused, before there are too few files left for everything else.
-    pub(crate) fn holding_at_most(self, connections: usize) -> Self {
-        self.0.most.store(connections, Ordering::Relaxed);
-        self
-    }
-
     /// Whether there are as many connections as there may be; the first one too many is logged.
     fn is_full(&self) -> bool {
         let open = self.0.connections.read().unwrap_or_else(PoisonError::into_inner).len();
-        let is_full = open >= self.0.most.load(Ordering::Relaxed);
+        let is_full = open >= self.0.most;
         if is_full && !self.0.was_full.swap(true, Ordering::Relaxed) {
             tracing::warn!("{open} sockets are connected; more are refused, as the limit of open files allows no more");
         }
@@ -389,20 +338,6 @@ impl Gateway {
 
     fn connections_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Arc<Connection>>> {
         self.0.connections.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Connection {
-    fn touch(&self) {
-        *self.last_active_at.write().unwrap_or_else(PoisonError::into_inner) = Timestamp::now();
-    }
-
-    fn is_younger_than(&self, time: Duration) -> bool {
-        Timestamp::now().duration_since(self.connected_at).unsigned_abs() < time
-    }
-
-    fn last_active_at(&self) -> Timestamp {
-        *self.last_active_at.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     functions,
     invoke_api::Names,
     own_host,
-    server::{Port, serve, within},
+    server::{Port, in_process, serve},
     tally::Spent,
 };
 
@@ -66,7 +66,7 @@ impl Guard {
         let router = Router::new().fallback(forward).with_state(Arc::new(upstream));
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
         let router = own_host::only(router, &[]);
-        let service = within(router.clone(), address);
+        let service = in_process(router.clone(), address);
         let server = tokio::spawn(serve(port, router, pending()));
         Ok(Self { address, service, server })
     }

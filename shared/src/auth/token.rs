@@ -17,8 +17,8 @@ pub const ACCESS_TOKEN_SECONDS: i64 = 15 * 60;
 const ISSUER: &str = "moien-realtime";
 const AUDIENCE: &str = "moien-delivery";
 
-/// HS256 keys shorter than the hash weaken it.
-const MIN_SECRET_BYTES: usize = 32;
+/// Shortest signing secret, in bytes: HS256 keys shorter than the hash weaken it.
+pub const MIN_SECRET_BYTES: usize = 32;
 
 /// What a token's bearer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

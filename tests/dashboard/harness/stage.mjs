@@ -1,7 +1,7 @@
 // What a browser test stands on: a running cloud that serves the built dashboard, and pages that are closed whatever happens.
-import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { ADMIN, Cloud } from "../../e2e/harness/cloud.mjs";
+import { perform } from "../../e2e/harness/stage.mjs";
 import { launch, watch } from "./browser.mjs";
 import { Dashboard } from "./dashboard.mjs";
 
@@ -31,18 +31,6 @@ export function onOneCloud(subject, options, define) {
       test(title, () => perform(body, new Stage(cloud, browser, entrance))),
     );
   });
-}
-
-async function perform(body, stage) {
-  try {
-    await body(stage);
-    assert.deepEqual(stage.complaints, []);
-  } catch (error) {
-    console.error(`What the program said before this test failed:\n${stage.cloud.output.slice(-4_000)}`);
-    throw error;
-  } finally {
-    await stage.clear();
-  }
 }
 
 class Stage {

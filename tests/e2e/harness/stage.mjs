@@ -34,7 +34,8 @@ function running(options) {
   return cloud;
 }
 
-async function perform(body, stage) {
+/** Runs a test, fails it for what its stage complains of, and closes what it has opened. */
+export async function perform(body, stage) {
   try {
     await body(stage);
     assert.deepEqual(stage.complaints, []);
@@ -42,7 +43,7 @@ async function perform(body, stage) {
     console.error(`What the program said before this test failed:\n${stage.cloud.output.slice(-4_000)}`);
     throw error;
   } finally {
-    stage.clear();
+    await stage.clear();
   }
 }
 

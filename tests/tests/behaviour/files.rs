@@ -5,44 +5,68 @@ use futures::future::join_all;
 use serde_json::json;
 use tests::{Edge, Process, Socket};
 
-/// Starts the program with so many open files at most.
-async fn with_files(limit: usize, arguments: &[&str]) -> Process {
-    let limited = format!("ulimit -n {limit}; exec \"$0\" --port 0 \"$@\"");
+/// Starts the program within these limits, as `ulimit` is told them.
+async fn limited(limits: &str, arguments: &[&str]) -> Process {
+    let limited = format!("ulimit {limits}; exec \"$0\" --port 0 \"$@\"");
     let command = ["-c", &limited, env!("CARGO_BIN_EXE_cloud")];
     Process::start("sh", &[&command, arguments].concat()).await
 }
 
-/// With as many files as systems usually give a program. Both ends of each call are files of this one process.
+/// Sixteen clients change users as fast as they are answered. Within the process calls need no file; over connections both
+/// ends of each are files of this one process, which has as many as systems usually give a program.
 #[tokio::test]
-async fn with_the_usual_limit_of_files_and_calls_over_connections_every_delivery_arrives() {
+async fn with_few_files_every_delivery_arrives_within_the_process_and_over_connections() {
     const CLIENTS: usize = 16;
     const CHANGES: usize = 5;
-    let program = with_files(1024, &["--loopback"]).await;
-    let mut sockets = Vec::new();
-    for _ in 0..100 {
-        sockets.push(Socket::connected(&program, Edge::SocketIo, None).await);
+    for (limit, transport, edge) in [("400", &[][..], Edge::Gateway), ("1024", &["--loopback"][..], Edge::SocketIo)] {
+        let unthrottled = ["--parameter", "PasswordRequestsPerSecond=1000000"];
+        let program = limited(&format!("-n {limit}"), &[&unthrottled, transport].concat()).await;
+        let mut sockets = Vec::new();
+        for _ in 0..100 {
+            sockets.push(Socket::connected(&program, edge, None).await);
+        }
+        let admin = program.rest().login_admin().await;
+        let users = join_all((0..CLIENTS).map(|_| async { program.rest().register().await })).await;
+        let changing = join_all(users.iter().map(|user| async {
+            let path = format!("/users/{}", user["id"].as_str().unwrap());
+            for number in 0..CHANGES {
+                admin.patch(&path, json!({ "fullName": format!("Sara Ahmadi {number}") })).await.expect(200);
+            }
+        }));
+        let hearing = join_all(sockets.iter_mut().map(|socket| async {
+            for _ in 0..CLIENTS * (CHANGES + 1) {
+                socket.event().await;
+            }
+        }));
+        tokio::join!(changing, hearing);
+        program.interrupt().await;
     }
-    let admin = program.rest().login_admin().await;
-    let users = join_all((0..CLIENTS).map(|_| async { program.rest().register().await })).await;
-    let changing = join_all(users.iter().map(|user| async {
-        let path = format!("/users/{}", user["id"].as_str().unwrap());
-        for number in 0..CHANGES {
-            admin.patch(&path, json!({ "fullName": format!("Sara Ahmadi {number}") })).await.expect(200);
-        }
-    }));
-    let hearing = join_all(sockets.iter_mut().map(|socket| async {
-        for _ in 0..CLIENTS * (CHANGES + 1) {
-            socket.event().await;
-        }
-    }));
-    tokio::join!(changing, hearing);
-    drop(sockets);
-    program.interrupt().await;
+}
+
+/// The soft limit is raised to the hard one; what that is too low for is said.
+#[tokio::test]
+async fn a_limit_of_open_files_is_raised_and_one_that_is_too_low_is_said_with_what_it_is_good_for() {
+    let low = limited("-n 400", &[]).await;
+    assert!(low.banner().contains("400 files") && low.banner().contains("about 176 sockets"), "{}", low.banner());
+    // 300 sockets are more than the soft limit has room for.
+    let raised = limited("-Hn 20000 && ulimit -Sn 256", &[]).await;
+    assert!(!raised.banner().contains("files"), "{}", raised.banner());
+    let mut sockets = Vec::new();
+    for _ in 0..300 {
+        sockets.push(Socket::connected(&raised, Edge::Gateway, None).await);
+    }
+    let user = raised.rest().register().await;
+    for socket in &mut sockets {
+        assert_eq!(socket.event().await, ("users.created".into(), user.clone()));
+    }
+    for program in [low, raised] {
+        program.interrupt().await;
+    }
 }
 
 #[tokio::test]
 async fn sockets_beyond_what_there_are_files_for_are_refused_and_the_rest_of_the_program_goes_on() {
-    let program = with_files(256, &[]).await;
+    let program = limited("-n 256", &[]).await;
     let mut sockets = Vec::new();
     let refused = loop {
         match Socket::open(&program, Edge::Gateway, None).await {

@@ -1,6 +1,7 @@
 //! The behaviour of the whole, over every edge and on the DynamoDB at `DYNAMODB_ENDPOINT` or the embedded one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod addresses;
 mod bans;
 mod bill;
 mod delivery;

@@ -256,61 +256,6 @@ async fn what_no_program_can_be_started_with_is_refused_in_words() {
     assert!(message.contains("32 characters") && !message.contains("my secret"), "{message}");
 }
 
-/// The soft limit is raised to the hard one; what that is too low for is said.
-#[cfg(unix)]
-#[tokio::test]
-async fn a_limit_of_open_files_is_raised_and_one_that_is_too_low_is_said_with_what_it_is_good_for() {
-    let with_limits = |limits: &str| {
-        let script = format!("{limits}; exec \"$0\" \"$@\"");
-        async move { Process::start("sh", &["-c", &script, PROGRAM, "--port", "0"]).await }
-    };
-    let low = with_limits("ulimit -n 400").await;
-    assert!(low.banner().contains("400 files") && low.banner().contains("about 176 sockets"), "{}", low.banner());
-    // 300 sockets are more than the soft limit has room for.
-    let raised = with_limits("ulimit -Hn 20000 && ulimit -Sn 256").await;
-    assert!(!raised.banner().contains("files"), "{}", raised.banner());
-    let mut sockets = Vec::new();
-    for _ in 0..300 {
-        sockets.push(Socket::connected(&raised, Edge::Gateway, None).await);
-    }
-    let user = raised.rest().register().await;
-    for socket in &mut sockets {
-        assert_eq!(socket.event().await, ("users.created".into(), user.clone()));
-    }
-    for program in [low, raised] {
-        program.interrupt().await;
-    }
-}
-
-/// Sixteen clients change users while as many sockets are open as there are files for: every delivery is made.
-#[cfg(unix)]
-#[tokio::test]
-async fn with_few_open_files_sixteen_clients_and_a_hundred_sockets_nothing_is_missing() {
-    let script = "ulimit -n 400; exec \"$0\" \"$@\"";
-    let arguments = ["-c", script, PROGRAM, "--port", "0", "--parameter", "PasswordRequestsPerSecond=1000000"];
-    let program = Process::start("sh", &arguments).await;
-    let admin = program.rest().login_admin().await;
-    let users = join_all((0..16).map(|_| async { program.rest().register().await })).await;
-    let mut sockets = Vec::new();
-    for _ in 0..100 {
-        sockets.push(Socket::connected(&program, Edge::Gateway, None).await);
-    }
-    join_all(users.iter().map(async |user| {
-        for n in 0..5 {
-            let path = format!("/users/{}", user["id"].as_str().unwrap());
-            admin.patch(&path, json!({ "fullName": format!("Sara Ahmadi {n}") })).await.expect(200);
-        }
-    }))
-    .await;
-    join_all(sockets.iter_mut().map(async |socket| {
-        for _ in 0..users.len() * 5 {
-            assert_eq!(socket.event().await.0, "users.updated");
-        }
-    }))
-    .await;
-    program.interrupt().await;
-}
-
 /// Ends the program while a storm of events is on its way, and expects each to be heard, before the end or after the
 /// restart. Each batch takes a second to begin, so that the end comes in between.
 #[tokio::test]

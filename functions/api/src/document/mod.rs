@@ -9,10 +9,12 @@ mod events;
 pub(crate) mod fields;
 mod page;
 
+use std::sync::{Arc, LazyLock};
+
 use axum::{
     Router,
     http::{
-        Method,
+        HeaderName, Method,
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     routing::get,
@@ -229,34 +231,45 @@ fn seconds() -> Header {
     HeaderBuilder::new().schema(whole).description(Some("Seconds until it is worth trying again")).build()
 }
 
-/// The routes that serve the document and the contract of the events. They are not part of it.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
-    let document = json!(document);
-    let contract = Contract::new();
-    let page = page::render(&document, &contract);
-    let (rest, events, types) = (document.to_string(), contract.asyncapi().to_string(), contract.typescript());
+/// What is served, as text.
+struct Rendered {
+    openapi: String,
+    asyncapi: String,
+    types: String,
+    page: String,
+}
+
+impl Rendered {
+    fn of(document: &OpenApi) -> Self {
+        let (document, contract) = (json!(document), Contract::new());
+        Self {
+            page: page::render(&document, &contract),
+            openapi: document.to_string(),
+            asyncapi: contract.asyncapi().to_string(),
+            types: contract.typescript(),
+        }
+    }
+}
+
+/// The routes that serve the document and the contract of the events. They are not part of it. Nothing is rendered before
+/// somebody asks for it: most of the function's starts are for a request of something else.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> {
+    let rendered = Arc::new(LazyLock::new(move || Rendered::of(&document)));
+    let [openapi, asyncapi, types, page] = std::array::from_fn(|_| Arc::clone(&rendered));
     Router::new()
-        .route("/openapi.json", get(async || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE)], rest)))
-        .route("/asyncapi.json", get(async || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE)], events)))
-        .route(
-            "/events.ts",
-            get(async || ([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, CACHE)], types)),
-        )
+        .route("/openapi.json", get(async move || (cached("application/json"), openapi.openapi.clone())))
+        .route("/asyncapi.json", get(async move || (cached("application/json"), asyncapi.asyncapi.clone())))
+        .route("/events.ts", get(async move || (cached("text/plain; charset=utf-8"), types.types.clone())))
         .route(
             "/docs",
-            get(async || {
-                let headers = [
-                    (CONTENT_TYPE, "text/html; charset=utf-8"),
-                    (CACHE_CONTROL, CACHE),
-                    (CONTENT_SECURITY_POLICY, PAGE_POLICY),
-                ];
-                (headers, page)
+            get(async move || {
+                let policy = [(CONTENT_SECURITY_POLICY, PAGE_POLICY)];
+                (cached("text/html; charset=utf-8"), policy, page.page.clone())
             }),
         )
-        .route(
-            "/docs.css",
-            get(async || {
-                ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, CACHE)], include_str!("page.css"))
-            }),
-        )
+        .route("/docs.css", get(async || (cached("text/css; charset=utf-8"), include_str!("page.css"))))
+}
+
+fn cached(kind: &'static str) -> [(HeaderName, &'static str); 2] {
+    [(CONTENT_TYPE, kind), (CACHE_CONTROL, CACHE)]
 }

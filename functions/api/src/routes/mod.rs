@@ -41,7 +41,7 @@ use crate::{App, contain, document, failure::Failure, headers, repeat, trace};
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, document) = described();
     let router = router
-        .nest("/api", document::router(&document))
+        .nest("/api", document::router(document))
         .fallback(async || Failure::from(Error::NotFound))
         .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed))
         .layer(from_fn_with_state(Arc::clone(&app), repeat::once));

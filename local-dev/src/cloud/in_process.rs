@@ -1,4 +1,4 @@
-//! The short way: functions that are this process call the services that are this process without a connection in between.
+//! Calls within the process: the functions it runs call the services it stands for without a connection in between.
 
 use std::net::SocketAddr;
 
@@ -8,30 +8,30 @@ use shared::transport::Transport;
 use super::environment::reachable;
 use crate::{Options, dynamodb::Database, permissions::Guard, server};
 
-/// What the functions of this process are given; with `--loopback` there is nothing in it. Dropping it lets the services
-/// go, which hold the functions that hold the transport.
-pub(super) struct Within {
+/// The transport that the functions of this process are given, and what is connected to it; with `--loopback` nothing is.
+/// Dropping it disconnects the services: they hold the functions, which hold the transport.
+pub(super) struct InProcess {
     transport: Transport,
-    /// Of the port everything but the database is served at.
+    /// Where everything but the database is served.
     address: SocketAddr,
     is_on: bool,
 }
 
-impl Within {
-    /// The port is served later, when there are functions to serve; that it is going to be is known from now on.
+impl InProcess {
+    /// Announces the port, which is served only when there are functions.
     pub(super) fn of(options: &Options, address: SocketAddr) -> Self {
-        let within = Self { transport: Transport::default(), address: reachable(address), is_on: !options.loopback };
-        if within.is_on {
-            within.transport.announce(within.address.to_string());
+        let calls = Self { transport: Transport::default(), address: reachable(address), is_on: !options.loopback };
+        if calls.is_on {
+            calls.transport.announce(calls.address.to_string());
         }
-        within
+        calls
     }
 
     pub(super) fn transport(&self) -> Transport {
         self.transport.clone()
     }
 
-    /// The embedded database, and what enforces policies in front of any.
+    /// Connects the embedded database, and the guard that enforces policies in front of any database.
     pub(super) fn connect_database(&self, database: &Database, guard: Option<&Guard>) {
         if !self.is_on {
             return;
@@ -44,15 +44,15 @@ impl Within {
         }
     }
 
-    /// Everything that is served at the port.
+    /// Connects what is served at the port.
     pub(super) fn connect(&self, router: Router) {
         if self.is_on {
-            self.transport.connect(self.address.to_string(), server::within(router, self.address));
+            self.transport.connect(self.address.to_string(), server::in_process(router, self.address));
         }
     }
 }
 
-impl Drop for Within {
+impl Drop for InProcess {
     fn drop(&mut self) {
         self.transport.disconnect();
     }
