@@ -35,13 +35,12 @@ pub(crate) fn readers_of_the_environment(repository: &Repository) -> Vec<String>
     found
 }
 
-/// Whether a module is declared for tests only, where its parent declares it.
+/// Whether a module is declared for tests only, where its parent declares it, or is part of one that is.
 fn is_of_tests(repository: &Repository, path: &str) -> bool {
-    let Some((folder, file)) = path.rsplit_once('/') else { return false };
-    let declaration = format!("#[cfg(test)]\nmod {};", file.trim_end_matches(".rs"));
-    ["mod.rs", "lib.rs"]
-        .iter()
-        .any(|parent| repository.text(&format!("{folder}/{parent}")).is_some_and(|text| text.contains(&declaration)))
+    let Some((folder, module)) = path.trim_end_matches(".rs").rsplit_once('/') else { return false };
+    let declaration = format!("#[cfg(test)]\nmod {module};");
+    let mut parents = ["mod.rs", "lib.rs"].iter().filter_map(|parent| repository.text(&format!("{folder}/{parent}")));
+    parents.any(|text| text.contains(&declaration)) || is_of_tests(repository, folder)
 }
 
 /// Names of files, modules, types and functions with a word that says nothing.
@@ -102,6 +101,7 @@ mod tests {
             ("shared/src/error.rs", "//! x\n\n#[cfg(test)]\nmod tests {\n    std::env::var(\"A\");\n}\n"),
             ("functions/api/src/lib.rs", "//! x\n#[cfg(test)]\nmod simulation;\n"),
             ("functions/api/src/simulation.rs", read),
+            ("functions/api/src/simulation/rooms.rs", read),
             ("local-dev/src/cli.rs", read),
         ]);
         assert_eq!(readers_of_the_environment(&repository), ["shared/src/aws.rs:2 reads the environment"]);
