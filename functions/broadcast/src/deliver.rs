@@ -130,7 +130,14 @@ impl Broadcast {
             }
             Command::Look { ticket, connection } => match self.connections.get(&connection).await {
                 Ok(None) => (ticket, Answer::Gone),
-                Ok(Some(_)) | Err(_) => (ticket, Answer::Accepted),
+                Ok(Some(connection)) if connection.has_expired(epoch_milliseconds() / 1000) => {
+                    (ticket, Answer::Expired)
+                }
+                Ok(Some(_)) => (ticket, Answer::Accepted),
+                Err(error) => {
+                    error.log();
+                    (ticket, Answer::Refused)
+                }
             },
             // Carried out apart from these.
             Command::Forget { .. } => (Ticket::default(), Answer::Accepted),

@@ -23,8 +23,7 @@ pub(crate) enum Due {
 /// `pings`: whether it is its slot's turn. `pinged`: when its slot was pinged before. `now`: epoch seconds.
 pub(crate) fn due(connection: &Connection, pings: bool, pinged: Option<&Pinged>, now: i64) -> Due {
     let age = now - connection.connected_at / 1000;
-    let ends = |end: i64| end - CLOSES_EARLY <= now;
-    if connection.namespaces.values().any(|socket| socket.token_expires_at.is_some_and(ends)) {
+    if connection.has_expired(now + CLOSES_EARLY) {
         return Due::Close("its token ends before the next heartbeat");
     }
     if !connection.joined && age > CONNECT_TIMEOUT {

@@ -29,6 +29,14 @@ pub struct Connection {
     pub expires_at: i64,
 }
 
+impl Connection {
+    /// Whether a token that it joined a namespace with has ended at this time, epoch seconds.
+    #[must_use]
+    pub fn has_expired(&self, at: i64) -> bool {
+        self.namespaces.values().any(|socket| socket.token_expires_at.is_some_and(|end| end <= at))
+    }
+}
+
 /// A connection that waits for its open packet: what `connect` tells `handshake`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

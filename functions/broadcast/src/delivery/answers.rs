@@ -8,10 +8,10 @@ use std::{
 use shared::connections::may_be_opening;
 
 use super::{
-    Alarm, Answer, Call, Delivery, Key, Ticket,
+    Alarm, Answer, Call, Delivery, Key, Ticket, UndecidedCloses,
     evidence::Refusals,
     kick::{self, Next},
-    room::{Queue, Stage},
+    room::{Cause, Queue, Stage},
 };
 
 /// First and longest pause after a 410 of a connection that may not be open yet; it doubles.
@@ -29,16 +29,14 @@ const CLOSE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::
 /// How long a socket must have taken no post before it may be closed without other sockets to compare it with.
 const UNDECIDED: Duration = Duration::from_secs(10);
 
-/// Sockets that fail without a comparison are closed only while at most this many fail, or less than half of their
-/// room: so few may all be dead. If more fail and no post is accepted, the gateway is taken to be at fault, and nobody
-/// is closed.
+/// Where nobody of a room has accepted an event, sockets are closed for refusing it only while at most this many fail: so
+/// few may all be dead. If more fail, the gateway is taken to be at fault, and nobody is closed.
 const FEW: usize = 9;
 
 impl Delivery {
     /// A call was answered.
     pub(crate) fn answered(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
-        // The answer to a call that was given up is ignored.
-        let Some(call) = self.calls.remove(&ticket) else { return };
+        let Some(call) = self.calls.remove(&ticket) else { return self.answered_late(ticket, answer, now) };
         self.posts -= usize::from(call.is_post);
         self.counts.refused += u32::from(call.is_post && answer == Answer::Refused);
         if call.is_control {
@@ -50,8 +48,24 @@ impl Delivery {
         match queue.stage {
             Stage::Post => self.posted(&call, answer, now),
             Stage::Look => self.looked(call.key, answer, now),
-            Stage::Close { insists } => self.closed(call.key, answer, insists, now),
+            Stage::Close(cause) => self.closed(&call, answer, cause, now),
             Stage::Kick(_) => self.kicked(call.key, answer, now),
+        }
+    }
+
+    /// A post that was given up was answered. If it was accepted, the member is done with its step as soon as its next
+    /// attempt, if that is under way, is answered: otherwise it could hear the event again after the next one.
+    fn answered_late(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
+        let Some(call) = self.given_up.remove(&ticket) else { return };
+        if answer != Answer::Accepted || !call.is_post {
+            return;
+        }
+        self.health().pace.answered_late(call.began, now);
+        let Some(queue) = self.rooms.get_mut(call.key.0).and_then(|room| room.queues.get_mut(&call.key.1)) else {
+            return;
+        };
+        if queue.step == call.step && matches!(queue.stage, Stage::Post) {
+            queue.was_accepted = true;
         }
     }
 
@@ -59,6 +73,10 @@ impl Delivery {
         match answer {
             Answer::Accepted => {
                 self.accepted_at = now;
+                if let Some(accepted) = self.rooms.get_mut(call.key.0).and_then(|room| room.accepted.get_mut(call.step))
+                {
+                    *accepted = true;
+                }
                 let queue = self.rooms.get(call.key.0).and_then(|room| room.queues.get(&call.key.1));
                 let refusals = queue.map_or_else(Refusals::default, |queue| queue.refusals);
                 self.health().evidence.accepted(refusals);
@@ -71,8 +89,8 @@ impl Delivery {
             // A member has joined, so its connection was open, and a 410 means that it is gone. Only for a connection
             // of the last few seconds may it mean that the gateway does not know it yet.
             Answer::Gone if self.may_open(call.key, now) => self.wait_until_it_opens(call.key, now),
-            Answer::Gone => self.close(call.key, true),
-            Answer::Refused => self.refused(call, now),
+            Answer::Gone => self.close(call.key, Cause::Gone),
+            Answer::Refused | Answer::Expired => self.refused(call, now),
         }
     }
 
@@ -93,7 +111,7 @@ impl Delivery {
     }
 
     /// The member is done with its step: the next one, or level with all others.
-    fn done(&mut self, key: Key, now: Instant) {
+    pub(super) fn done(&mut self, key: Key, now: Instant) {
         let time = self.time(now);
         let Some(room) = self.rooms.get_mut(key.0) else { return };
         let Some(queue) = room.queues.remove(&key.1) else { return };
@@ -103,25 +121,23 @@ impl Delivery {
         let stage = room.stage(step, is_expired, now);
         let waits = if stage == Stage::Post { &mut self.ready } else { &mut self.urgent };
         waits.push_front(key);
-        room.queues.insert(key.1, Queue::new(step, stage));
+        // The alarm of an earlier pause may be still to come.
+        room.queues.insert(key.1, Queue { pauses: queue.pauses, ..Queue::new(step, stage) });
     }
 
     pub(super) fn refused(&mut self, call: &Call, now: Instant) {
         let (key, began) = (call.key, call.began);
-        let counts = !self.was_starved(now);
-        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        let Some(room) = self.rooms.get_mut(key.0) else { return };
+        let (members, some_accepted) = (room.audience.len(), room.accepted.get(call.step).is_some_and(|some| *some));
+        let Some(queue) = room.queues.get_mut(&key.1) else { return };
         self.failing += usize::from(queue.since.is_none());
         let since = *queue.since.get_or_insert(began);
         queue.attempts += 1;
-        // A refusal in a time without processor does not count. Pauses begin short again after such a time: refusals count
-        // only while posts to other sockets are recent enough to compare them with.
-        queue.counted += u32::from(counts);
-        let attempts = if counts { queue.counted } else { queue.attempts };
+        let attempts = queue.attempts;
         let (score, refusals) = (queue.score, queue.refusals);
-        let members = self.rooms.get(key.0).map_or(0, |room| room.audience.len());
         let (score, refusals, is_its_fault, may_be_chance) = {
             let evidence = &mut self.health().evidence;
-            let score = if counts { score + evidence.against(since, began) } else { score };
+            let score = score + evidence.against(since, began);
             let refusals = evidence.refused(refusals);
             let may_be_chance = evidence.may_be_chance(refusals, members);
             let is_its_fault = !may_be_chance && evidence.is_enough(score, since, began, self.failing, members);
@@ -131,11 +147,11 @@ impl Delivery {
             (queue.score, queue.refusals) = (score, refusals);
         }
         let is_undecided_for_long = now.saturating_duration_since(since) >= UNDECIDED && self.nobody_accepts(now);
+        let may_be_dead = is_undecided_for_long && !may_be_chance && (self.failing <= FEW || some_accepted);
         if is_its_fault {
-            self.blame(key, "it refuses what others take");
-        } else if is_undecided_for_long && !may_be_chance && (self.failing <= FEW || self.are_few_of(key.0)) {
-            // A gateway that refuses the close as well is at fault itself, and the socket is not.
-            self.close(key, false);
+            self.close(key, Cause::Refuses);
+        } else if may_be_dead && self.may_close_undecided(began) {
+            self.close(key, Cause::TookNothing);
         } else {
             let grown = RETRY_PAUSE_GROWTH.powi(i32::try_from(attempts).unwrap_or(i32::MAX).saturating_sub(1).min(30));
             self.pause(key, RETRY_PAUSE.0.mul_f64(grown).min(RETRY_PAUSE.1), now);
@@ -147,62 +163,72 @@ impl Delivery {
         now.saturating_duration_since(self.accepted_at) >= UNDECIDED / 2
     }
 
-    /// Whether most of a room was told, so that nobody is left to compare the others with.
-    fn are_few_of(&self, room: usize) -> bool {
-        let Some(room) = self.rooms.get(room) else { return false };
-        let left = u32::try_from(room.queues.len()).unwrap_or(u32::MAX);
-        room.has_nothing_to_hand_out() && left.saturating_mul(2) < room.audience.len()
-    }
-
-    /// The socket is closed: its client comes back by itself and loads the state it missed.
-    pub(super) fn blame(&mut self, key: Key, reason: &'static str) {
-        self.counts.closed += 1;
-        if let Some(room) = self.rooms.get(key.0)
-            && let Some(queue) = room.queues.get(&key.1)
-        {
-            let request_id = room.steps.get(queue.step).and_then(|step| step.request_id.clone());
-            tracing::warn!(
-                request_id = request_id.as_deref(),
-                connection = room.audience.id(key.1),
-                reason,
-                "closing a socket"
-            );
+    /// Whether a socket whose refused post began then may be closed without a comparison. One at a time, until a close
+    /// has shown that the gateway works: so the end of an outage hardly ever closes a socket that only had to wait for it.
+    fn may_close_undecided(&mut self, began: Instant) -> bool {
+        match self.undecided_closes {
+            UndecidedCloses::NotTried => {
+                self.undecided_closes = UndecidedCloses::UnderWay;
+                true
+            }
+            UndecidedCloses::UnderWay => false,
+            UndecidedCloses::Accepted(at) => began >= at,
         }
-        self.close(key, true);
     }
 
-    fn close(&mut self, key: Key, insists: bool) {
+    /// Closes the socket: if it is alive, its client comes back by itself and loads the state it missed.
+    pub(super) fn close(&mut self, key: Key, cause: Cause) {
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
-        queue.stage = Stage::Close { insists };
-        queue.attempts = if insists { 0 } else { queue.attempts };
+        queue.stage = Stage::Close(cause);
+        queue.attempts = 0;
         self.urgent.push_back(key);
     }
 
-    fn closed(&mut self, key: Key, answer: Answer, insists: bool, now: Instant) {
-        match answer {
-            // The connection is not open yet. Without a close it would open later and hear nothing.
-            Answer::Gone if self.may_open(key, now) => self.pause(key, UNOPENED_PAUSE.1, now),
-            Answer::Accepted | Answer::Gone => {
-                if !insists {
-                    self.counts.closed += 1;
-                    tracing::warn!("closed a socket that took nothing while there was nothing to compare it with");
-                }
-                self.end(key);
-            }
-            Answer::Refused | Answer::TooLarge => {
-                let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else {
-                    return;
-                };
-                if insists {
-                    queue.attempts += 1;
-                    let pause = CLOSE_PAUSE.0 * 2_u32.pow(queue.attempts.min(6));
-                    self.pause(key, pause.min(CLOSE_PAUSE.1), now);
-                } else {
-                    queue.stage = Stage::Post;
-                    self.pause(key, RETRY_PAUSE.1, now);
-                }
-            }
+    fn closed(&mut self, call: &Call, answer: Answer, cause: Cause, now: Instant) {
+        let key = call.key;
+        let is_closed = matches!(answer, Answer::Accepted | Answer::Gone);
+        if !cause.insists() {
+            // The pace of posts has sunk for those that take nothing. A close shows how the gateway fares.
+            self.health().pace.answered(call.began, now, is_closed);
         }
+        if cause == Cause::TookNothing {
+            self.undecided_closes = match (is_closed, self.undecided_closes) {
+                (false, _) => UndecidedCloses::NotTried,
+                (true, UndecidedCloses::Accepted(since)) => UndecidedCloses::Accepted(since),
+                (true, _) => UndecidedCloses::Accepted(now),
+            };
+        }
+        if answer == Answer::Gone && self.may_open(key, now) {
+            // The connection is not open yet. Without a close it would open later and hear nothing.
+            return self.pause(key, UNOPENED_PAUSE.1, now);
+        }
+        if is_closed {
+            if let Some(reason) = cause.reason() {
+                self.counts.closed += 1;
+                self.log_close(key, reason);
+            }
+            return self.end(key);
+        }
+        let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
+        if cause.insists() {
+            queue.attempts += 1;
+            let pause = CLOSE_PAUSE.0 * 2_u32.pow(queue.attempts.min(6));
+            return self.pause(key, pause.min(CLOSE_PAUSE.1), now);
+        }
+        self.failing -= usize::from(queue.since.is_some());
+        *queue = Queue { pauses: queue.pauses, ..Queue::new(queue.step, Stage::Post) };
+        self.pause(key, RETRY_PAUSE.1, now);
+    }
+
+    fn log_close(&self, key: Key, reason: &'static str) {
+        let Some(room) = self.rooms.get(key.0) else { return };
+        let step = room.queues.get(&key.1).and_then(|queue| room.steps.get(queue.step));
+        tracing::warn!(
+            request_id = step.and_then(|step| step.request_id.as_deref()),
+            connection = room.audience.id(key.1),
+            reason,
+            "closed a socket"
+        );
     }
 
     fn kicked(&mut self, key: Key, answer: Answer, now: Instant) {
@@ -240,11 +266,18 @@ impl Delivery {
     }
 
     fn looked(&mut self, key: Key, answer: Answer, now: Instant) {
-        if answer == Answer::Gone {
-            return self.end(key);
+        match answer {
+            Answer::Gone => return self.end(key),
+            Answer::Expired => return self.close(key, Cause::Expired),
+            Answer::Accepted | Answer::Refused | Answer::TooLarge => {}
         }
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
-        queue.stage = Stage::Post;
+        if answer == Answer::Accepted {
+            queue.stage = Stage::Post;
+            if queue.unopened == 0 {
+                return self.ready.push_front(key);
+            }
+        }
         let pause = UNOPENED_PAUSE.0 * 2_u32.pow(queue.unopened.min(5));
         self.pause(key, pause.min(UNOPENED_PAUSE.1), now);
     }

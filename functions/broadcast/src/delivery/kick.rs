@@ -123,7 +123,7 @@ impl Kick {
             }
             (At::Close, Answer::Gone) if may_open => Next::NotClosed,
             (At::Close, Answer::Accepted | Answer::Gone) => Next::Closed,
-            (At::Close, Answer::Refused | Answer::TooLarge) => {
+            (At::Close, Answer::Refused | Answer::TooLarge | Answer::Expired) => {
                 if !self.was_told {
                     (self.at, self.starts_again) = (At::Event, true);
                 }

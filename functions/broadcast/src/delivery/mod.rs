@@ -34,7 +34,7 @@ use self::{
     evidence::Evidence,
     kick::Kick,
     pace::Pace,
-    room::{Room, Stage},
+    room::{Cause, Room, Stage},
 };
 use crate::batch::Batch;
 
@@ -53,16 +53,12 @@ const HANGS_AFTER: Duration = Duration::from_millis(200);
 /// could not read, and sockets on the same machine may have been kept from reading. No socket is blamed for that.
 const LATE: Duration = Duration::from_millis(30);
 
-/// Posts that failed within this time after the function had no processor ([`LATE`]) are not held against their
-/// sockets.
-const AFTERMATH: Duration = Duration::from_millis(250);
-
 /// A post that seems to hang is waited for so much longer before it counts as hanging: on a busy machine its answer may
 /// have come and not been read.
 const LAST_LOOK: Duration = Duration::from_millis(20);
 
-/// A post that has no answer after this time has failed, and is made again; the slowest healthy one takes a tenth of
-/// it.
+/// A post that has no answer after this time, or twice the time that posts take, has failed, and is made again; usually
+/// the slowest healthy one takes a tenth of it.
 const FAILS_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a post that hangs is looked at again.
@@ -81,7 +77,7 @@ pub(crate) enum Command {
     Post { ticket: Ticket, connection: String, frame: Arc<str>, request_id: Option<Arc<str>> },
     /// Close a connection.
     Close { ticket: Ticket, connection: String },
-    /// Look whether a connection is still known: [`Answer::Gone`] if it is not.
+    /// Look a connection up in the table: [`Answer::Gone`] if it is not there, [`Answer::Expired`] if its token has ended.
     Look { ticket: Ticket, connection: String },
     /// Remove what is stored of a connection. Nobody waits for the answer.
     Forget { connection: String },
@@ -89,8 +85,9 @@ pub(crate) enum Command {
 
 /// What came of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(PartialOrd, Ord))]
 pub(crate) enum Answer {
-    /// It was done.
+    /// It was done; of a look, that the connection is there.
     Accepted,
     /// The gateway does not know the connection.
     Gone,
@@ -98,6 +95,8 @@ pub(crate) enum Answer {
     TooLarge,
     /// It was refused, or has no answer.
     Refused,
+    /// The token of the connection has ended, which only a look finds out.
+    Expired,
 }
 
 /// What is known of the gateway. It outlives a delivery, since the next one meets the same gateway.
@@ -125,14 +124,27 @@ pub(crate) struct Counts {
 }
 
 /// A call that is under way.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Call {
     key: Key,
+    /// What the member was due when the call was made: index of a step.
+    step: usize,
     began: Instant,
     /// A post, and not a close or a look.
     is_post: bool,
     /// See [`evidence`].
     is_control: bool,
+}
+
+/// What came of closing sockets that may be dead without others to compare them with.
+#[derive(Debug, Clone, Copy)]
+enum UndecidedCloses {
+    /// None was tried, or the gateway refused the last one.
+    NotTried,
+    /// One is being tried. Others wait for what comes of it.
+    UnderWay,
+    /// They have been accepted since this time: so the gateway works, and who refuses after that may be closed, too.
+    Accepted(Instant),
 }
 
 /// Something to be looked at, at its time.
@@ -155,6 +167,8 @@ pub(crate) struct Delivery {
     /// Epoch milliseconds at `started`.
     epoch: i64,
     calls: HashMap<Ticket, Call>,
+    /// Posts that were given up and may be accepted all the same.
+    given_up: HashMap<Ticket, Call>,
     last_ticket: Ticket,
     posts: usize,
     /// Members that wait for another attempt.
@@ -168,6 +182,7 @@ pub(crate) struct Delivery {
     forget: VecDeque<String>,
     goodbye: Arc<str>,
     stopping: bool,
+    undecided_closes: UndecidedCloses,
     /// The end of the last time in which this function had no processor.
     starved: Option<Instant>,
     counts: Counts,
@@ -190,6 +205,8 @@ impl Delivery {
             accepted_at: now,
             epoch,
             calls: HashMap::new(),
+            given_up: HashMap::new(),
+            undecided_closes: UndecidedCloses::NotTried,
             last_ticket: 0,
             posts: 0,
             failing: 0,
@@ -308,14 +325,19 @@ impl Delivery {
     fn begin(&mut self, key: Key, now: Instant) -> Option<Command> {
         let ticket = self.last_ticket + 1;
         let goodbye = Arc::clone(&self.goodbye);
+        if self.rooms.get(key.0)?.queues.get(&key.1)?.was_accepted {
+            self.done(key, now);
+            return None;
+        }
         let room = self.rooms.get_mut(key.0)?;
         let connection = room.audience.id(key.1).to_owned();
         let queue = room.queues.get_mut(&key.1)?;
-        let step = room.steps.get(queue.step)?;
+        let number = queue.step;
+        let step = room.steps.get(number)?;
         let (frame, request_id) = (Arc::clone(&step.emission.frame), step.request_id.clone());
         let (is_post, is_control, check) = match &mut queue.stage {
             Stage::Post => (true, queue.attempts == 0 && queue.unopened == 0, Some(now + HANGS_AFTER)),
-            Stage::Look | Stage::Close { .. } => (false, false, None),
+            Stage::Look | Stage::Close(_) => (false, false, None),
             Stage::Kick(kick) => {
                 kick.begin(now);
                 (kick.is_post(), false, kick.is_post().then(|| kick.looked_at(now)))
@@ -324,11 +346,11 @@ impl Delivery {
         let command = match &queue.stage {
             Stage::Post => Command::Post { ticket, connection, frame, request_id },
             Stage::Look => Command::Look { ticket, connection },
-            Stage::Close { .. } => Command::Close { ticket, connection },
+            Stage::Close(_) => Command::Close { ticket, connection },
             Stage::Kick(kick) => kick.command(ticket, connection, frame, goodbye, request_id),
         };
         self.last_ticket = ticket;
-        self.calls.insert(ticket, Call { key, began: now, is_post, is_control });
+        self.calls.insert(ticket, Call { key, step: number, began: now, is_post, is_control });
         self.posts += usize::from(is_post);
         self.alarms.extend(check.map(|at| Reverse((at, Alarm::Check(ticket, false)))));
         Some(command)
@@ -377,12 +399,13 @@ impl Delivery {
         let hanging = self.calls.values().filter(|call| call.is_post && call.began + HANGS_AFTER / 2 < now).count();
         // Its time begins anew when this function could not have seen its answer.
         let waited_since = self.starved.map_or(began, |starved| starved.max(began));
-        let (usual, only_this_one) = {
+        let (usual, fails_after, only_this_one) = {
             let health = self.health();
-            let usual = health.pace.latency().map_or(HANGS_AFTER, |latency| HANGS_AFTER.max(latency * 20));
-            (usual, health.evidence.others_are_accepted(began, hanging.saturating_sub(1)))
+            let latency = health.pace.latency().unwrap_or_default();
+            let usual = HANGS_AFTER.max(latency * 20);
+            (usual, FAILS_AFTER.max(latency * 2), health.evidence.others_are_accepted(began, hanging.saturating_sub(1)))
         };
-        if now >= waited_since + FAILS_AFTER {
+        if now >= waited_since + fails_after {
             if let Some(call) = self.abandon(ticket, now) {
                 self.counts.refused += 1;
                 self.refused(&call, now);
@@ -390,19 +413,19 @@ impl Delivery {
             return;
         }
         let again = if now < waited_since + usual {
-            Some(((waited_since + usual).min(waited_since + FAILS_AFTER), false))
+            Some(((waited_since + usual).min(waited_since + fails_after), false))
         } else if !hung_before {
             Some((now + LAST_LOOK, true))
         } else if only_this_one {
             None
         } else {
-            Some(((now + LOOK_AGAIN).min(waited_since + FAILS_AFTER), true))
+            Some(((now + LOOK_AGAIN).min(waited_since + fails_after), true))
         };
         match again {
             Some((at, hangs)) => self.alarms.push(Reverse((at, Alarm::Check(ticket, hangs)))),
             None => {
                 self.abandon(ticket, now);
-                self.blame(key, "it does not answer while others do");
+                self.close(key, Cause::Hangs);
             }
         }
     }
@@ -413,19 +436,15 @@ impl Delivery {
         kick.is_slow_since(now).is_some_and(|since| health.evidence.others_are_accepted(since, 0))
     }
 
-    /// Waits for this call no longer; its answer will mean nothing.
+    /// Waits for this call no longer.
     fn abandon(&mut self, ticket: Ticket, now: Instant) -> Option<Call> {
         let call = self.calls.remove(&ticket)?;
         self.posts -= usize::from(call.is_post);
         if call.is_control {
             self.health().evidence.answered(now, false);
         }
+        self.given_up.insert(ticket, call);
         Some(call)
-    }
-
-    /// Whether what happens now may be the consequence of a time in which this function had no processor.
-    fn was_starved(&self, now: Instant) -> bool {
-        self.starved.is_some_and(|starved| now.saturating_duration_since(starved) < AFTERMATH)
     }
 
     /// Epoch milliseconds.

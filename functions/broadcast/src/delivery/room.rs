@@ -24,6 +24,8 @@ pub(super) struct Room {
     pub(super) queues: HashMap<u32, Queue>,
     /// Steps whose frame the gateway refuses as too large.
     pub(super) too_large: Vec<bool>,
+    /// Steps that some member has accepted.
+    pub(super) accepted: Vec<bool>,
     /// Where an earlier attempt stopped, by partition.
     pub(super) resumed: Vec<Option<Resumed>>,
 }
@@ -46,8 +48,6 @@ pub(super) struct Queue {
     pub(super) since: Option<Instant>,
     /// Refused attempts at this step.
     pub(super) attempts: u32,
-    /// Those of them that count: this function had a processor then.
-    pub(super) counted: u32,
     /// How much they speak against the socket; see [`super::evidence`].
     pub(super) score: f64,
     pub(super) refusals: Refusals,
@@ -55,6 +55,8 @@ pub(super) struct Queue {
     pub(super) unopened: u32,
     /// Counts pauses, so that an alarm of an earlier one is recognised.
     pub(super) pauses: u32,
+    /// A post of this step that had been given up was accepted after all.
+    pub(super) was_accepted: bool,
 }
 
 /// What is being done about a member.
@@ -62,12 +64,46 @@ pub(super) struct Queue {
 pub(super) enum Stage {
     /// It is told its step.
     Post,
-    /// The gateway does not know it, and it is young: does it still exist?
+    /// It is looked up in the table: does it still exist, and has its token ended? For a young connection that the gateway
+    /// does not know, and for one whose token had ended by what was read of the room, and which may have renewed it since.
     Look,
-    /// It is closed. `insists`: until that succeeds; otherwise one attempt decides whether the gateway does anything at all.
-    Close { insists: bool },
+    /// It is closed.
+    Close(Cause),
     /// It is told, and thrown out.
     Kick(Kick),
+}
+
+/// Why a member is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Its connection does not exist any more.
+    Gone,
+    /// Its token has ended.
+    Expired,
+    /// It refuses what others take.
+    Refuses,
+    /// It does not answer while others do.
+    Hangs,
+    /// It has taken nothing for so long that it may be dead, and there is nothing to compare it with.
+    TookNothing,
+}
+
+impl Cause {
+    /// Whether the close is repeated until it succeeds. Otherwise a gateway that refuses the close as well is taken to be
+    /// at fault itself, and the member is told its step again, as if it were the first time.
+    pub(super) fn insists(self) -> bool {
+        matches!(self, Self::Gone | Self::Expired)
+    }
+
+    /// For the log, where the socket is at fault.
+    pub(super) fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Gone | Self::Expired => None,
+            Self::Refuses => Some("it refuses what others take"),
+            Self::Hangs => Some("it does not answer while others do"),
+            Self::TookNothing => Some("it took nothing while there was nothing to compare it with"),
+        }
+    }
 }
 
 impl Queue {
@@ -77,11 +113,11 @@ impl Queue {
             stage,
             since: None,
             attempts: 0,
-            counted: 0,
             score: 0.0,
             refusals: Refusals::default(),
             unopened: 0,
             pauses: 0,
+            was_accepted: false,
         }
     }
 }
@@ -90,6 +126,7 @@ impl Room {
     pub(super) fn new(steps: Vec<Step>, partitions: usize) -> Self {
         Self {
             too_large: vec![false; steps.len()],
+            accepted: vec![false; steps.len()],
             is_kicked: steps.iter().any(|step| step.emission.kick_before.is_some()),
             steps,
             audience: Audience::default(),
@@ -157,7 +194,7 @@ impl Room {
     pub(super) fn stage(&self, step: usize, is_expired: bool, now: Instant) -> Stage {
         match self.steps.get(step) {
             Some(step) if step.emission.kick_before.is_some() => Stage::Kick(Kick::new(now)),
-            _ if is_expired => Stage::Close { insists: true },
+            _ if is_expired => Stage::Look,
             _ => Stage::Post,
         }
     }

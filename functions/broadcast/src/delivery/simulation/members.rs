@@ -108,7 +108,34 @@ fn a_member_whose_token_has_ended_is_closed_and_not_told() {
     let mut members = members(3);
     members[1].token_expires_at = Some(EPOCH / 1000);
     members[2].token_expires_at = Some(EPOCH / 1000 + 1);
-    let scene = Scene::new(feed(0..1)).with(0, members, vec![]).run(TIME, &mut |_| Some(Answer::Accepted));
-    assert_eq!(scene.log.closed(), [(0, id(1).as_str())]);
+    let scene = Scene::new(feed(0..1))
+        .with(0, members, vec![])
+        .run(TIME, &mut |Asked { did, .. }| Some(if did == Did::Look { Answer::Expired } else { Answer::Accepted }));
+    assert_eq!(scene.log.closed(), [(LATENCY, id(1).as_str())]);
     assert_eq!((scene.log.told(&id(1)), scene.log.told(&id(2))), (vec![], vec!["event 0"]));
+}
+
+/// The members were read before; what was read of the token is not what is true now.
+#[test]
+fn a_member_that_has_renewed_its_token_since_the_room_was_read_is_told_and_not_closed() {
+    let mut members = members(2);
+    members[0].token_expires_at = Some(EPOCH / 1000 + 1);
+    let mut scene = Scene::new(feed(0..3)).with(0, members, vec![]);
+    scene.latency = 700;
+    let scene = scene.run(TIME, &mut |_| Some(Answer::Accepted));
+    assert_eq!(scene.log.closed(), []);
+    assert_eq!(scene.log.told(&id(0)), ["event 0", "event 1", "event 2"]);
+    assert_eq!(scene.log.0.iter().filter(|(_, _, did, ..)| *did == Did::Look).count(), 1);
+}
+
+#[test]
+fn a_token_of_which_nothing_can_be_learnt_now_is_looked_up_again() {
+    let mut members = members(1);
+    members[0].token_expires_at = Some(EPOCH / 1000);
+    let scene = Scene::new(feed(0..1)).with(0, members, vec![]).run(TIME, &mut |Asked { did, now, .. }| match did {
+        Did::Look => Some(if now < 3_000 { Answer::Refused } else { Answer::Expired }),
+        _ => Some(Answer::Accepted),
+    });
+    assert_eq!((scene.log.told(&id(0)), scene.log.closed().len()), (vec![], 1));
+    assert!((3_000..5_000).contains(&scene.log.end()), "{}", scene.log.end());
 }

@@ -23,7 +23,7 @@ use crate::batch::{Batch, RoomEvents, Step};
 /// When everything begins, epoch milliseconds.
 const EPOCH: i64 = 1_739_125_407_000;
 
-/// How long the gateway takes for a call, in milliseconds.
+/// How long the gateway usually takes for a call, in milliseconds.
 const LATENCY: u64 = 5;
 
 /// Never answers.
@@ -111,6 +111,8 @@ struct Scene {
     seed: u64,
     /// Until then, in milliseconds, this function has so little processor that timers come late.
     starved_until: u64,
+    /// How long the gateway takes for a call, in milliseconds.
+    latency: u64,
 }
 
 /// How late they come, in milliseconds.
@@ -128,6 +130,7 @@ impl Scene {
             logs_first_event: false,
             seed: 1,
             starved_until: 0,
+            latency: LATENCY,
         }
     }
 
@@ -158,18 +161,12 @@ impl Scene {
                 };
                 let answer = gateway(Asked { connection: &connection, did, frame: &frame, now });
                 // A call without an answer ends after three seconds, as in `CALL_TIMEOUT`.
-                let at = now + if answer.is_some() { LATENCY } else { 3000 };
-                let number = match answer.unwrap_or(Answer::Refused) {
-                    Answer::Accepted => 0,
-                    Answer::Gone => 1,
-                    Answer::TooLarge => 2,
-                    Answer::Refused => 3,
-                };
+                let at = now + if answer.is_some() { self.latency } else { 3000 };
                 if !self.logs_first_event || frame == "event 0" {
                     self.log.0.push((now, connection, did, frame, answer));
                 }
                 if did != Did::Forget {
-                    answers.push(Reverse((at, ticket, number)));
+                    answers.push(Reverse((at, ticket, answer.unwrap_or(Answer::Refused))));
                 }
             }
             if self.delivery.is_done() {
@@ -189,11 +186,10 @@ impl Scene {
                 self.log.0.iter().rev().take(5).collect::<Vec<_>>()
             );
             now = then;
-            while let Some(Reverse((at, ticket, number))) = answers.peek()
+            while let Some(Reverse((at, ticket, answer))) = answers.peek()
                 && *at <= now
             {
-                let answer = [Answer::Accepted, Answer::Gone, Answer::TooLarge, Answer::Refused][*number];
-                self.delivery.answered(*ticket, answer, self.start + Duration::from_millis(now));
+                self.delivery.answered(*ticket, *answer, self.start + Duration::from_millis(now));
                 answers.pop();
             }
         }
