@@ -167,9 +167,11 @@ async fn after_half_a_minute_in_which_the_gateway_refused_everything_all_is_as_i
             assert!(heard.contains(&patched["user"]) && heard.contains(&ban["user"]), "{edge:?}: {heard:?}");
         }
         for socket in &mut banned {
-            assert_eq!(socket.event().await.0, "account.banned", "{edge:?}");
-            assert_eq!(socket.frame().await.as_deref(), Some("41/users,"), "{edge:?}");
-            assert_eq!(socket.frame().await, None, "{edge:?}");
+            // The close must happen, and the reason is courtesy: it may have been refused just before the end of the outage.
+            let frames = socket.drain().await;
+            let told = [r#"42/users,["account.banned","#, "41/users,"];
+            let is_told = frames.len() == 2 && frames.iter().zip(told).all(|(frame, told)| frame.starts_with(told));
+            assert!(frames.is_empty() || is_told, "{edge:?}: {frames:?}");
         }
         assert_eq!(cloud.running().dead_letters(), Vec::<Value>::new());
         let marker = cloud.rest().register().await;

@@ -15,6 +15,21 @@ fn a_gateway_that_takes_nothing_closes_nobody_before_ten_seconds_and_never_many(
     }
 }
 
+/// What was accepted before is no evidence about a socket.
+#[test]
+fn a_gateway_that_stops_taking_anything_after_an_event_closes_nobody_before_ten_seconds_and_never_many() {
+    for count in [1, 8, 9, 10, 1000] {
+        let scene =
+            Scene::new(feed(0..2)).with(0, members(count), vec![]).run(TIME, &mut |Asked { did, frame, .. }| {
+                Some(if did == Did::Post && frame == "event 1" { Answer::Refused } else { Answer::Accepted })
+            });
+        let closed = scene.log.closed();
+        assert!(closed.iter().all(|(at, _)| *at >= 10_000), "{count}: {closed:?}");
+        assert_eq!(closed.len(), if count <= 9 { count } else { 0 });
+        assert_eq!(scene.undelivered(), (count > 9).then_some(1));
+    }
+}
+
 #[test]
 fn a_gateway_that_refuses_forty_percent_at_random_closes_nobody_and_everyone_is_told() {
     for seed in 0..5 {
