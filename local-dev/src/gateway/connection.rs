@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::Handshake;
+use super::Client;
 
 /// Messages of one connection that are handled at the same time. Beyond them the gateway reads no further: the client has
 /// to wait, as behind any TCP connection the other end of which is busy.
@@ -29,7 +29,7 @@ pub(crate) struct BufferFull;
 
 /// A connection between its `$connect` and its end.
 pub(crate) struct Connection {
-    pub(super) handshake: Arc<Handshake>,
+    pub(super) client: Client,
     pub(super) connected_at: Timestamp,
     pub(super) last_active_at: RwLock<Timestamp>,
     pub(super) wire: Arc<dyn Wire>,

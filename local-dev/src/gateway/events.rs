@@ -13,12 +13,35 @@ use uuid::Uuid;
 use super::{Connection, New};
 use crate::{event, server::Peer, template::WebSocketApi};
 
-/// What is kept of a handshake; later events repeat parts of it.
+/// The HTTP request that wants to become a socket, as `$connect` is told of it.
 pub(crate) struct Handshake {
     headers: HeaderMap,
     uri: Uri,
+    /// What later events repeat.
+    pub(super) client: Client,
+}
+
+/// What is kept of a handshake for as long as its connection is open. Its texts are copies: headers and URI share the 8 KB
+/// into which the head of the request was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
     source_ip: IpAddr,
-    domain_name: String,
+    domain_name: Box<str>,
+    user_agent: Option<Box<str>>,
+    /// What the request called this service.
+    host: Option<Box<str>>,
+}
+
+impl Client {
+    /// The `User-Agent`, if the client sent one.
+    pub(super) fn user_agent(&self) -> Option<String> {
+        self.user_agent.as_deref().map(str::to_owned)
+    }
+
+    /// The client's address.
+    pub(super) fn source_ip(&self) -> IpAddr {
+        self.source_ip
+    }
 }
 
 impl Handshake {
@@ -39,7 +62,14 @@ impl Handshake {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
-        Self { headers, uri: parts.uri.clone(), source_ip: peer.address.ip(), domain_name: peer.domain_name() }
+        let text = |name| parts.headers.get(name).map(|value| event::shown(value).into_boxed_str());
+        let client = Client {
+            source_ip: peer.address.ip(),
+            domain_name: peer.domain_name().into(),
+            user_agent: text(header::USER_AGENT),
+            host: text(header::HOST),
+        };
+        Self { headers, uri: parts.uri.clone(), client }
     }
 
     /// The same, of a session that begins with polling: to the functions it is a WebSocket like any other.
@@ -49,16 +79,6 @@ impl Handshake {
             self.uri = uri;
         }
         self
-    }
-
-    /// The `User-Agent`, if the client sent one.
-    pub(super) fn user_agent(&self) -> Option<String> {
-        self.headers.get(header::USER_AGENT).map(event::shown)
-    }
-
-    /// The client's address.
-    pub(super) fn source_ip(&self) -> IpAddr {
-        self.source_ip
     }
 }
 
@@ -93,11 +113,11 @@ impl Close {
 }
 
 /// `$connect`.
-pub(super) fn connect(api: &WebSocketApi, new: &New) -> Value {
-    let New { id, connected_at, handshake, .. } = new;
+pub(super) fn connect(api: &WebSocketApi, new: &New, handshake: &Handshake) -> Value {
+    let New { id, connected_at, client, .. } = new;
     let mut event = ApiGatewayWebsocketProxyRequest::default();
     event.multi_value_query_string_parameters = event::query(&handshake.uri).into();
-    event.request_context = context(api, "$connect", "CONNECT", id, handshake, *connected_at);
+    event.request_context = context(api, "$connect", "CONNECT", id, client, *connected_at);
     let mut json = with_headers(finish(&event), &handshake.headers);
     event::set_query(&mut json, &handshake.uri, |values| values.last().cloned().unwrap_or_default());
     json
@@ -106,7 +126,7 @@ pub(super) fn connect(api: &WebSocketApi, new: &New) -> Value {
 /// A message on a route. It carries neither headers nor query: whatever is needed later is kept at `$connect`.
 pub(super) fn message(api: &WebSocketApi, route: &str, id: &str, connection: &Connection, body: &str) -> Value {
     let mut event = ApiGatewayWebsocketProxyRequest::default();
-    event.request_context = context(api, route, "MESSAGE", id, &connection.handshake, connection.connected_at);
+    event.request_context = context(api, route, "MESSAGE", id, &connection.client, connection.connected_at);
     event.request_context.message_id = Some(event::request_id());
     event.body = Some(body.to_owned());
     finish(&event)
@@ -116,7 +136,7 @@ pub(super) fn message(api: &WebSocketApi, route: &str, id: &str, connection: &Co
 pub(super) fn disconnect(
     api: &WebSocketApi,
     id: &str,
-    handshake: &Handshake,
+    client: &Client,
     connected_at: Timestamp,
     close: &Close,
 ) -> Value {
@@ -125,10 +145,10 @@ pub(super) fn disconnect(
     for name in ["x-api-key", "x-forwarded-for", "x-restapi"] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(""));
     }
-    if let Some(host) = handshake.headers.get(header::HOST) {
-        headers.insert(header::HOST, host.clone());
+    if let Some(host) = client.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok()) {
+        headers.insert(header::HOST, host);
     }
-    event.request_context = context(api, "$disconnect", "DISCONNECT", id, handshake, connected_at);
+    event.request_context = context(api, "$disconnect", "DISCONNECT", id, client, connected_at);
     event.request_context.disconnect_status_code = Some(close.code.into());
     event.request_context.disconnect_reason = Some(close.reason.clone());
     with_headers(finish(&event), &headers)
@@ -144,14 +164,14 @@ fn context(
     route: &str,
     kind: &str,
     connection_id: &str,
-    handshake: &Handshake,
+    client: &Client,
     connected_at: Timestamp,
 ) -> ApiGatewayWebsocketProxyRequestContext {
     let now = Timestamp::now();
     let request_id = event::request_id();
     let mut identity = ApiGatewayRequestIdentity::default();
-    identity.source_ip = Some(handshake.source_ip().to_string());
-    identity.user_agent = handshake.user_agent();
+    identity.source_ip = Some(client.source_ip.to_string());
+    identity.user_agent = client.user_agent();
     let mut context = ApiGatewayWebsocketProxyRequestContext::default();
     context.route_key = Some(route.to_owned());
     context.event_type = Some(kind.to_owned());
@@ -163,7 +183,7 @@ fn context(
     context.message_direction = Some("IN".to_owned());
     context.stage = Some(api.stage.clone());
     context.identity = identity;
-    context.domain_name = Some(handshake.domain_name.clone());
+    context.domain_name = Some(client.domain_name.to_string());
     context.connection_id = Some(connection_id.to_owned());
     context.apiid = Some(event::API_ID.to_owned());
     context
@@ -222,7 +242,7 @@ mod tests {
         }
     }
 
-    fn new() -> New {
+    fn handshake() -> Handshake {
         let request = Request::get("/dev?EIO=4&transport=websocket&x=1&x=2")
             .header("host", "evil.example:3000")
             .header("origin", "https://app.example.com")
@@ -233,14 +253,13 @@ mod tests {
             .header("sec-websocket-version", "13")
             .header("user-agent", "Mozilla/5.0");
         let (parts, ()) = request.body(()).unwrap().into_parts();
+        Handshake::new(&parts, &Peer::example())
+    }
+
+    fn new(handshake: &Handshake) -> New {
         let connected_at = Timestamp::from_millisecond(1_739_125_407_396).unwrap();
         let unfinished = super::super::Unfinished::new(&tokio::sync::watch::Sender::new(0));
-        New {
-            id: "QQFxqeZfIAMCKRA=".into(),
-            connected_at,
-            handshake: Handshake::new(&parts, &Peer::example()).into(),
-            unfinished,
-        }
+        New { id: "QQFxqeZfIAMCKRA=".into(), connected_at, client: handshake.client.clone(), unfinished }
     }
 
     /// The keys of a captured event, which may differ in values and in nothing else.
@@ -288,8 +307,9 @@ mod tests {
 
     #[test]
     fn events_have_the_fields_of_api_gateway() {
-        let new = new();
-        let event = connect(&api(), &new);
+        let handshake = handshake();
+        let new = new(&handshake);
+        let event = connect(&api(), &new, &handshake);
         let captured = json!({
             "headers": headers(|value| json!(value)), "multiValueHeaders": headers(|value| json!([value])),
             "queryStringParameters": {"EIO": "4", "transport": "websocket", "x": "2"},
@@ -310,7 +330,7 @@ mod tests {
         has_the_fields_of(&message, &captured, "MESSAGE");
 
         let close = Close::without_status();
-        let disconnect = disconnect(&api(), &new.id, &new.handshake, new.connected_at, &close);
+        let disconnect = disconnect(&api(), &new.id, &new.client, new.connected_at, &close);
         let context = captured_context(&["disconnectStatusCode", "disconnectReason"]);
         let headers = json!({"Host": "", "x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""});
         let many = json!({"Host": [""], "x-api-key": [""], "X-Forwarded-For": [""], "x-restapi": [""]});
@@ -327,7 +347,8 @@ mod tests {
             .header("cookie", "a=1")
             .header("cookie", HeaderValue::from_bytes(b"b=\xfe").unwrap());
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let event = connect(&api(), &New { handshake: Handshake::new(&parts, &Peer::example()).into(), ..new() });
+        let handshake = Handshake::new(&parts, &Peer::example());
+        let event = connect(&api(), &new(&handshake), &handshake);
         assert_eq!(event["headers"]["Origin"], "http://a\u{fffd}");
         assert_eq!(event["headers"]["User-Agent"], "Zoë");
         assert_eq!(event["headers"]["Cookie"], "b=\u{fffd}");
@@ -344,7 +365,7 @@ mod tests {
             fn close(&self) {}
         }
         let connection = Connection {
-            handshake: new.handshake.clone(),
+            client: new.client.clone(),
             connected_at: new.connected_at,
             last_active_at: new.connected_at.into(),
             turns: std::sync::Arc::new(tokio::sync::Semaphore::new(1)),

@@ -73,8 +73,8 @@ async fn send(State(gateway): State<Gateway>, Path(id): Path<String>, frame: Byt
 async fn look(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<Response, Refused> {
     well_formed(&id)?;
     let connection = gateway.reachable(&id)?;
-    let mut identity = json!({ "sourceIp": connection.handshake.source_ip() });
-    if let Some(agent) = connection.handshake.user_agent() {
+    let mut identity = json!({ "sourceIp": connection.client.source_ip() });
+    if let Some(agent) = connection.client.user_agent() {
         identity["userAgent"] = agent.into();
     }
     let answer = json!({

@@ -29,7 +29,7 @@ use tokio::{
 use self::connection::MESSAGES_AT_ONCE;
 pub(crate) use self::{
     connection::{BufferFull, Connection, Turn, Unfinished, Wire},
-    events::{Close, Handshake},
+    events::{Client, Close, Handshake},
     socketio::SocketIoEdge,
 };
 use crate::{
@@ -189,10 +189,10 @@ impl Gateway {
             return Err(StatusCode::TOO_MANY_REQUESTS);
         }
         let (id, connected_at) = (request_id(), Timestamp::now());
-        let new = New { id, connected_at, handshake: handshake.into(), unfinished: self.unfinished() };
+        let new = New { id, connected_at, client: handshake.client.clone(), unfinished: self.unfinished() };
         let accept = |new, protocol| Ok(Accepted { gateway: self.clone(), new: Some(new), protocol });
         let Some(function) = self.0.api.routes.get("$connect") else { return accept(new, None) };
-        let event = events::connect(&self.0.api, &new);
+        let event = events::connect(&self.0.api, &new, &handshake);
         match self.0.functions.invoke::<ApiGatewayProxyResponse>(function, event).await {
             Ok(answer) => match u16::try_from(answer.status_code).ok().and_then(|s| StatusCode::from_u16(s).ok()) {
                 Some(status) if status.is_success() => accept(new, answer.headers.get(SEC_WEBSOCKET_PROTOCOL).cloned()),
@@ -206,10 +206,10 @@ impl Gateway {
 
     /// From here on the connection can be posted to.
     pub(crate) fn open(&self, mut accepted: Accepted, wire: Arc<dyn Wire>) {
-        let Some(New { id, connected_at, handshake, unfinished }) = accepted.new.take() else { return };
+        let Some(New { id, connected_at, client, unfinished }) = accepted.new.take() else { return };
         let last_active_at = RwLock::new(connected_at);
         let turns = Arc::new(Semaphore::new(MESSAGES_AT_ONCE));
-        let connection = Connection { handshake, connected_at, last_active_at, wire, turns, _unfinished: unfinished };
+        let connection = Connection { client, connected_at, last_active_at, wire, turns, _unfinished: unfinished };
         self.connections_mut().insert(id.clone(), connection.into());
         if self.is_stopping() {
             // It came while all were being closed.
@@ -307,16 +307,16 @@ impl Gateway {
     fn disconnected(&self, id: &str, connection: Arc<Connection>, close: Close) {
         let (gateway, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
-            gateway.notify_disconnect(&id, &connection.handshake, connection.connected_at, &close).await;
+            gateway.notify_disconnect(&id, &connection.client, connection.connected_at, &close).await;
         });
     }
 
-    async fn notify_disconnect(&self, id: &str, handshake: &Handshake, connected_at: Timestamp, close: &Close) {
+    async fn notify_disconnect(&self, id: &str, client: &Client, connected_at: Timestamp, close: &Close) {
         let Some(function) = self.0.api.routes.get("$disconnect") else { return };
         if self.0.faults.drops_disconnect() {
             return;
         }
-        let event = events::disconnect(&self.0.api, id, handshake, connected_at, close);
+        let event = events::disconnect(&self.0.api, id, client, connected_at, close);
         // Nobody is left to be told how it went.
         let _ = self.0.functions.invoke::<serde_json::Value>(function, event).await;
     }
@@ -345,7 +345,7 @@ impl Gateway {
 struct New {
     id: String,
     connected_at: Timestamp,
-    handshake: Arc<Handshake>,
+    client: Client,
     unfinished: Unfinished,
 }
 
@@ -375,7 +375,7 @@ impl Drop for Accepted {
         let gateway = self.gateway.clone();
         runtime.spawn(async move {
             let close = Close { code: 1006, reason: String::new() };
-            gateway.notify_disconnect(&new.id, &new.handshake, new.connected_at, &close).await;
+            gateway.notify_disconnect(&new.id, &new.client, new.connected_at, &close).await;
         });
     }
 }

@@ -31,8 +31,8 @@ const MAX_MESSAGE: usize = 128 * 1024;
 /// Frames that wait for a client which does not read; then the management API answers 429.
 const BUFFER: usize = 128;
 
-/// Small messages, many sockets.
-const IO_BUFFER: usize = 4096;
+/// How much is read from a socket at once, at either edge. Each socket keeps so much memory while it is idle, and messages are small.
+pub(super) const IO_BUFFER: usize = 1024;
 
 /// How long a client that does not read may take to begin with it before the close frame.
 const READ_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);

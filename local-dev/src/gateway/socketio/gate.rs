@@ -4,9 +4,9 @@ use std::sync::{Arc, Weak};
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{ConnectInfo, FromRequestParts as _, Query, Request, State, WebSocketUpgrade},
+    extract::{ConnectInfo, FromRequestParts as _, OriginalUri, Query, Request, State, WebSocketUpgrade},
     http::{
-        Method, StatusCode,
+        HeaderValue, Method, StatusCode,
         header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL},
         request::Parts,
     },
@@ -76,6 +76,7 @@ async fn handshake(edge: Edge, peer: Peer, websocket: bool, mut parts: Parts, bo
     edge.gateway.open(accepted, Arc::new(SessionWire(Arc::downgrade(&session))));
     let polling = Arc::downgrade(&session);
     parts.extensions.insert(Lease(session));
+    copy_texts(&mut parts);
     let mut answer = next.run(Request::from_parts(parts, body)).await;
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         // socketioxide knows of no subprotocols, and a client that offered some gives up when it gets none back.
@@ -84,6 +85,20 @@ async fn handshake(edge: Edge, peer: Peer, websocket: bool, mut parts: Parts, bo
         return remembered(&polling, answer).await;
     }
     answer
+}
+
+/// Replaces headers and URI by copies. socketioxide keeps a handshake for as long as its session lasts, and each text as it
+/// was read keeps the whole 8 KB that the head of the request was read into.
+fn copy_texts(parts: &mut Parts) {
+    for value in parts.headers.values_mut() {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+    if let Ok(copy) = parts.uri.to_string().parse() {
+        parts.uri = copy;
+    }
+    parts.extensions.remove::<OriginalUri>();
 }
 
 /// The answer of a polling handshake; the session is known by the id in it from now on.

@@ -34,7 +34,7 @@ use self::{
     gate::gate,
     session::{FAREWELL, Lease, Session, Verdict},
 };
-use super::Gateway;
+use super::{Gateway, websocket::IO_BUFFER};
 
 /// Frames that wait for a client which is still joining, or does not read.
 const BUFFER: usize = 1024;
@@ -57,7 +57,7 @@ struct Edge {
 impl SocketIoEdge {
     /// The edge and its routes. `cors` is that of the HTTP API: polling is ordinary HTTP.
     pub(crate) fn new(gateway: Gateway, cors: Option<CorsLayer>) -> (Self, Router) {
-        let (service, io) = SocketIo::builder().max_buffer_size(BUFFER).build_svc();
+        let (service, io) = SocketIo::builder().max_buffer_size(BUFFER).ws_read_buffer_size(IO_BUFFER).build_svc();
         let server = Router::new().route_service("/socket.io/", service);
         let edge = Edge { gateway, io: Arc::default(), sessions: Arc::default(), server: server.clone() };
         let _ = edge.io.set(io.clone());
