@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import type { PublicUser } from "../contract/events.ts";
 import { Activity, type EventName } from "./activity.ts";
-import { Refused } from "./answers.ts";
+import { passes, Refused, unwrap, type Answer } from "./answers.ts";
 import type { Entrance } from "./config.ts";
 import { Connection } from "./connection.ts";
 import { Rest } from "./rest.ts";
@@ -53,9 +53,19 @@ export class Feed {
     } catch (error) {
       if (signal.aborted) return;
       this.loading.value = { kind: "failed", error };
-      const passes = !(error instanceof Refused) || error.status === 429 || error.status >= 500;
       const pause = error instanceof Refused && error.retryAfter ? error.retryAfter * 1000 : AGAIN;
-      if (passes) this.#again = setTimeout(() => void this.load(), pause);
+      if (passes(error)) this.#again = setTimeout(() => void this.load(), pause);
+    }
+  }
+
+  /** Asks for a change of a user; the timeline says how long after that its event came. */
+  async change<T>(id: string, ask: () => Promise<Answer<T>>): Promise<NonNullable<T>> {
+    this.activity.asked(id);
+    try {
+      return await unwrap(ask());
+    } catch (error) {
+      this.activity.refused(id);
+      throw error;
     }
   }
 

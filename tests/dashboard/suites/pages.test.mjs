@@ -133,6 +133,34 @@ onOneCloud("the pages", {}, (claim) => {
     assert.equal(await focused(), lower.id, "the focus is back where it was");
   });
 
+  claim("Tab goes to one row of the table and then on, and the arrow keys from row to row", async ({ admin, api }) => {
+    for (let n = 0; n < 3; n++) await api.register();
+    const { page } = await admin();
+    const focused = (attribute) => page.evaluate((name) => document.activeElement.closest(`[${name}]`)?.getAttribute(name), attribute);
+    await page.getByRole("button", { name: "Banned", exact: true }).focus();
+    await page.keyboard.press("Tab");
+    assert.equal(await focused("data-index"), "0");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Tab");
+    assert.equal(await focused("data-test"), "activity");
+    await page.keyboard.press("Shift+Tab");
+    assert.equal(await focused("data-index"), "1", "back at the row that was left");
+  });
+
+  claim("an address with nonsense in it is a page all the same", async ({ open }) => {
+    const dashboard = await open("#/users/%E0%A4%A?q=%E0&status=none");
+    await dashboard.login(ADMIN);
+    await dashboard.page.getByText("This user is not in the list (any more).").waitFor();
+  });
+
+  claim("a page opens in another tab, as every link does", async ({ open }) => {
+    const { page } = await open();
+    const opened = page.context().waitForEvent("page");
+    await page.getByRole("link", { name: "My account" }).click({ modifiers: ["ControlOrMeta"] });
+    await (await opened).getByRole("heading", { name: "Sign in to your account" }).waitFor();
+    assert.ok(page.url().endsWith("#/users"));
+  });
+
   claim("a name that looks like markup is text", async ({ admin, api }) => {
     const fullName = "<img src=x onerror=alert(1)> <script>alert(2)</script> three";
     const user = await api.register({ fullName });

@@ -121,6 +121,52 @@ onBothEntrances("a rough day", {}, (claim) => {
     await dashboard.row(user).getByText("Heard after renewal").waitFor();
   });
 
+  claim("a refresh that the service cannot answer for a moment delays the socket and does not end it", async ({ admin, api }) => {
+    const user = await api.register();
+    const dashboard = await admin();
+    let failures = 2;
+    await dashboard.page.route(/admin\/refresh$/, (route) =>
+      failures-- > 0 ? route.fulfill({ status: 503, json: { message: "Service Unavailable" } }) : route.continue(),
+    );
+    await keep(dashboard, { expiresAt: Date.now() });
+    await dashboard.page.reload();
+    await dashboard.ready();
+    await dashboard.row(user).waitFor();
+  });
+
+  claim("a list that could not be loaded again is said to be old, and loaded when it can be", async ({ admin, api }) => {
+    const user = await api.register();
+    const dashboard = await admin();
+    let fails = true;
+    await dashboard.page.route(LIST, (route) =>
+      fails ? route.fulfill({ status: 500, json: { statusCode: 500, message: "INTERNAL_ERROR", error: "Internal Server Error" } }) : route.continue(),
+    );
+    await dashboard.page.context().setOffline(true);
+    await dashboard.state("offline");
+    await dashboard.page.context().setOffline(false);
+    await dashboard.state("connected");
+    const alert = dashboard.page.getByRole("alert").getByText("The list could not be loaded");
+    await alert.waitFor();
+    await dashboard.row(user).waitFor();
+    fails = false;
+    await alert.waitFor({ state: "detached" });
+    await dashboard.loaded();
+  });
+
+  claim("a user who was banned while the network was away is told when it is back", async ({ open, api }) => {
+    const { user, email, password } = await api.account();
+    const own = await open("#/account");
+    await own.login({ email, password });
+    await own.state("connected");
+    await own.page.locator("[data-test=account]").waitFor();
+    await own.page.context().setOffline(true);
+    await own.state("offline");
+    await api.ban(user.id);
+    await own.page.context().setOffline(false);
+    await own.page.locator("[data-test=out]").getByText("Your account was banned").waitFor();
+    assert.equal(await own.page.locator("[data-test=account]").count(), 0);
+  });
+
   claim("a session that was ended elsewhere ends on this page, in words", async ({ admin, cloud }) => {
     const dashboard = await admin();
     const { refreshToken } = await tokens(dashboard);

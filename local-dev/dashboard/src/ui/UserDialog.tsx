@@ -2,7 +2,6 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { PublicUser } from "../../contract/events.ts";
-import { unwrap } from "../answers.ts";
 import type { Feed } from "../feed.ts";
 import { dateTime, texts } from "../settings.ts";
 import { Done, Problem, useAction, type Action } from "./action.tsx";
@@ -104,9 +103,8 @@ function Rename({ feed, user }: Part) {
   const t = texts.value.user.rename;
   const field = useRef<HTMLInputElement>(null);
   const action = useAction(() => {
-    feed.activity.asked(user.id);
     const body = { fullName: field.current!.value };
-    return unwrap(feed.rest.client.PATCH("/api/v1/users/{id}", { ...of(user), body }));
+    return feed.change(user.id, () => feed.rest.client.PATCH("/api/v1/users/{id}", { ...of(user), body }));
   });
   return (
     <Form title={t.title} action={action}>
@@ -126,11 +124,10 @@ function Rename({ feed, user }: Part) {
 function Access({ feed, user }: Part) {
   const t = texts.value.user;
   const reason = useRef<HTMLTextAreaElement>(null);
-  const action = useAction(async () => {
-    feed.activity.asked(user.id);
-    if (user.isBanned) return unwrap(feed.rest.client.POST("/api/v1/users/{id}/unban", of(user)));
+  const action = useAction(() => {
+    if (user.isBanned) return feed.change(user.id, () => feed.rest.client.POST("/api/v1/users/{id}/unban", of(user)));
     const body = { reason: reason.current!.value };
-    return unwrap(feed.rest.client.POST("/api/v1/users/{id}/ban", { ...of(user), body }));
+    return feed.change(user.id, () => feed.rest.client.POST("/api/v1/users/{id}/ban", { ...of(user), body }));
   });
   return (
     <Form title={t.ban.title} action={action}>
@@ -159,10 +156,7 @@ function Access({ feed, user }: Part) {
 function Delete({ feed, user }: Part) {
   const t = texts.value.user.delete;
   const [asking, ask] = useState(false);
-  const action = useAction(() => {
-    feed.activity.asked(user.id);
-    return unwrap(feed.rest.client.DELETE("/api/v1/users/{id}", of(user)));
-  });
+  const action = useAction(() => feed.change(user.id, () => feed.rest.client.DELETE("/api/v1/users/{id}", of(user))));
   return (
     <section class="part" aria-label={t.title}>
       <h3>{t.title}</h3>
