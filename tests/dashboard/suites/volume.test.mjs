@@ -43,7 +43,7 @@ onOneCloud("ten thousand users", {}, (claim) => {
       const body = Array.from({ length: PAGE }, (_, n) => user(USERS - 1 - first - n));
       const next = first + PAGE;
       const link = next < USERS ? { link: `</api/v1/users?limit=${PAGE}&cursor=${next}>; rel="next"` } : {};
-      return route.fulfill({ json: body, headers: link });
+      return route.fulfill({ json: body, headers: { ...link, "x-request-id": "of a page" } });
     });
     let tell;
     await page.routeWebSocket(/\/socket\.io\//, (socket) => {
