@@ -30,6 +30,10 @@ export class Feed {
     this.rest = new Rest(session);
     this.connection = new Connection(session, entrance, (socket) => {
       socket.on("connect", () => void this.load());
+      // Where no socket gets through the list may, and if not, the page says why.
+      const first = () => void this.load();
+      socket.once("connect_error", first);
+      socket.once("connect", () => socket.off("connect_error", first));
       socket.on("users.created", (user) => this.#follow("users.created", user, () => this.table.created(user)));
       socket.on("users.updated", (user) => this.#follow("users.updated", user, () => this.table.updated(user)));
       socket.on("users.deleted", (gone) => {

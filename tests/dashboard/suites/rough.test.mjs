@@ -274,6 +274,7 @@ function otherOrigins(claim) {
     await dashboard.page.reload();
     await refused;
     await dashboard.state("offline");
+    await dashboard.page.getByRole("alert").getByText("The service does not answer, or not to pages of this address.").waitFor();
   });
 }
 
