@@ -124,6 +124,17 @@ onBothEntrances("the table", {}, (claim) => {
     await name.locator(".done").getByText("Done.").waitFor();
     await dialog.locator("h2").getByText("Three words now").waitFor();
 
+    const access = dialog.getByRole("form", { name: "Access" });
+    for (const reason of ["   ", "much ".repeat(100) + "!"]) {
+      await access.locator("textarea").fill(reason);
+      await access.getByRole("button").click();
+      await access.locator(".problem").getByText("reason: must have 1 to 500 characters").waitFor();
+      await access.locator("textarea").fill("A reason.");
+    }
+    await access.getByRole("button").click();
+    await access.locator(".done").getByText("Done.").waitFor();
+    assert.equal(await access.locator(".problem").count(), 0);
+
     const email = dialog.locator("[data-test=verify-email]");
     await email.getByRole("button", { name: "Send a code" }).click();
     await email.locator("input[name=code]").fill("000000");

@@ -128,6 +128,11 @@ onOneCloud("the pages", {}, (claim) => {
     await page.keyboard.type("Typed by keyboard alone");
     await page.keyboard.press("Enter");
     await page.locator("[data-test=user] h2").getByText("Typed by keyboard alone").waitFor();
+    await page.getByRole("button", { name: "Delete…" }).focus();
+    await page.keyboard.press("Enter");
+    await page.locator("button:focus").getByText("Keep it").waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator("button:focus").getByText("Delete…").waitFor();
     await page.keyboard.press("Escape");
     await page.locator("[data-test=user]").waitFor({ state: "detached" });
     assert.equal(await focused(), lower.id, "the focus is back where it was");
@@ -145,6 +150,20 @@ onOneCloud("the pages", {}, (claim) => {
     assert.equal(await focused("data-test"), "activity");
     await page.keyboard.press("Shift+Tab");
     assert.equal(await focused("data-index"), "1", "back at the row that was left");
+  });
+
+  claim("a user of an address is looked for until the list is complete", async ({ admin, api }) => {
+    const user = await api.register();
+    const { page } = await admin();
+    let go;
+    const asked = new Promise((resolve) => page.route(/\/api\/v1\/users\?/, (route) => resolve((go = () => route.continue()))));
+    await page.goto(page.url().replace(/#.*/, `#/users/${user.id}`));
+    await page.reload();
+    await asked;
+    const title = page.locator("#user-title");
+    await title.getByText("Loading the list…").waitFor();
+    await go();
+    await title.getByText(user.fullName).waitFor();
   });
 
   claim("an address with nonsense in it is a page all the same", async ({ open }) => {

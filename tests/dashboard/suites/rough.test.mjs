@@ -132,6 +132,18 @@ function comingAndGoing(claim) {
     assert.equal(await dashboard.page.locator("form.login").count(), 0);
   });
 
+  claim("a socket that is refused says why", async ({ admin }) => {
+    const dashboard = await admin();
+    const old = forge("admin", { role: "admin", iat: 1000, exp: 2000 });
+    const tokens = { accessToken: old, refreshToken: "of a stranger", expiresIn: 900 };
+    const body = { ok: true, user: { id: "admin", email: ADMIN.email, role: "admin" }, tokens };
+    await dashboard.page.route(/admin\/refresh$/, (route) => route.fulfill({ headers: { "x-request-id": "of a refresh" }, json: body }));
+    await keep(dashboard, { accessToken: old.replace(/^e/, "f") });
+    await dashboard.page.reload();
+    await dashboard.state("refused");
+    await dashboard.page.getByText("Refused: Please sign in again.").waitFor();
+  });
+
   claim("a socket is renewed in time and stays", async ({ admin, api }) => {
     const user = await api.register();
     const dashboard = await admin();
@@ -237,13 +249,13 @@ function aRestart(claim) {
 
 function otherOrigins(claim) {
   /** The pages, built for this service and served by somebody else. */
-  const elsewhere = async (stage, server) => {
+  const elsewhere = async (stage, server, variables) => {
     const built = await mkdtemp(join(tmpdir(), "dashboard-elsewhere-"));
     stage.allow(new URL(server.origin).host, /CORS policy/);
     try {
       await promisify(execFile)("npx", ["vite", "build", "--outDir", built, "--logLevel", "error"], {
         cwd: new URL("../../../local-dev/dashboard/", import.meta.url),
-        env: { ...process.env, VITE_API_URL: stage.cloud.base },
+        env: { ...process.env, VITE_API_URL: stage.cloud.base, ...variables },
       });
       server.files.set("/", await readFile(join(built, "index.html")));
       for (const name of await readdir(join(built, "assets"))) {
@@ -261,6 +273,17 @@ function otherOrigins(claim) {
     await dashboard.login(ADMIN);
     await dashboard.ready();
     await dashboard.row(user).waitFor();
+  });
+
+  claim("a page on the list, told where API Gateway is, works as with a deployed stack", async (stage) => {
+    const user = await stage.api.register();
+    const dashboard = await elsewhere(stage, listed, { VITE_SOCKET_URL: stage.cloud.base, VITE_SOCKET_PATH: "/dev" });
+    await dashboard.login(ADMIN);
+    await dashboard.ready();
+    await dashboard.page.getByText("Connected · /dev · websocket").waitFor();
+    assert.equal(await dashboard.page.locator("[data-test=entrance]").count(), 0, "there is one way in");
+    await stage.api.ban(user.id);
+    await dashboard.row(user).locator(".badge.banned").waitFor();
   });
 
   claim("a foreign page gets neither an answer nor an event, and says so", async (stage) => {
