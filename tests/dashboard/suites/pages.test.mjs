@@ -152,6 +152,24 @@ onOneCloud("the pages", {}, (claim) => {
     assert.equal(await focused("data-index"), "1", "back at the row that was left");
   });
 
+  claim("who reads further down is not moved by rows that come and go on top", async ({ admin, api }) => {
+    const [newest] = (await Promise.all(Array.from({ length: 20 }, () => api.register()))).sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+    const dashboard = await admin();
+    const { page } = dashboard;
+    await page.locator(".view").evaluate((view) => (view.scrollTop = 7.5 * 60));
+    await page.locator("[data-index='8']").waitFor();
+    const read = page.locator(`[data-id="${await page.locator("[data-index='8']").getAttribute("data-id")}"]`);
+    const before = await read.boundingBox();
+    const users = [await api.register(), await api.register()];
+    await page.locator("li[data-event='users.created']").nth(1).waitFor();
+    assert.equal(await read.getAttribute("data-index"), "10");
+    assert.deepEqual(await read.boundingBox(), before);
+    for (const user of [...users, newest]) await api.remove(user.id);
+    await page.locator("li[data-event='users.deleted']").nth(2).waitFor();
+    assert.equal(await read.getAttribute("data-index"), "7");
+    assert.deepEqual(await read.boundingBox(), before);
+  });
+
   claim("a user of an address is looked for until the list is complete", async ({ admin, api }) => {
     const user = await api.register();
     const { page } = await admin();

@@ -27,6 +27,7 @@ export function UserTable({ feed, rows }: Props) {
   const t = texts.value.table;
   const view = useRef<HTMLDivElement>(null);
   const { top, height } = useView(view);
+  useAnchor(view, rows);
   const first = Math.max(0, Math.floor(top / ROW) - BEYOND);
   const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + BEYOND);
   // Tab goes to one row: where the focus was, or the first one in view.
@@ -76,6 +77,22 @@ function useView(view: { readonly current: HTMLDivElement | null }) {
     };
   }, [view]);
   return seen;
+}
+
+/** Keeps the first row in view where it is while others come and go above it; at the top the newest are looked at. */
+function useAnchor(view: { readonly current: HTMLDivElement | null }, rows: readonly PublicUser[]): void {
+  const anchor = useRef<{ id: string; index: number }>(null);
+  useLayoutEffect(() => {
+    const element = view.current!;
+    const was = anchor.current;
+    if (was && element.scrollTop > 0 && rows[was.index]?.id !== was.id) {
+      const index = rows.findIndex(({ id }) => id === was.id);
+      if (index >= 0) element.scrollTop += (index - was.index) * ROW;
+    }
+    const index = Math.floor(element.scrollTop / ROW);
+    const id = rows[index]?.id;
+    anchor.current = id === undefined ? null : { id, index };
+  });
 }
 
 interface RowProps {
