@@ -103,6 +103,14 @@ onOneCloud("the pages", {}, (claim) => {
     });
   }
 
+  claim("the page of the document fits on a phone, and axe finds nothing on it", async ({ open }) => {
+    const document = await open("api/docs", { viewport: { width: 360, height: 740 }, bypassCSP: true });
+    await document.page.getByRole("heading", { name: "Events" }).waitFor();
+    assert.equal(await document.page.evaluate(() => globalThis.document.scrollingElement.scrollWidth), 360);
+    await keep(document, "documents");
+    assert.deepEqual(await findings(document), []);
+  });
+
   claim("everything can be done by keyboard alone", async ({ open, api }) => {
     const [lower, upper] = [await api.register(), await api.register()];
     const dashboard = await open();
