@@ -13,6 +13,13 @@ export class Dashboard {
     await this.page.locator("form.login button.primary").click();
   }
 
+  /** Waits until the page has drawn so many frames. */
+  frames(count) {
+    return this.page.evaluate(async (count) => {
+      for (let n = 0; n < count; n++) await new Promise((resolve) => requestAnimationFrame(resolve));
+    }, count);
+  }
+
   /** The same page in another tab of the same browser. */
   async tab() {
     const page = await this.page.context().newPage();

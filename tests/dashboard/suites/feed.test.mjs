@@ -81,6 +81,32 @@ onBothEntrances("the table", {}, (claim) => {
     await own.page.locator("form.login").waitFor();
   });
 
+  claim("an answer about oneself that a later one has overtaken changes nothing", async ({ open, api }) => {
+    const { user, email, password } = await api.account();
+    const own = await open("#/account");
+    await own.login({ email, password });
+    const name = own.page.locator("[data-test=account] h2");
+    await name.getByText(user.fullName).waitFor();
+    let first, release;
+    const released = new Promise((resolve) => (release = resolve));
+    await new Promise((held) =>
+      own.page.route(/auth\/me$/, async (route) => {
+        if (first) return route.continue();
+        first = route.request();
+        const response = await route.fetch();
+        held();
+        await released;
+        await route.fulfill({ response });
+      }),
+    );
+    await api.patch(user.id, { fullName: "Newer than the answer" });
+    await name.getByText("Newer than the answer").waitFor();
+    release();
+    await (await first.response()).finished();
+    await own.frames(2);
+    assert.equal(await name.textContent(), "Newer than the answer");
+  });
+
   claim("a ban is said in every tab of the user, also after a reload, until it was read", async ({ open, api }) => {
     const { user, email, password } = await api.account();
     const tabs = [await open("#/account")];

@@ -44,6 +44,8 @@ class Own {
   readonly error = signal<unknown>(null);
   readonly rest: Rest;
   readonly connection: Connection;
+  #asked = 0;
+  #shown = 0;
 
   constructor(session: Session) {
     // A refusal means that the account is gone or banned. The socket says so in better words, if the session lasts so long.
@@ -62,8 +64,12 @@ class Own {
   }
 
   async look(): Promise<void> {
+    const asked = ++this.#asked;
     try {
       const { user } = await unwrap(this.rest.client.GET("/api/v1/auth/me"));
+      // An answer that a later one has overtaken is older than what is shown.
+      if (asked < this.#shown) return;
+      this.#shown = asked;
       if ("fullName" in user) this.user.value = user;
       this.error.value = null;
     } catch (error) {
