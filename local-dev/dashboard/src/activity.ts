@@ -17,8 +17,8 @@ export interface Entry {
 const KEPT = 50;
 export const MINUTES = 20;
 
-/** What the page asked for and has not heard of is forgotten after this time. */
-const PATIENCE = 60_000;
+/** A change that comes later than this after the click may be anybody's. */
+const PATIENCE = 10_000;
 
 export class Activity {
   /** The newest first. */
@@ -34,15 +34,19 @@ export class Activity {
 
   /** A change of this user is about to be asked for. */
   asked(id: string): void {
-    const now = performance.now();
-    for (const [other, at] of this.#asked) if (now - at > PATIENCE) this.#asked.delete(other);
-    this.#asked.set(id, now);
+    this.#asked.set(id, performance.now());
+  }
+
+  /** It was not done. */
+  refused(id: string): void {
+    this.#asked.delete(id);
   }
 
   heard(name: EventName, id: string, who: string): void {
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
-    const delay = asked === undefined ? null : performance.now() - asked;
+    const passed = asked === undefined ? Infinity : performance.now() - asked;
+    const delay = passed > PATIENCE ? null : passed;
     this.#entries.unshift({ serial: ++this.#serial, name, who, at: Date.now(), delay });
     this.#entries.length = Math.min(this.#entries.length, KEPT);
     this.tick();

@@ -30,7 +30,12 @@ export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 
-interface Answer<T> {
+/** Whether the same request may be answered otherwise in a moment. */
+export function passes(error: unknown): boolean {
+  return !(error instanceof Refused) || error.status === 429 || error.status >= 500;
+}
+
+export interface Answer<T> {
   data?: T;
   error?: unknown;
   response: Response;

@@ -7,7 +7,7 @@ import {
   type ConnectRefusal,
   type ServerToClientEvents,
 } from "../contract/events.ts";
-import { Refused } from "./answers.ts";
+import { passes } from "./answers.ts";
 import { type Entrance, socketUrl } from "./config.ts";
 import type { Session } from "./session.ts";
 
@@ -67,7 +67,8 @@ export class Connection {
     try {
       send({ token: await this.#session.token() });
     } catch (error) {
-      if (error instanceof Refused) return this.close();
+      if (!passes(error)) return this.close();
+      this.state.value = { kind: "offline" };
       // Without a token it would be somebody else, so the connection starts anew, with the client's own back-off.
       this.socket.io.engine.close();
     }

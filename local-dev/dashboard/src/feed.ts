@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import type { PublicUser } from "../contract/events.ts";
 import { Activity, type EventName } from "./activity.ts";
-import { Refused } from "./answers.ts";
+import { passes, Refused, unwrap, type Answer } from "./answers.ts";
 import type { Entrance } from "./config.ts";
 import { Connection } from "./connection.ts";
 import { Rest } from "./rest.ts";
@@ -30,6 +30,10 @@ export class Feed {
     this.rest = new Rest(session);
     this.connection = new Connection(session, entrance, (socket) => {
       socket.on("connect", () => void this.load());
+      // Where no socket gets through the list may, and if not, the page says why.
+      const first = () => void this.load();
+      socket.once("connect_error", first);
+      socket.once("connect", () => socket.off("connect_error", first));
       socket.on("users.created", (user) => this.#follow("users.created", user, () => this.table.created(user)));
       socket.on("users.updated", (user) => this.#follow("users.updated", user, () => this.table.updated(user)));
       socket.on("users.deleted", (gone) => {
@@ -53,9 +57,19 @@ export class Feed {
     } catch (error) {
       if (signal.aborted) return;
       this.loading.value = { kind: "failed", error };
-      const passes = !(error instanceof Refused) || error.status === 429 || error.status >= 500;
       const pause = error instanceof Refused && error.retryAfter ? error.retryAfter * 1000 : AGAIN;
-      if (passes) this.#again = setTimeout(() => void this.load(), pause);
+      if (passes(error)) this.#again = setTimeout(() => void this.load(), pause);
+    }
+  }
+
+  /** Asks for a change of a user; the timeline says how long after that its event came. */
+  async change<T>(id: string, ask: () => Promise<Answer<T>>): Promise<NonNullable<T>> {
+    this.activity.asked(id);
+    try {
+      return await unwrap(ask());
+    } catch (error) {
+      this.activity.refused(id);
+      throw error;
     }
   }
 

@@ -22,9 +22,9 @@ export class Rest {
     let cursor: string | undefined;
     do {
       const query = { limit: PAGE, ...(cursor && { cursor }) };
-      const answer = await this.client.GET("/api/v1/users", { params: { query }, signal });
-      yield await unwrap(Promise.resolve(answer));
-      cursor = nextCursor(answer.response.headers.get("link"));
+      const asked = this.client.GET("/api/v1/users", { params: { query }, signal });
+      yield await unwrap(asked);
+      cursor = nextCursor((await asked).response.headers.get("link"));
     } while (cursor);
   }
 }

@@ -23,7 +23,7 @@ export function written(to: Route): string {
   const search = new URLSearchParams();
   if (to.query) search.set("q", to.query);
   if (to.status !== "all") search.set("status", to.status);
-  return `#/users${to.user ? `/${encodeURIComponent(to.user)}` : ""}${search.size ? `?${search}` : ""}`;
+  return `#/users${to.user ? `/${to.user}` : ""}${search.size ? `?${search}` : ""}`;
 }
 
 function parse(hash: string): Route {
@@ -34,7 +34,7 @@ function parse(hash: string): Route {
   const status = parameters.get("status");
   return {
     page: "users",
-    user: user ? decodeURIComponent(user) : null,
+    user: user || null,
     query: parameters.get("q") ?? "",
     status: status === "active" || status === "banned" ? status : "all",
   };

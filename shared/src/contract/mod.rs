@@ -19,10 +19,14 @@ pub struct Contract {
     schemas: Schemas,
     /// What the client hears.
     pub heard: Vec<Heard>,
-    join: String,
-    refused: String,
-    renew: String,
-    renewed: String,
+    /// Name of the schema of what the client joins with.
+    pub join: String,
+    /// Name of the schema of a refusal to join.
+    pub refused: String,
+    /// Name of the schema of what `auth.renew` is emitted with.
+    pub renew: String,
+    /// Name of the schema of what `auth.renew` is acknowledged with.
+    pub renewed: String,
 }
 
 /// An event and the name of the schema of its argument.

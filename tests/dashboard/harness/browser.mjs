@@ -1,6 +1,7 @@
 // Chromium of the system's packages, driven by Playwright's core.
 import { mkdir } from "node:fs/promises";
 import { chromium } from "playwright-core";
+import { complaint } from "../../e2e/harness/events.mjs";
 
 /** Where pictures of the pages are kept. */
 export const OUTPUT = new URL("../out/", import.meta.url).pathname;
@@ -14,8 +15,12 @@ export async function launch() {
   return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
 
-/** Everything a page must not do, noted while it is open: errors that are not meant, and requests to other hosts than these. */
-export function watch(page, { hosts, said }) {
+/**
+ * Everything that must not be, noted while a page is open: errors that are not meant, requests to other hosts than these, and
+ * answers and events that the contract does not promise. An answer is compared with the `document` a little after it came, so
+ * some complaints are promises.
+ */
+export function watch(page, { hosts, said, document }) {
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(`${error.stack}`));
   page.on("console", (message) => {
@@ -28,5 +33,43 @@ export function watch(page, { hosts, said }) {
     const url = new URL(request.url());
     if (!["data:", "blob:"].includes(url.protocol) && !hosts.has(url.host)) complaints.push(`a request to ${url}`);
   });
+  page.on("response", (response) => complaints.push(unpromised(response, document)));
+  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => complaints.push(...unheardOf(`${payload}`))));
   return complaints;
+}
+
+/** What is wrong with an answer of REST by the document. */
+async function unpromised(response, document) {
+  const { pathname } = new URL(response.url());
+  const method = response.request().method();
+  if (!pathname.startsWith("/api/v1/") || method === "OPTIONS") return [];
+  let seen;
+  try {
+    seen = { status: response.status(), headers: new Headers(await response.allHeaders()), body: JSON.parse(await response.text()) };
+  } catch (error) {
+    // The page did not see it either: it was closed, it did not wait, or it is of another origin.
+    if (!(error instanceof SyntaxError)) return [];
+    return `${method} ${pathname} is no JSON: ${error}`;
+  }
+  try {
+    (await document()).mustKnow(method, pathname, seen);
+    return [];
+  } catch ({ message }) {
+    return message;
+  }
+}
+
+/** The packets with a payload of the contract: events, acknowledgements (of the one event a client emits), refusals. */
+const PACKETS = [
+  [/^42\/users,(\[.*)$/s, ([name, ...args]) => complaint(name, args)],
+  [/^43\/users,\d+(\[.*)$/s, (args) => complaint("auth.renew.acknowledged", args)],
+  [/^44\/users,(\{.*)$/s, (payload) => complaint("CONNECT_ERROR", [payload])],
+];
+
+/** What is wrong with a frame by the contract of the events. */
+function unheardOf(frame) {
+  return PACKETS.flatMap(([pattern, check]) => {
+    const [, json] = pattern.exec(frame) ?? [];
+    return (json && check(JSON.parse(json))) ?? [];
+  });
 }

@@ -13,6 +13,20 @@ export class Dashboard {
     await this.page.locator("form.login button.primary").click();
   }
 
+  /** Waits until the page has drawn so many frames. */
+  frames(count) {
+    return this.page.evaluate(async (count) => {
+      for (let n = 0; n < count; n++) await new Promise((resolve) => requestAnimationFrame(resolve));
+    }, count);
+  }
+
+  /** The same page in another tab of the same browser. */
+  async tab() {
+    const page = await this.page.context().newPage();
+    await page.goto(this.page.url());
+    return new Dashboard(page);
+  }
+
   /** The connection as the page says it is. */
   state(kind) {
     return this.page.locator(`[data-test=connection][data-state=${kind}]`).waitFor();

@@ -9,14 +9,16 @@ import { Dashboard } from "./dashboard.mjs";
 export const ENTRANCES = ["socketio", "gateway"];
 
 /** Each claim once for each entrance. */
-export function onBothEntrances(subject, options, define) {
-  onOneCloud(subject, options, (claim) => {
+export function onBothEntrances(subject, options, define, running) {
+  const both = (claim) => {
     for (const entrance of ENTRANCES) define((title, body) => claim(`${entrance}: ${title}`, body, entrance));
-  });
+  };
+  onOneCloud(subject, options, both, running);
 }
 
-export function onOneCloud(subject, options, define) {
-  describe(subject, () => {
+/** `options` are those of the cloud, `running` those of the test runner. */
+export function onOneCloud(subject, options, define, running = {}) {
+  describe(subject, running, () => {
     const cloud = new Cloud(options);
     let browser;
     before(async () => {
@@ -43,7 +45,7 @@ class Stage {
     this.browser = browser;
     this.entrance = entrance;
     this.api = cloud.api;
-    this.#expected = { hosts: new Set([new URL(cloud.base).host]), said: [] };
+    this.#expected = { hosts: new Set([new URL(cloud.base).host]), said: [], document: () => this.cloud.api.document() };
   }
 
   /** A host that pages may load from, and what the browser may say of it. */
@@ -53,7 +55,7 @@ class Stage {
   }
 
   get complaints() {
-    return this.#watched.flat();
+    return Promise.all(this.#watched.flat()).then((complaints) => complaints.flat());
   }
 
   /** A browser of somebody who was never here: `hash` is the page, `options` are those of a context. */

@@ -81,6 +81,61 @@ onBothEntrances("the table", {}, (claim) => {
     await own.page.locator("form.login").waitFor();
   });
 
+  claim("an answer about oneself that a later one has overtaken changes nothing", async ({ open, api }) => {
+    const { user, email, password } = await api.account();
+    const own = await open("#/account");
+    await own.login({ email, password });
+    const name = own.page.locator("[data-test=account] h2");
+    await name.getByText(user.fullName).waitFor();
+    let first, release;
+    const released = new Promise((resolve) => (release = resolve));
+    await new Promise((held) =>
+      own.page.route(/auth\/me$/, async (route) => {
+        if (first) return route.continue();
+        first = route.request();
+        const response = await route.fetch();
+        held();
+        await released;
+        await route.fulfill({ response });
+      }),
+    );
+    await api.patch(user.id, { fullName: "Newer than the answer" });
+    await name.getByText("Newer than the answer").waitFor();
+    release();
+    await (await first.response()).finished();
+    await own.frames(2);
+    assert.equal(await name.textContent(), "Newer than the answer");
+  });
+
+  claim("a ban is said in every tab of the user, also after a reload, until it was read", async ({ open, api }) => {
+    const { user, email, password } = await api.account();
+    const tabs = [await open("#/account")];
+    await tabs[0].login({ email, password });
+    for (let n = 0; n < 3; n++) tabs.push(await tabs[0].tab());
+    for (const tab of tabs) await tab.state("connected");
+    await api.ban(user.id);
+    const said = ({ page }) => page.locator("[data-test=out]").getByText("Your account has been disabled by an administrator.");
+    for (const tab of tabs) await said(tab).waitFor();
+    await tabs[1].page.reload();
+    await said(tabs[1]).waitFor();
+    await tabs[1].page.getByRole("button", { name: "Back to sign in" }).click();
+    for (const tab of tabs) await tab.page.locator("form.login").waitFor();
+  });
+
+  claim("what the service refused is no click that somebody else's change comes after", async ({ admin, api }) => {
+    const user = await api.register();
+    const dashboard = await admin();
+    const dialog = await dashboard.openUser(user);
+    const name = dialog.getByRole("form", { name: "Name" });
+    await name.locator("input").fill("Two words");
+    await name.getByRole("button").click();
+    await name.locator(".problem").waitFor();
+    await api.patch(user.id, { fullName: "By somebody else" });
+    const entry = dashboard.page.locator("li[data-event='users.updated']");
+    await entry.getByText("By somebody else").waitFor();
+    assert.doesNotMatch(await entry.textContent(), /after the click/);
+  });
+
   claim("rename, verify and delete in the dialog, each with its error where it happened", async ({ admin, api, cloud }) => {
     const user = await api.register();
     const dashboard = await admin();
@@ -94,6 +149,17 @@ onBothEntrances("the table", {}, (claim) => {
     await name.getByRole("button").click();
     await name.locator(".done").getByText("Done.").waitFor();
     await dialog.locator("h2").getByText("Three words now").waitFor();
+
+    const access = dialog.getByRole("form", { name: "Access" });
+    for (const reason of ["   ", "much ".repeat(100) + "!"]) {
+      await access.locator("textarea").fill(reason);
+      await access.getByRole("button").click();
+      await access.locator(".problem").getByText("reason: must have 1 to 500 characters").waitFor();
+      await access.locator("textarea").fill("A reason.");
+    }
+    await access.getByRole("button").click();
+    await access.locator(".done").getByText("Done.").waitFor();
+    assert.equal(await access.locator(".problem").count(), 0);
 
     const email = dialog.locator("[data-test=verify-email]");
     await email.getByRole("button", { name: "Send a code" }).click();

@@ -103,6 +103,14 @@ onOneCloud("the pages", {}, (claim) => {
     });
   }
 
+  claim("the page of the document fits on a phone, and axe finds nothing on it", async ({ open }) => {
+    const document = await open("api/docs", { viewport: { width: 360, height: 740 }, bypassCSP: true });
+    await document.page.getByRole("heading", { name: "Events" }).waitFor();
+    assert.equal(await document.page.evaluate(() => globalThis.document.scrollingElement.scrollWidth), 360);
+    await keep(document, "documents");
+    assert.deepEqual(await findings(document), []);
+  });
+
   claim("everything can be done by keyboard alone", async ({ open, api }) => {
     const [lower, upper] = [await api.register(), await api.register()];
     const dashboard = await open();
@@ -128,9 +136,74 @@ onOneCloud("the pages", {}, (claim) => {
     await page.keyboard.type("Typed by keyboard alone");
     await page.keyboard.press("Enter");
     await page.locator("[data-test=user] h2").getByText("Typed by keyboard alone").waitFor();
+    await page.getByRole("button", { name: "Delete…" }).focus();
+    await page.keyboard.press("Enter");
+    await page.locator("button:focus").getByText("Keep it").waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator("button:focus").getByText("Delete…").waitFor();
     await page.keyboard.press("Escape");
     await page.locator("[data-test=user]").waitFor({ state: "detached" });
     assert.equal(await focused(), lower.id, "the focus is back where it was");
+  });
+
+  claim("Tab goes to one row of the table and then on, and the arrow keys from row to row", async ({ admin, api }) => {
+    for (let n = 0; n < 3; n++) await api.register();
+    const { page } = await admin();
+    const focused = (attribute) => page.evaluate((name) => document.activeElement.closest(`[${name}]`)?.getAttribute(name), attribute);
+    await page.getByRole("button", { name: "Banned", exact: true }).focus();
+    await page.keyboard.press("Tab");
+    assert.equal(await focused("data-index"), "0");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Tab");
+    assert.equal(await focused("data-test"), "activity");
+    await page.keyboard.press("Shift+Tab");
+    assert.equal(await focused("data-index"), "1", "back at the row that was left");
+  });
+
+  claim("who reads further down is not moved by rows that come and go on top", async ({ admin, api }) => {
+    const [newest] = (await Promise.all(Array.from({ length: 20 }, () => api.register()))).sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+    const dashboard = await admin();
+    const { page } = dashboard;
+    await page.locator(".view").evaluate((view) => (view.scrollTop = 7.5 * 60));
+    await page.locator("[data-index='8']").waitFor();
+    const read = page.locator(`[data-id="${await page.locator("[data-index='8']").getAttribute("data-id")}"]`);
+    const before = await read.boundingBox();
+    const users = [await api.register(), await api.register()];
+    await page.locator("li[data-event='users.created']").nth(1).waitFor();
+    assert.equal(await read.getAttribute("data-index"), "10");
+    assert.deepEqual(await read.boundingBox(), before);
+    for (const user of [...users, newest]) await api.remove(user.id);
+    await page.locator("li[data-event='users.deleted']").nth(2).waitFor();
+    assert.equal(await read.getAttribute("data-index"), "7");
+    assert.deepEqual(await read.boundingBox(), before);
+  });
+
+  claim("a user of an address is looked for until the list is complete", async ({ admin, api }) => {
+    const user = await api.register();
+    const { page } = await admin();
+    let go;
+    const asked = new Promise((resolve) => page.route(/\/api\/v1\/users\?/, (route) => resolve((go = () => route.continue()))));
+    await page.goto(page.url().replace(/#.*/, `#/users/${user.id}`));
+    await page.reload();
+    await asked;
+    const title = page.locator("#user-title");
+    await title.getByText("Loading the list…").waitFor();
+    await go();
+    await title.getByText(user.fullName).waitFor();
+  });
+
+  claim("an address with nonsense in it is a page all the same", async ({ open }) => {
+    const dashboard = await open("#/users/%E0%A4%A?q=%E0&status=none");
+    await dashboard.login(ADMIN);
+    await dashboard.page.getByText("This user is not in the list (any more).").waitFor();
+  });
+
+  claim("a page opens in another tab, as every link does", async ({ open }) => {
+    const { page } = await open();
+    const opened = page.context().waitForEvent("page");
+    await page.getByRole("link", { name: "My account" }).click({ modifiers: ["ControlOrMeta"] });
+    await (await opened).getByRole("heading", { name: "Sign in to your account" }).waitFor();
+    assert.ok(page.url().endsWith("#/users"));
   });
 
   claim("a name that looks like markup is text", async ({ admin, api }) => {

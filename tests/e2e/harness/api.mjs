@@ -54,10 +54,14 @@ export class Api {
     const seen = { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : text };
     // A preflight is answered by API Gateway itself, and is nothing of the API.
     if (method !== "OPTIONS") {
-      this.#document ??= Document.of(this.base);
-      (await this.#document).mustKnow(method, new URL(answer.url).pathname, seen);
+      (await this.document()).mustKnow(method, new URL(answer.url).pathname, seen);
     }
     return seen;
+  }
+
+  /** What the service says of its answers, asked for once. */
+  document() {
+    return (this.#document ??= Document.of(this.base));
   }
 
   /** A request that must be answered with `status`; its body. */

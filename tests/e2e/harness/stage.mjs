@@ -38,7 +38,7 @@ function running(options) {
 export async function perform(body, stage) {
   try {
     await body(stage);
-    assert.deepEqual(stage.complaints, []);
+    assert.deepEqual(await stage.complaints, []);
   } catch (error) {
     console.error(`What the program said before this test failed:\n${stage.cloud.output.slice(-4_000)}`);
     throw error;

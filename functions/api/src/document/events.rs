@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use shared::contract::Contract;
+use shared::{contract::Contract, events::auth_renew};
 
 use super::page::{escape, prose};
 
@@ -25,7 +25,21 @@ pub(super) fn section(contract: &Contract, link: impl Fn(&str) -> String) -> Str
             link(&event.payload),
         );
     }
-    html + "</table>"
+    let _ = write!(
+        html,
+        "</table><p>What clients say, and are answered with:</p><table><tr><th>Said</th><th>What for</th><th>Payload</th>\
+         <th>Answer</th></tr>\
+         <tr><td>the option <code>auth</code></td><td>Joins the namespace.</td><td>{join}</td>\
+         <td>{refused}, as the message of <code>connect_error</code>, if it is refused</td></tr>\
+         <tr><td><code>{renewal}</code></td><td>Keeps the socket beyond the end of its token.</td><td>{renew}</td>\
+         <td>{renewed}, as the acknowledgement</td></tr></table>",
+        join = link(&contract.join),
+        refused = link(&contract.refused),
+        renewal = escape(auth_renew::NAME),
+        renew = link(&contract.renew),
+        renewed = link(&contract.renewed),
+    );
+    html
 }
 
 /// The contract's schemas that the document of REST does not have.

@@ -31,8 +31,8 @@ pub(super) fn render(document: &Value, contract: &Contract) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"docs.css\">\
-         </head><body><h1>{title} {version}</h1><p>{about}</p><p>For programs: <a href=\"openapi.json\">openapi.json</a>.</p>\
-         <nav><ul>{contents}<li><a href=\"#events\">Events</a></li></ul></nav>{sections}{told}<h2 id=\"schemas\">Schemas</h2>{schemas}</body></html>",
+         </head><body><main><h1>{title} {version}</h1><p>{about}</p><p>For programs: <a href=\"openapi.json\">openapi.json</a>.</p>\
+         <nav><ul>{contents}<li><a href=\"#events\">Events</a></li></ul></nav>{sections}{told}<h2 id=\"schemas\">Schemas</h2>{schemas}</main></body></html>",
         told = events::section(contract, schema_link),
         version = escape(text(&document["info"]["version"])),
         about = prose(text(&document["info"]["description"])),

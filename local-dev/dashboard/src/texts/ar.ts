@@ -38,7 +38,8 @@ export const ar: Texts = {
     emailVerified: "البريد موثّق",
     phoneVerified: "الهاتف موثّق",
     notVerified: "لا شيء موثّق",
-    count: (shown, all) => (shown === all ? `عدد المستخدمين: ${all}` : `${shown} من ${all} مستخدم`),
+    count: (shown, all, number) =>
+      `عدد المستخدمين: ${shown === all ? "" : `${number.format(shown)} من `}${number.format(all)}`,
     loading: "جارٍ تحميل القائمة…",
     empty: "لا مستخدمين بعد. يظهر كل تسجيل هنا فورًا.",
     nothing: "لا يوجد مستخدم مطابق.",

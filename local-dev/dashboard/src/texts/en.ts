@@ -36,7 +36,10 @@ export const en = {
     emailVerified: "E-mail verified",
     phoneVerified: "Phone verified",
     notVerified: "Nothing verified",
-    count: (shown: string, all: string) => (shown === all ? `${all} users` : `${shown} of ${all} users`),
+    count: (shown: number, all: number, number: Intl.NumberFormat) => {
+      const users = `${number.format(all)} ${all === 1 ? "user" : "users"}`;
+      return shown === all ? users : `${number.format(shown)} of ${users}`;
+    },
     loading: "Loading the list…",
     empty: "No users yet. A registration appears here at once.",
     nothing: "No user matches.",

@@ -1,9 +1,10 @@
 // The user's own view: the account as it is now, and being thrown out.
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { AccountBanned, PublicUser } from "../../contract/events.ts";
+import type { ConnectRefusal, PublicUser } from "../../contract/events.ts";
 import { Refused, unwrap } from "../answers.ts";
 import { Connection } from "../connection.ts";
+import { clear, notice, show, type Notice } from "../notice.ts";
 import { Rest } from "../rest.ts";
 import type { Session } from "../session.ts";
 import { dateTime, entrance, texts } from "../settings.ts";
@@ -13,28 +14,27 @@ import { Login } from "./Login.tsx";
 import { Avatar, StatusBadge } from "./marks.tsx";
 import { Details, Form, of } from "./UserDialog.tsx";
 
+const BANNED: ConnectRefusal = "ACCOUNT_BANNED";
+
 /** A user's socket hears of the ban alone, so other changes are asked for. */
 const LOOK = 3_000;
-
-/** What `account.banned` said; it outlives the session that it ends. */
-const out = signal<AccountBanned | null>(null);
 
 export function AccountPage({ session }: { session: Session }) {
   const t = texts.value;
   const account = session.account.value;
-  if (out.value) return <Out notice={out.value} />;
+  if (notice.value) return <Out said={notice.value} />;
   if (!account) return <Login session={session} title={t.login.user} about={t.login.userAbout} />;
   return <Account key={`${account.id} ${entrance.value.id}`} session={session} />;
 }
 
-function Out({ notice }: { notice: AccountBanned }) {
+function Out({ said: { kind, message, at } }: { said: Notice }) {
   const t = texts.value.account;
   return (
     <section class="card login out" role="alert" data-test="out">
-      <h1>{t.out[notice.kind]}</h1>
-      <p lang="en" dir="auto">{notice.message}</p>
-      <p class="muted">{t.outAbout} {dateTime.value.format(new Date(notice.at))}</p>
-      <button onClick={() => (out.value = null)}>{t.back}</button>
+      <h1>{t.out[kind]}</h1>
+      {message && <p lang="en" dir="auto">{message}</p>}
+      <p class="muted">{t.outAbout} {at && <bdi>{dateTime.value.format(new Date(at))}</bdi>}</p>
+      <button onClick={clear}>{t.back}</button>
     </section>
   );
 }
@@ -44,23 +44,32 @@ class Own {
   readonly error = signal<unknown>(null);
   readonly rest: Rest;
   readonly connection: Connection;
+  #asked = 0;
+  #shown = 0;
 
   constructor(session: Session) {
     // A refusal means that the account is gone or banned. The socket says so in better words, if the session lasts so long.
     this.rest = new Rest(session, { replaces: false });
     this.connection = new Connection(session, entrance.value, (socket) => {
       socket.on("connect", () => void this.look());
-      socket.on("account.banned", (notice) => {
-        out.value = notice;
+      const out = (said: Notice) => {
+        show(said);
         this.connection.close();
         session.forget();
-      });
+      };
+      socket.on("account.banned", out);
+      // Banned while nobody listened.
+      socket.on("connect_error", ({ message }) => message === BANNED && out({ kind: "banned" }));
     });
   }
 
   async look(): Promise<void> {
+    const asked = ++this.#asked;
     try {
       const { user } = await unwrap(this.rest.client.GET("/api/v1/auth/me"));
+      // An answer that a later one has overtaken is older than what is shown.
+      if (asked < this.#shown) return;
+      this.#shown = asked;
       if ("fullName" in user) this.user.value = user;
       this.error.value = null;
     } catch (error) {

@@ -5,6 +5,7 @@ import { Feed } from "../feed.ts";
 import { go, route } from "../route.ts";
 import type { Session } from "../session.ts";
 import { chooseEntrance, entrance, number, texts } from "../settings.ts";
+import { explained } from "./action.tsx";
 import { ActivityPanel } from "./ActivityPanel.tsx";
 import { ConnectionState } from "./ConnectionState.tsx";
 import { Login } from "./Login.tsx";
@@ -33,7 +34,6 @@ function Users({ session, email }: { session: Session; email: string }) {
     () => matching(feed.table.rows, current?.query ?? "", current?.status ?? "all"),
     [feed, version, current?.query, current?.status],
   );
-  const [shown, all] = [rows.length, feed.table.rows.length].map((n) => number.value.format(n)) as [string, string];
   const loading = feed.loading.value;
   return (
     <div class="users">
@@ -47,7 +47,7 @@ function Users({ session, email }: { session: Session; email: string }) {
               <select class="quiet" data-test="entrance" value={way.id}
                 onChange={(event) => chooseEntrance(event.currentTarget.value)}>
                 {entrances.map(({ id, path }) => (
-                  <option key={id} value={id}>{`${t.entrance[id as "socketio" | "gateway"]} ${path}`}</option>
+                  <option key={id} value={id}>{`\u2068${t.entrance[id as "socketio" | "gateway"]} ${path}\u2069`}</option>
                 ))}
               </select>
             </label>
@@ -59,9 +59,15 @@ function Users({ session, email }: { session: Session; email: string }) {
       <div class="columns">
         <section class="card list" aria-label={t.pages.users}>
           <Toolbar />
+          {loading.kind === "failed" && (
+            <div class="problem line" role="alert">
+              <span>{`${t.table.failed}: ${explained(loading.error)}`}</span>
+              <button onClick={() => void feed.load()}>{t.table.again}</button>
+            </div>
+          )}
           <UserTable feed={feed} rows={rows} version={version} />
           <footer class="foot">
-            <span data-test="count" aria-live="polite">{t.table.count(shown, all)}</span>
+            <span data-test="count" aria-live="polite">{t.table.count(rows.length, feed.table.rows.length, number.value)}</span>
             <span class="muted" data-test="loading">{loading.kind === "loading" ? t.table.loading : ""}</span>
           </footer>
         </section>

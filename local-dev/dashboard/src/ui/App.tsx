@@ -1,6 +1,6 @@
 // The frame around both pages: where one is, language and appearance.
 import { useEffect } from "preact/hooks";
-import { go, route, written, type Route } from "../route.ts";
+import { route, written, type Route } from "../route.ts";
 import { Session } from "../session.ts";
 import { allLanguages, allThemes, language, texts, theme, type Language, type Theme } from "../settings.ts";
 import { AccountPage } from "./AccountPage.tsx";
@@ -30,13 +30,7 @@ export function App() {
         </span>
         <nav aria-label={names.label}>
           {(Object.keys(pages) as Route["page"][]).map((name) => (
-            <a key={name} href={written(pages[name])} aria-current={page === name ? "page" : undefined}
-              onClick={(event) => {
-                event.preventDefault();
-                if (page !== name) go(pages[name]);
-              }}>
-              {names[name]}
-            </a>
+            <a key={name} href={written(pages[name])} aria-current={page === name ? "page" : undefined}>{names[name]}</a>
           ))}
         </nav>
         <Settings />

@@ -2,7 +2,6 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { PublicUser } from "../../contract/events.ts";
-import { unwrap } from "../answers.ts";
 import type { Feed } from "../feed.ts";
 import { dateTime, texts } from "../settings.ts";
 import { Done, Problem, useAction, type Action } from "./action.tsx";
@@ -32,6 +31,7 @@ export function UserDialog({ feed, id, close }: Props) {
     };
   }, []);
   const user = feed.table.get(id);
+  const missing = feed.loading.value.kind === "loading" ? texts.value.table.loading : t.gone;
   return (
     <dialog ref={dialog} class="drawer" aria-labelledby="user-title" data-test="user"
       onCancel={(event) => {
@@ -42,7 +42,7 @@ export function UserDialog({ feed, id, close }: Props) {
       <div class="sheet">
         <header>
           {user && <Avatar user={user} />}
-          <h2 id="user-title"><bdi>{user?.fullName ?? t.gone}</bdi></h2>
+          <h2 id="user-title"><bdi>{user?.fullName ?? missing}</bdi></h2>
           {user && <StatusBadge user={user} />}
           <button class="quiet square" aria-label={t.close} onClick={close}><Icon name="close" /></button>
         </header>
@@ -104,9 +104,8 @@ function Rename({ feed, user }: Part) {
   const t = texts.value.user.rename;
   const field = useRef<HTMLInputElement>(null);
   const action = useAction(() => {
-    feed.activity.asked(user.id);
     const body = { fullName: field.current!.value };
-    return unwrap(feed.rest.client.PATCH("/api/v1/users/{id}", { ...of(user), body }));
+    return feed.change(user.id, () => feed.rest.client.PATCH("/api/v1/users/{id}", { ...of(user), body }));
   });
   return (
     <Form title={t.title} action={action}>
@@ -126,11 +125,10 @@ function Rename({ feed, user }: Part) {
 function Access({ feed, user }: Part) {
   const t = texts.value.user;
   const reason = useRef<HTMLTextAreaElement>(null);
-  const action = useAction(async () => {
-    feed.activity.asked(user.id);
-    if (user.isBanned) return unwrap(feed.rest.client.POST("/api/v1/users/{id}/unban", of(user)));
+  const action = useAction(() => {
+    if (user.isBanned) return feed.change(user.id, () => feed.rest.client.POST("/api/v1/users/{id}/unban", of(user)));
     const body = { reason: reason.current!.value };
-    return unwrap(feed.rest.client.POST("/api/v1/users/{id}/ban", { ...of(user), body }));
+    return feed.change(user.id, () => feed.rest.client.POST("/api/v1/users/{id}/ban", { ...of(user), body }));
   });
   return (
     <Form title={t.ban.title} action={action}>
@@ -143,7 +141,7 @@ function Access({ feed, user }: Part) {
         <>
           <label>
             {t.ban.label}
-            <textarea ref={reason} name="reason" rows={2} required maxLength={500} dir="auto" aria-describedby="ban-hint" />
+            <textarea ref={reason} name="reason" rows={2} required dir="auto" aria-describedby="ban-hint" />
           </label>
           <div class="line">
             <button class="danger" disabled={action.pending}>{t.ban.submit}</button>
@@ -158,11 +156,13 @@ function Access({ feed, user }: Part) {
 
 function Delete({ feed, user }: Part) {
   const t = texts.value.user.delete;
-  const [asking, ask] = useState(false);
-  const action = useAction(() => {
-    feed.activity.asked(user.id);
-    return unwrap(feed.rest.client.DELETE("/api/v1/users/{id}", of(user)));
-  });
+  const [asking, ask] = useState<boolean>();
+  const next = useRef<HTMLButtonElement>(null);
+  // The button that had the focus is gone with the question, and with its answer.
+  useLayoutEffect(() => {
+    if (asking !== undefined) next.current?.focus();
+  }, [asking]);
+  const action = useAction(() => feed.change(user.id, () => feed.rest.client.DELETE("/api/v1/users/{id}", of(user))));
   return (
     <section class="part" aria-label={t.title}>
       <h3>{t.title}</h3>
@@ -171,11 +171,11 @@ function Delete({ feed, user }: Part) {
           <p id="delete-ask">{t.ask(user.fullName)}</p>
           <div class="line">
             <button class="danger solid" disabled={action.pending} onClick={() => void action.run()}>{t.confirm}</button>
-            <button autofocus onClick={() => ask(false)}>{t.keep}</button>
+            <button ref={next} onClick={() => ask(false)}>{t.keep}</button>
           </div>
         </div>
       ) : (
-        <button class="danger" onClick={() => ask(true)}>{t.submit}</button>
+        <button ref={next} class="danger" onClick={() => ask(true)}>{t.submit}</button>
       )}
       <Problem error={action.error} />
     </section>

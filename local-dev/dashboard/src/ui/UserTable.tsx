@@ -5,7 +5,6 @@ import type { Feed } from "../feed.ts";
 import { go, route } from "../route.ts";
 import { date, texts } from "../settings.ts";
 import type { Touch } from "../table.ts";
-import { explained } from "./action.tsx";
 import { Avatar, StatusBadge, VerifiedMarks } from "./marks.tsx";
 
 /** Height of a row, in pixels, as the stylesheet has it. */
@@ -28,8 +27,13 @@ export function UserTable({ feed, rows }: Props) {
   const t = texts.value.table;
   const view = useRef<HTMLDivElement>(null);
   const { top, height } = useView(view);
+  useAnchor(view, rows);
   const first = Math.max(0, Math.floor(top / ROW) - BEYOND);
   const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + BEYOND);
+  // Tab goes to one row: where the focus was, or the first one in view.
+  const [left, leave] = useState<string>();
+  const inPage = rows.slice(first, last);
+  const entry = inPage.some(({ id }) => id === left) ? left : rows[Math.min(Math.ceil(top / ROW), rows.length - 1)]?.id;
   const columns = [t.columns.user, t.columns.phone, t.columns.country, t.columns.status, t.columns.verified, t.columns.registered];
   return (
     <div class="view" ref={view} onKeyDown={(event) => walk(event, view.current!, rows.length)}>
@@ -40,8 +44,9 @@ export function UserTable({ feed, rows }: Props) {
           </div>
         </div>
         <div role="rowgroup" class="body" style={{ height: `${rows.length * ROW}px` }}>
-          {rows.slice(first, last).map((user, n) => (
-            <Row key={user.id} user={user} index={first + n} touch={feed.table.touched(user.id)} />
+          {inPage.map((user, n) => (
+            <Row key={user.id} user={user} index={first + n} touch={feed.table.touched(user.id)} entry={user.id === entry}
+              focused={() => leave(user.id)} />
           ))}
         </div>
       </div>
@@ -74,7 +79,32 @@ function useView(view: { readonly current: HTMLDivElement | null }) {
   return seen;
 }
 
-function Row({ user, index, touch }: { user: PublicUser; index: number; touch: Touch | undefined }) {
+/** Keeps the first row in view where it is while others come and go above it; at the top the newest are looked at. */
+function useAnchor(view: { readonly current: HTMLDivElement | null }, rows: readonly PublicUser[]): void {
+  const anchor = useRef<{ id: string; index: number }>(null);
+  useLayoutEffect(() => {
+    const element = view.current!;
+    const was = anchor.current;
+    if (was && element.scrollTop > 0 && rows[was.index]?.id !== was.id) {
+      const index = rows.findIndex(({ id }) => id === was.id);
+      if (index >= 0) element.scrollTop += (index - was.index) * ROW;
+    }
+    const index = Math.floor(element.scrollTop / ROW);
+    const id = rows[index]?.id;
+    anchor.current = id === undefined ? null : { id, index };
+  });
+}
+
+interface RowProps {
+  user: PublicUser;
+  index: number;
+  touch: Touch | undefined;
+  /** Whether Tab goes to it. */
+  entry: boolean;
+  focused(): void;
+}
+
+function Row({ user, index, touch, entry, focused }: RowProps) {
   const open = () => {
     if (route.value.page === "users") go({ ...route.value, user: user.id });
   };
@@ -85,7 +115,9 @@ function Row({ user, index, touch }: { user: PublicUser; index: number; touch: T
         <Flash touch={touch} />
         <Avatar user={user} />
         <div>
-          <button class="name" aria-label={texts.value.table.open(user.fullName)}><bdi>{user.fullName}</bdi></button>
+          <button class="name" tabIndex={entry ? 0 : -1} onFocus={focused} aria-label={texts.value.table.open(user.fullName)}>
+            <bdi>{user.fullName}</bdi>
+          </button>
           <bdi class="muted small">{user.email}</bdi>
         </div>
       </div>
@@ -106,17 +138,9 @@ function Flash({ touch }: { touch: Touch | undefined }) {
 
 function Nothing({ feed }: { feed: Feed }) {
   const t = texts.value.table;
-  const loading = feed.loading.value;
-  if (loading.kind === "failed") {
-    return (
-      <div class="nothing" role="alert">
-        <p>{`${t.failed}: ${explained(loading.error)}`}</p>
-        <button onClick={() => void feed.load()}>{t.again}</button>
-      </div>
-    );
-  }
+  const { kind } = feed.loading.value;
   if (feed.table.rows.length > 0) return <p class="nothing">{t.nothing}</p>;
-  return <p class="nothing">{loading.kind === "loading" ? t.loading : t.empty}</p>;
+  return <p class="nothing">{{ loading: t.loading, loaded: t.empty, failed: "" }[kind]}</p>;
 }
 
 /** The arrow keys, Home and End go from row to row, also to those that are not in the page yet. */

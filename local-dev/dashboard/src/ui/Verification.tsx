@@ -28,9 +28,8 @@ function One({ channel, verified, feed, user }: Part & { channel: Channel; verif
   const code = useRef<HTMLInputElement>(null);
   const send = useAction(() => unwrap(feed.rest.client.POST(routes[channel].send, of(user))));
   const confirm = useAction(() => {
-    feed.activity.asked(user.id);
     const body = { code: code.current!.value };
-    return unwrap(feed.rest.client.POST(routes[channel].confirm, { ...of(user), body }));
+    return feed.change(user.id, () => feed.rest.client.POST(routes[channel].confirm, { ...of(user), body }));
   });
   return (
     <form class="verify" aria-label={t[channel]} data-test={`verify-${channel}`} onSubmit={(event) => {

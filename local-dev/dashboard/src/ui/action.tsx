@@ -38,14 +38,19 @@ export function explained(error: unknown): string {
   if (error instanceof Unreachable) return t.unreachable;
   if (!(error instanceof Refused)) return t.unknown;
   const code = t.codes[error.code] ?? error.code;
-  const fields = error.details.map(({ field, message }) => `${field}: ${message}`);
-  const wait = error.retryAfter === null ? [] : [t.retry(number.value.format(error.retryAfter))];
-  return [code, ...fields, ...wait].join(" ");
+  return error.retryAfter === null ? code : `${code} ${t.retry(number.value.format(error.retryAfter))}`;
 }
 
 export function Problem({ error }: { error: unknown }) {
   if (error == null) return null;
-  return <p class="problem" role="alert">{explained(error)}</p>;
+  // What is wrong with a field the service says in English.
+  const details = error instanceof Refused ? error.details : [];
+  return (
+    <div class="problem" role="alert">
+      <p>{explained(error)}</p>
+      {details.map(({ field, message }) => <p key={field} lang="en" dir="ltr">{`${field}: ${message}`}</p>)}
+    </div>
+  );
 }
 
 /** That an action has succeeded, said once. */
