@@ -269,14 +269,14 @@ impl Delivery {
         match answer {
             Answer::Gone => return self.end(key),
             Answer::Expired => return self.close(key, Cause::Expired),
-            Answer::Accepted | Answer::Refused | Answer::TooLarge => {}
+            // The table cannot be read now.
+            Answer::Refused | Answer::TooLarge => return self.pause(key, RETRY_PAUSE.1, now),
+            Answer::Accepted => {}
         }
         let Some(queue) = self.rooms.get_mut(key.0).and_then(|room| room.queues.get_mut(&key.1)) else { return };
-        if answer == Answer::Accepted {
-            queue.stage = Stage::Post;
-            if queue.unopened == 0 {
-                return self.ready.push_front(key);
-            }
+        queue.stage = Stage::Post;
+        if queue.unopened == 0 {
+            return self.ready.push_front(key);
         }
         let pause = UNOPENED_PAUSE.0 * 2_u32.pow(queue.unopened.min(5));
         self.pause(key, pause.min(UNOPENED_PAUSE.1), now);
