@@ -12,6 +12,7 @@ mod answer;
 mod events;
 mod flood;
 mod packets;
+mod recovery;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -26,6 +27,7 @@ use shared::{
     connections::ConnectionStore,
     gateway::Gateway,
     protocol::{Frame, Packet},
+    recovery::Pids,
     users::UserStore,
 };
 
@@ -40,6 +42,7 @@ pub struct Message {
     users: UserStore,
     gateway: Gateway,
     tokens: Tokens,
+    pids: Pids,
     anonymous: Anonymous,
     shards: FeedShards,
     flood: Flood,
@@ -74,6 +77,7 @@ impl Message {
             users: UserStore::new(&clients, env)?,
             gateway: Gateway::without_retries(&clients, env, answer::CALL_LIMIT)?,
             tokens: Tokens::from_env(env)?,
+            pids: Pids::from_env(env)?,
             anonymous: Anonymous::from_env(env)?,
             shards: FeedShards::from_env(env)?,
             flood: Flood::default(),
