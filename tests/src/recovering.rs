@@ -32,17 +32,22 @@ fn event(frame: &str) -> Heard {
 
 /// Joins with these `auth` data: the events before the answer, and the answer's payload or the refusal's frame.
 pub async fn connect(cloud: &Cloud, auth: Value) -> (Socket, Vec<Heard>, Result<Value, String>) {
-    let mut socket = Socket::open(cloud, Edge::Gateway, None).await.unwrap();
-    socket.send_connect(Some(auth)).await;
     let mut before = Vec::new();
-    loop {
-        let frame = socket.raw_frame().await.unwrap_or_else(|code| panic!("closed with {code} before the answer"));
-        match frame.as_str() {
-            "2" => socket.send("3").await,
-            frame if frame.starts_with("42") => before.push(event(frame)),
-            frame => {
-                let answer = frame.strip_prefix("40/users,").map(|answer| serde_json::from_str(answer).unwrap());
-                return (socket, before, answer.ok_or_else(|| frame.to_owned()));
+    'connections: loop {
+        let mut socket = Socket::open(cloud, Edge::Gateway, None).await.unwrap();
+        socket.send_connect(Some(auth.clone())).await;
+        loop {
+            // A service that could not answer closes. What came until then is in the client's buffer, and stays there.
+            let Ok(frame) = socket.raw_frame().await else { continue 'connections };
+            match frame.as_str() {
+                "2" => socket.send("3").await,
+                // A post that took too long is sent again; clients ignore a second open packet.
+                frame if frame.starts_with('0') => {}
+                frame if frame.starts_with("42") => before.push(event(frame)),
+                frame => {
+                    let answer = frame.strip_prefix("40/users,").map(|answer| serde_json::from_str(answer).unwrap());
+                    return (socket, before, answer.ok_or_else(|| frame.to_owned()));
+                }
             }
         }
     }
@@ -85,6 +90,7 @@ impl Recovering {
         loop {
             match self.socket.raw_frame().await.expect("an event and no close").as_str() {
                 "2" => self.socket.send("3").await,
+                frame if frame.starts_with('0') => {}
                 frame => {
                     let heard = event(frame);
                     self.offset = heard.2.clone().or(self.offset.take());

@@ -21,7 +21,8 @@ use crate::{Message, Reaction, Sender, packets::connect::Admitted};
 /// Frames posted at a time. Which of them comes first is not known, so none of them says that the client has another one.
 const AT_ONCE: usize = 16;
 
-/// How often users are told of again that changed while they were told of.
+/// How often the log is read again for users that changed while they were told of, who are fewer each time. One who changes
+/// faster than that is for the list.
 const ROUNDS: usize = 8;
 
 /// What became of a recovery.
@@ -65,8 +66,8 @@ pub(crate) async fn answer(
     Ok(Reaction::Answer(Packet::recoverable(pid.namespace, &pid.sid, &token)))
 }
 
-/// For each user that changed one event, the newest state; and then again for those that changed meanwhile: of these the
-/// event may have come before the older state that was told here.
+/// For each user that changed one event, the newest state; and then again for those of them that changed meanwhile: their
+/// event may have come before the older state that was told here. Those who change later are heard later.
 async fn replay(
     app: &Message,
     from: &Sender,
@@ -83,7 +84,7 @@ async fn replay(
         return Ok(Replayed::Closed);
     }
     tracing::info!(connection_id = from.id, users = missed.len(), "told a socket what it had missed");
-    let told: HashSet<_> = missed.iter().map(|missed| missed.user).collect();
+    let mut told: HashSet<_> = missed.iter().map(|missed| missed.user).collect();
     let mut seen: HashSet<_> = entries.into_iter().map(|entry| entry.name).collect();
     for _ in 0..ROUNDS {
         if told.is_empty() {
@@ -93,12 +94,10 @@ async fn replay(
         let Some(entries) = app.connections.log_since(room, from_then).await? else { return Ok(Replayed::Not) };
         let entries = entries.into_iter().filter(|entry| seen.insert(entry.name.clone()));
         let changed = changed(entries, &told, &end);
-        if changed.is_empty() {
-            return Ok(Replayed::Everything);
-        }
         if !tell(app, from, &changed, &end, &end).await? {
             return Ok(Replayed::Closed);
         }
+        told = changed.into_iter().map(|missed| missed.user).collect();
     }
     Ok(Replayed::Not)
 }

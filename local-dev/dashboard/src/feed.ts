@@ -1,4 +1,5 @@
-// The administrator's table, kept up to date: loaded on every connect, then following the events.
+// The administrator's table, kept up to date: loaded on connect, unless all that was missed came as events, then following
+// these.
 import { signal } from "@preact/signals";
 import type { PublicUser } from "../contract/events.ts";
 import { Activity, type EventName } from "./activity.ts";
@@ -29,7 +30,10 @@ export class Feed {
   constructor(session: Session, entrance: Entrance) {
     this.rest = new Rest(session);
     this.connection = new Connection(session, entrance, (socket) => {
-      socket.on("connect", () => void this.load());
+      // What was missed is here already, but only for a table that was complete before.
+      socket.on("connect", () => {
+        if (!socket.recovered || this.loading.value.kind !== "loaded") void this.load();
+      });
       socket.on("users.created", (user) => this.#follow("users.created", user, () => this.table.created(user)));
       socket.on("users.updated", (user) => this.#follow("users.updated", user, () => this.table.updated(user)));
       socket.on("users.deleted", (gone) => {

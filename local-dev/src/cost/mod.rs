@@ -152,7 +152,16 @@ fn gb_seconds(invocations: f64, megabytes: f64, milliseconds: f64) -> f64 {
 impl Load {
     /// With what the flags default to.
     pub(crate) fn example(connections: f64, mutations: f64, renewing: f64) -> Self {
-        Self { connections, mutations, listeners: None, reads: 0.0, token_minutes: 15.0, renewing, recoveries: 0.0, missed: 10.0 }
+        Self {
+            connections,
+            mutations,
+            listeners: None,
+            reads: 0.0,
+            token_minutes: 15.0,
+            renewing,
+            recoveries: 0.0,
+            missed: 10.0,
+        }
     }
 }
 

@@ -28,7 +28,12 @@ pub(super) fn items(changes: f64, recoveries: f64, missed: f64, megabytes: f64) 
         + told * (reads * prices::READ + frames * prices::MESSAGE)
         + duration * prices::LAMBDA_GB_SECOND;
     [
-        Item { what: "log of the feed", amount: changes * writes, unit: "units", usd: changes * writes * prices::WRITE },
+        Item {
+            what: "log of the feed",
+            amount: changes * writes,
+            unit: "units",
+            usd: changes * writes * prices::WRITE,
+        },
         Item { what: "recoveries", amount: recoveries, unit: "sockets", usd },
     ]
 }

@@ -15,7 +15,8 @@ export function onBothEntrances(subject, options, define) {
   });
 }
 
-export function onOneCloud(subject, options, define) {
+/** `usual` is the entrance of claims which do not say one. */
+export function onOneCloud(subject, options, define, usual = "socketio") {
   describe(subject, () => {
     const cloud = new Cloud(options);
     let browser;
@@ -27,7 +28,7 @@ export function onOneCloud(subject, options, define) {
       await browser?.close();
       await cloud.stop();
     });
-    define((title, body, entrance = "socketio") =>
+    define((title, body, entrance = usual) =>
       test(title, () => perform(body, new Stage(cloud, browser, entrance))),
     );
   });

@@ -190,7 +190,7 @@ for (const edge of EDGES.filter((edge) => edge !== GATEWAY)) {
       listener.recovers = false;
       for (let round = 0; round < 2; round += 1) {
         await listener.next("connect");
-        assert.equal(listener.socket.recovered, false);
+        assert.ok(!listener.socket.recovered);
         const user = await cloud.api.register();
         assert.deepEqual(await listener.nextAbout(user, "users.created"), [user]);
         if (round === 0) listener.socket.io.engine.close();
