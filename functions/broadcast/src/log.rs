@@ -63,8 +63,18 @@ fn give_offsets(room: &mut RoomEvents, entry: &LogEntry) {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::{Arc, Mutex},
+        time::{Duration, SystemTime},
+    };
+
     use aws_lambda_events::event::dynamodb::Event;
+    use axum::{
+        Router,
+        http::{HeaderMap, Method, StatusCode, Uri},
+    };
     use serde_json::{Value, json};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -105,5 +115,51 @@ mod tests {
             assert_eq!(arguments(step.frame(true)), expected);
         }
         assert_eq!(batch.rooms[0].steps[0].frame(true), batch.rooms[0].steps[0].frame(false), "account.banned");
+    }
+
+    /// A database that lets rooms be read, each with one member, and takes no writes.
+    async fn database() -> String {
+        let answer = async |headers: HeaderMap, body: String| {
+            let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+            let member = if body.contains("user:") { "own=" } else { "feed=" };
+            let (status, answer) = match operation.as_str() {
+                "Query" => (StatusCode::OK, json!({"Items": [{"pk": {"S": "ROOM#"}, "sk": {"S": member}}]})),
+                "PutItem" => (StatusCode::BAD_REQUEST, json!({"__type": "ResourceNotFoundException"})),
+                _ => (StatusCode::OK, json!({})),
+            };
+            (status, answer.to_string())
+        };
+        serve(Router::new().fallback(answer)).await
+    }
+
+    async fn serve(router: Router) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        endpoint
+    }
+
+    #[tokio::test]
+    async fn a_log_that_cannot_be_written_keeps_its_room_for_the_next_attempt_and_no_ban_waits_for_it() {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let note = Arc::clone(&calls);
+        let gateway = async move |method: Method, uri: Uri| {
+            note.lock().unwrap().push(format!("{method} {}", uri.path()));
+        };
+        let env = [
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "a".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "b".to_owned()),
+            ("CONNECTIONS_TABLE", "connections".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", database().await),
+            ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", serve(Router::new().fallback(gateway)).await),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        let until = SystemTime::now() + Duration::from_secs(20);
+        let delivered = Broadcast::from_env(&env).unwrap().deliver(batch(), until).await;
+        assert_eq!(delivered.undelivered, Some(0));
+        let calls = calls.lock().unwrap().clone();
+        assert!(calls.iter().all(|call| call.ends_with("/@connections/own%3D")), "{calls:?}");
+        assert!(calls.iter().any(|call| call.starts_with("DELETE")), "{calls:?}");
     }
 }

@@ -11,6 +11,7 @@ use shared::{
     Error,
     connections::{LogEntry, Room},
     events::newest,
+    gateway::MAX_FRAME,
     protocol::Packet,
     recovery::{Asked, MARGIN, Missed, Offset, Pid, Since},
 };
@@ -115,22 +116,24 @@ async fn tell(app: &Message, from: &Sender, missed: &[Missed], start: &Offset, e
     let Some((last, others)) = missed.split_last() else { return Ok(true) };
     let ids: Vec<_> = missed.iter().map(|missed| missed.user).collect();
     let users = app.users.all(&ids).await?;
-    let frame =
-        |Missed { user, is_new, .. }: &Missed, offset| newest(*user, users.get(user), *is_new).frame_with(offset);
+    let one = async |Missed { user, is_new, .. }: &Missed, offset: &Offset| {
+        let frame = newest(*user, users.get(user), *is_new).frame_with(offset);
+        // As with an event that no connection takes: it is skipped, and delays nobody.
+        frame.len() > MAX_FRAME || app.tell(from, &frame).await
+    };
     let mut offset = start;
     for some in others.chunks(AT_ONCE) {
-        let posts = some.iter().map(|missed| {
-            let frame = frame(missed, offset);
-            async move { app.tell(from, &frame).await }
-        });
-        if join_all(posts).await.contains(&false) {
+        if join_all(some.iter().map(|missed| one(missed, offset))).await.contains(&false) {
             return Ok(false);
         }
         offset = some.last().map_or(offset, |missed| &missed.offset);
     }
-    Ok(app.tell(from, &frame(last, end)).await)
+    Ok(one(last, end).await)
 }
 
 fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
+
+#[cfg(test)]
+mod tests;

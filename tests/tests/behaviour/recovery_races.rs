@@ -96,7 +96,7 @@ async fn a_user_who_changes_while_others_are_told_of_ends_in_the_newest_state() 
     cloud.stop().await;
 }
 
-/// Functions that fail, end too early or come late cost a client time and duplicates, and never a state.
+/// Functions that fail, are killed in the middle of their work or come late cost a client time and duplicates, and never a state.
 #[tokio::test]
 async fn with_every_function_killed_at_every_step_the_client_ends_with_what_rest_says() {
     let cloud = Cloud::for_crowds().await;
@@ -104,10 +104,11 @@ async fn with_every_function_killed_at_every_step_the_client_ends_with_what_rest
     let users = registered_at_once(&cloud, 30).await;
     let mut table: BTreeMap<_, _> = users.iter().map(|user| (id(user).to_owned(), user.clone())).collect();
     let mut client = Recovering::first(&cloud, json!({})).await;
-    for round in 0..24_u64 {
+    for round in 0..30_u64 {
         let millis = Duration::from_millis(2 + round * 3);
-        let faults = match round % 4 {
+        let faults = match round % 5 {
             0 => vec![Fault::Timeout("broadcast".into(), millis)],
+            4 => vec![Fault::Timeout("message".into(), millis)],
             1 => vec![Fault::Fail("broadcast".into(), Often::Percent(50))],
             2 => vec![Fault::Duplicate(Often::Percent(50)), Fault::Reorder(Often::Percent(50))],
             _ => vec![Fault::Throttle(Often::Percent(50))],
