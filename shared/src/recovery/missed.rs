@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{KEPT, MARGIN, Offset, SKEW};
+use super::{AHEAD, KEPT, MARGIN, Offset, SKEW};
 use crate::connections::LogEntry;
 
 /// Users a client is told of at the most. One that has missed more loads the list, which is cheaper.
@@ -38,7 +38,8 @@ impl Since {
     /// what was there when its `pid` was issued. `None` if the log does not go back so far.
     #[must_use]
     pub fn new(issued_at: i64, offset: Option<&str>, now: i64) -> Option<Self> {
-        let offset = offset.and_then(|offset| offset.parse::<Offset>().ok()).filter(|offset| offset.at() <= now + SKEW);
+        let offset =
+            offset.and_then(|offset| offset.parse::<Offset>().ok()).filter(|offset| offset.at() <= now + AHEAD);
         // It may be older than the `pid`: a client keeps it when it was not recovered.
         let offset = offset.filter(|offset| offset.at() >= issued_at - SKEW);
         let since = Self { issued_at, offset: offset.unwrap_or_else(|| Offset::of_time(issued_at)) };
@@ -142,6 +143,13 @@ mod tests {
         // What a client was told before it loaded the list it has from the list.
         let older = Offset::of_event(&entry(NOW - 55_000, &[7]), 0).to_string();
         assert_eq!(users(&Since::new(NOW - 40_000, Some(&older), NOW).unwrap(), &log), [2]);
+    }
+
+    #[test]
+    fn a_clock_that_is_a_little_ahead_costs_nobody_an_offset() {
+        let ahead = entry(NOW + 400, &[1]);
+        let heard = since(NOW - 60_000, &Offset::of_event(&ahead, 0));
+        assert!(users(&heard, &[entry(NOW - 30_000, &[2]), ahead]).is_empty());
     }
 
     #[test]

@@ -27,3 +27,6 @@ pub const MARGIN: i64 = 2 * 60 * 1000;
 /// What the clocks of functions may differ by, in milliseconds. Between the times that are compared there are calls that
 /// take some milliseconds as well: an event is posted only when it was written and its room was read.
 const SKEW: i64 = 10;
+
+/// How far an offset may be ahead of the clock of who reads it, in milliseconds, and not be from the future.
+const AHEAD: i64 = 5_000;

@@ -64,7 +64,8 @@ const refused = {
   "null where there is always a text": `socket.on("users.updated", (user) => { user.email = null; });`,
   "a renewal without a token": `socket.emit("auth.renew", {}, () => {});`,
   "the end of a renewal that may be refused": `(await socket.emitWithAck("auth.renew", { token: "" })).expiresAt;`,
-  "an offset of an event that is in no log": `socket.on("account.banned", (banned, offset: string) => offset);`,
+  "an offset of an event that is in no log": `
+    const listener: ServerToClientEvents["account.banned"] = (banned: AccountBanned, offset: string) => {};`,
   "a kind that there is not": `socket.on("account.banned", ({ kind }) => kind === "paused");`,
   "a refusal that there is not": `const refusal: ConnectRefusal = "FORBIDDEN";`,
 };
