@@ -35,7 +35,7 @@ mod throttle;
 mod undelivered;
 
 pub use cloud::{Running, StartError, start};
-pub use cost::{CYCLE, Cycle, RENEWAL};
+pub use cost::{CYCLE, Cycle, RECOVERY, RENEWAL, Recovery};
 pub use faults::{Fault, Faults, Often};
 pub use gateway::Limits;
 pub use options::{Anonymous, Options};

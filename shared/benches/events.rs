@@ -82,8 +82,13 @@ fn join(criterion: &mut Criterion) {
         token_expires_at: None,
         rooms: vec![Room::feed().to_string()],
     };
-    let member =
-        Member { connection_id: id.to_owned(), generation: None, token_expires_at: None, connected_at: Some(0) };
+    let member = Member {
+        connection_id: id.to_owned(),
+        generation: None,
+        token_expires_at: None,
+        connected_at: Some(0),
+        recovers: false,
+    };
     criterion.bench_function("join", |bencher| {
         bencher.iter(|| {
             let joined = runtime.block_on(store.join(&member, NAMESPACE, &socket, None)).unwrap();

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod metrics;
 pub mod origins;
 pub mod protocol;
+pub mod recovery;
 pub mod repeats;
 pub mod request;
 pub mod sessions;

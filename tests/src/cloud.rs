@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use jiff::{Timestamp, ToSpan as _};
 use local_dev::{Call, Options, Running};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -130,6 +131,15 @@ impl Cloud {
         let items = self.items_of("ConnectionsTable").await;
         let rooms = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("ROOM#"));
         rooms.filter_map(|item| item.get(attribute)?.as_n().unwrap().parse().ok()).collect()
+    }
+
+    /// Whether everyone was told what the logs of rooms have, and not in this very moment.
+    pub async fn has_settled(&self) -> bool {
+        let before = (Timestamp::now() - 20.milliseconds()).as_millisecond();
+        let items = self.items_of("ConnectionsTable").await;
+        let mut log = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("LOG#"));
+        let told_at = |item: &HashMap<_, AttributeValue>| item.get("toldAt")?.as_n().ok()?.parse::<i64>().ok();
+        log.all(|item| told_at(item).is_some_and(|at| at < before))
     }
 
     /// The items of the users table whose sort key begins like this.

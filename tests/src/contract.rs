@@ -15,7 +15,7 @@ static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::of(Contract::ne
 /// What `auth.renew` is acknowledged with; no other event is.
 const ACKNOWLEDGEMENT: &str = "auth.renew.acknowledged";
 
-/// Asserts that what the service says on its namespace is promised: the name of an event, its one argument, why a CONNECT
+/// Asserts that what the service says on its namespace is promised: the name of an event, its arguments, why a CONNECT
 /// is refused, and what a renewal is answered. What is no packet of a namespace is none of the contract's business.
 #[track_caller]
 pub(crate) fn must_know(frame: &str) {
@@ -23,6 +23,12 @@ pub(crate) fn must_know(frame: &str) {
     match (packet.namespace.as_str(), packet.data) {
         ("/users", PacketData::Event { args, .. }) => match args.as_slice() {
             [Value::String(name), payload] => must_be(name, payload),
+            [Value::String(name), payload, offset] => {
+                must_be(name, payload);
+                let known = &DOCUMENT.json()["components"]["messages"][name]["x-second-argument"];
+                assert!(known.is_object(), "{name} has one argument: {frame}");
+                DOCUMENT.must_allow(known, offset);
+            }
             _ => panic!("an event has a name and one argument: {frame}"),
         },
         ("/users", PacketData::Ack { args, .. }) => args.iter().for_each(|answer| must_be(ACKNOWLEDGEMENT, answer)),
@@ -48,6 +54,14 @@ mod tests {
         must_know(r#"44/users,{"message":"ACCOUNT_BANNED"}"#);
         must_know(r#"43/users,1[{"ok":true,"expiresAt":"2025-02-09T18:23:27.396Z"}]"#);
         must_know("2");
+    }
+
+    #[test]
+    #[should_panic(expected = "account.banned has one argument")]
+    fn an_offset_where_none_is_promised_is_found() {
+        must_know(
+            r#"42/users,["account.banned",{"kind":"banned","message":"","at":"2025-02-09T18:23:27.396Z"},"1739125407396"]"#,
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod lossy;
 pub mod node;
 mod outage;
 mod process;
+pub mod recovering;
 mod rest;
 mod runtime_api;
 mod socket;

@@ -37,6 +37,8 @@ pub(crate) struct Details {
     token_expires_at: u32,
     /// Epoch milliseconds; 0 if that is not known.
     pub(crate) connected_at: i64,
+    /// Whether it is told offsets.
+    pub(crate) recovers: bool,
 }
 
 impl Details {
@@ -62,6 +64,7 @@ impl Audience {
                     .token_expires_at
                     .map_or(NEVER, |end| u32::try_from(end.max(0)).unwrap_or(u32::MAX)),
                 connected_at: member.connected_at.unwrap_or_default(),
+                recovers: member.recovers,
             });
             self.len += 1;
         }
@@ -133,7 +136,13 @@ mod tests {
     use super::*;
 
     fn member(id: &str) -> Member {
-        Member { connection_id: id.to_owned(), generation: None, token_expires_at: None, connected_at: None }
+        Member {
+            connection_id: id.to_owned(),
+            generation: None,
+            token_expires_at: None,
+            connected_at: None,
+            recovers: false,
+        }
     }
 
     #[test]

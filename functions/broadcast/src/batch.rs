@@ -33,8 +33,17 @@ pub(crate) struct Step {
     /// The sequence number of its record.
     pub(crate) sequence_number: Arc<str>,
     pub(crate) emission: Emission,
+    /// Its message for members that asked for recovery, if the event is in the log of the room.
+    pub(crate) frame_with_offset: Option<Arc<str>>,
     /// The REST request that made the change, for the log.
     pub(crate) request_id: Option<Arc<str>>,
+}
+
+impl Step {
+    /// The message for a member.
+    pub(crate) fn frame(&self, recovers: bool) -> &Arc<str> {
+        self.frame_with_offset.as_ref().filter(|_| recovers).unwrap_or(&self.emission.frame)
+    }
 }
 
 impl Batch {
@@ -59,6 +68,7 @@ impl Batch {
                     record: index,
                     sequence_number: record.change.sequence_number.as_deref().unwrap_or_default().into(),
                     emission,
+                    frame_with_offset: None,
                     request_id: request_id.map(Into::into),
                 });
             }

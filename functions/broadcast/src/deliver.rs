@@ -52,13 +52,15 @@ pub(crate) struct Delivered {
 
 impl Broadcast {
     /// Delivers, as much as can be done until then, and remembers where the next attempt goes on.
-    pub(crate) async fn deliver(&self, batch: Batch, until: SystemTime) -> Delivered {
+    pub(crate) async fn deliver(&self, mut batch: Batch, until: SystemTime) -> Delivered {
+        let logs = self.log(&mut batch).await;
         let partitions: Vec<Vec<String>> =
             batch.rooms.iter().map(|events| events.room.partitions(self.shards).collect()).collect();
         let counts: Vec<_> = partitions.iter().map(Vec::len).collect();
         let mut delivery =
             Delivery::new(batch, &counts, Arc::clone(&self.health), Instant::now().into_std(), epoch_milliseconds());
-        let mut pages = std::pin::pin!(self.read(&partitions));
+        logs.unwritten.iter().for_each(|room| delivery.unreadable(*room));
+        let mut pages = std::pin::pin!(self.read(&partitions, &logs.unwritten));
         let payloads = Payloads::default();
         let mut calls = FuturesUnordered::new();
         let mut forgetting = FuturesUnordered::new();
@@ -96,12 +98,15 @@ impl Broadcast {
             }
         }
         self.save(&delivery, &partitions).await;
+        if delivery.undelivered().is_none() {
+            self.note_told(logs).await;
+        }
         Delivered { undelivered: delivery.undelivered(), counts: delivery.counts() }
     }
 
-    /// All partitions of all rooms, some at a time; each ends with `None`.
-    fn read(&self, partitions: &[Vec<String>]) -> impl Stream<Item = Page> + use<> {
-        let rooms = partitions.iter().enumerate();
+    /// All partitions of all rooms but these, some at a time; each ends with `None`.
+    fn read(&self, partitions: &[Vec<String>], except: &[usize]) -> impl Stream<Item = Page> + use<> {
+        let rooms = partitions.iter().enumerate().filter(|(room, _)| !except.contains(room));
         let all =
             rooms.flat_map(|(room, partitions)| partitions.iter().enumerate().map(move |(i, name)| (room, i, name)));
         let all: Vec<_> = all

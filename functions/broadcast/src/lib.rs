@@ -7,6 +7,7 @@ mod audience;
 mod batch;
 mod deliver;
 mod delivery;
+mod log;
 
 use std::{
     sync::{Arc, Mutex},

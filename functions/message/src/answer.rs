@@ -33,12 +33,16 @@ const MAX_PAUSE: Duration = Duration::from_millis(400);
 impl Message {
     /// Sends a packet to whoever sent the message. A connection that does not take it is ended.
     pub(crate) async fn answer(&self, to: &Sender, packet: &Packet) {
-        let payload = Payload::new(packet.to_frame());
-        match insist(to, ANSWER_LIMIT, || self.gateway.post(&to.id, &payload)).await {
-            Some(Outcome::Accepted) => {}
-            // It is gone for certain, or nobody can say; its rows are of no use either way.
-            Some(Outcome::Gone) | None => self.end(to).await,
+        // One that is gone for certain, or of which nobody can say: its rows are of no use either way.
+        if !self.tell(to, &packet.to_frame()).await {
+            self.end(to).await;
         }
+    }
+
+    /// Sends a frame; whether the gateway has taken it.
+    pub(crate) async fn tell(&self, to: &Sender, frame: &str) -> bool {
+        let payload = Payload::new(frame);
+        insist(to, ANSWER_LIMIT, || self.gateway.post(&to.id, &payload)).await == Some(Outcome::Accepted)
     }
 
     /// Closes a connection and forgets it, in that order: who is forgotten and not closed would look connected and hear

@@ -12,6 +12,7 @@ mod answer;
 mod events;
 mod flood;
 mod packets;
+mod recovery;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -26,6 +27,7 @@ use shared::{
     connections::ConnectionStore,
     gateway::Gateway,
     protocol::{Frame, Packet},
+    recovery::Pids,
     users::UserStore,
 };
 
@@ -40,6 +42,7 @@ pub struct Message {
     users: UserStore,
     gateway: Gateway,
     tokens: Tokens,
+    pids: Pids,
     anonymous: Anonymous,
     shards: FeedShards,
     flood: Flood,
@@ -74,6 +77,7 @@ impl Message {
             users: UserStore::new(&clients, env)?,
             gateway: Gateway::without_retries(&clients, env, answer::CALL_LIMIT)?,
             tokens: Tokens::from_env(env)?,
+            pids: Pids::from_env(env)?,
             anonymous: Anonymous::from_env(env)?,
             shards: FeedShards::from_env(env)?,
             flood: Flood::default(),
@@ -123,7 +127,7 @@ impl Message {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::{
@@ -137,10 +141,10 @@ mod tests {
     use super::*;
 
     /// What the gateway is asked to do, as `<method> <path>: <body>`.
-    type Asked = Arc<Mutex<Vec<String>>>;
+    pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
 
     /// A gateway that answers posts with one status and closes with another, and what it was asked.
-    async fn gateway(posts: StatusCode, closes: StatusCode) -> (String, Asked) {
+    pub(crate) async fn gateway(posts: StatusCode, closes: StatusCode) -> (String, Asked) {
         let asked = Asked::default();
         let note = Arc::clone(&asked);
         let answer = async move |method: Method, uri: Uri, body: String| {
@@ -153,8 +157,10 @@ mod tests {
         (endpoint, asked)
     }
 
+    pub(crate) const TOKEN_SECRET: &str = "a secret of more than 32 characters";
+
     /// Hands over a frame, where this is the database and that the gateway.
-    async fn hand_over(database: &str, gateway: &str, frame: &str) {
+    pub(crate) async fn hand_over(database: &str, gateway: &str, frame: &str) {
         let env = [
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "a"),
@@ -163,7 +169,7 @@ mod tests {
             ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", gateway),
             ("CONNECTIONS_TABLE", "connections"),
             ("USERS_TABLE", "users"),
-            ("TOKEN_SECRET", "a secret of more than 32 characters"),
+            ("TOKEN_SECRET", TOKEN_SECRET),
             ("ANONYMOUS", "allow"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();

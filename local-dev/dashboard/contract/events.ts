@@ -4,14 +4,17 @@
 /** The namespace all events are emitted on: `io(url + NAMESPACE)`. */
 export const NAMESPACE = "/users";
 
-/** What a client hears, as the first type of the official client's `Socket`. */
+/**
+ * What a client hears, as the first type of the official client's `Socket`. Sockets that asked for recovery are told
+ * an offset as well, which the client keeps by itself.
+ */
 export interface ServerToClientEvents {
   /** Somebody registered. The feed: administrators, and sockets without a token where those are allowed. */
-  "users.created": (payload: PublicUser) => void;
+  "users.created": (payload: PublicUser, offset?: string) => void;
   /** Something public of a user changed: name, photo, verification, ban or unban. The feed: administrators, and sockets without a token where those are allowed. */
-  "users.updated": (payload: PublicUser) => void;
+  "users.updated": (payload: PublicUser, offset?: string) => void;
   /** A user was deleted. The feed: administrators, and sockets without a token where those are allowed. */
-  "users.deleted": (payload: UserDeleted) => void;
+  "users.deleted": (payload: UserDeleted, offset?: string) => void;
   /** A user was banned or deleted. The user's own sockets, which are disconnected after it. */
   "account.banned": (payload: AccountBanned) => void;
 }
@@ -73,6 +76,8 @@ export type AccountBannedKind = "banned" | "deleted";
 export interface AuthPayload {
   /** The `accessToken` of a login or a refresh. Without it the socket hears the feed where that is allowed. */
   token?: string | null;
+  /** Whether the socket can be recovered: each event of the feed then has an offset as second argument, and the client's `socket.recovered` says after a reconnection whether it was told all it had missed. Only `true` asks for it. */
+  recovery?: boolean;
 }
 
 /** The payload of a CONNECT_ERROR: `error.message` in `connect_error` of the official client. */

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { io, type Socket } from "socket.io-client";
 import {
   NAMESPACE,
+  type AuthPayload,
   type ClientToServerEvents,
   type ConnectRefusal,
   type ServerToClientEvents,
@@ -15,7 +16,7 @@ export type UsersSocket = Socket<ServerToClientEvents, ClientToServerEvents>;
 
 export type State =
   | { kind: "connecting" }
-  | { kind: "connected"; entrance: string; transport: string }
+  | { kind: "connected"; entrance: string; transport: string; recovered: boolean }
   | { kind: "offline" }
   | { kind: "refused"; reason: ConnectRefusal | string };
 
@@ -63,9 +64,9 @@ export class Connection {
     this.socket.disconnect();
   }
 
-  async #authenticate(send: (auth: { token: string }) => void): Promise<void> {
+  async #authenticate(send: (auth: AuthPayload) => void): Promise<void> {
     try {
-      send({ token: await this.#session.token() });
+      send({ token: await this.#session.token(), recovery: true });
     } catch (error) {
       if (!passes(error)) return this.close();
       this.state.value = { kind: "offline" };
@@ -77,7 +78,7 @@ export class Connection {
   #connected(): void {
     this.#retried = false;
     const transport = this.socket.io.engine.transport.name;
-    this.state.value = { kind: "connected", entrance: this.#entrance.path, transport };
+    this.state.value = { kind: "connected", entrance: this.#entrance.path, transport, recovered: this.socket.recovered };
   }
 
   #failed({ message }: Error): void {

@@ -1,4 +1,5 @@
-// The administrator's table, kept up to date: loaded on every connect, then following the events.
+// The administrator's table, kept up to date: loaded on connect, unless all that was missed came as events, then following
+// these.
 import { signal } from "@preact/signals";
 import type { PublicUser } from "../contract/events.ts";
 import { Activity, type EventName } from "./activity.ts";
@@ -29,7 +30,10 @@ export class Feed {
   constructor(session: Session, entrance: Entrance) {
     this.rest = new Rest(session);
     this.connection = new Connection(session, entrance, (socket) => {
-      socket.on("connect", () => void this.load());
+      // What was missed is here already, but only for a table that was complete before.
+      socket.on("connect", () => {
+        if (!socket.recovered || this.loading.value.kind !== "loaded") void this.load();
+      });
       // Where no socket gets through the list may, and if not, the page says why.
       const first = () => void this.load();
       socket.once("connect_error", first);

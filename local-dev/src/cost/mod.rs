@@ -3,6 +3,9 @@
 //! A model, not a bill: it counts what the functions do for each thing that happens, and says what it assumes.
 
 mod prices;
+mod recovery;
+
+pub use recovery::{RECOVERY, Recovery};
 
 use std::fmt;
 
@@ -74,6 +77,14 @@ pub(crate) struct Load {
     /// Percentage of sockets that renew their token, and so stay for two hours.
     #[arg(long, value_parser = percentage, default_value = "0")]
     renewing: f64,
+
+    /// Sockets a month that come back and are told what they have missed.
+    #[arg(long, value_parser = amount, default_value = "0")]
+    recoveries: f64,
+
+    /// Users each of them is told of.
+    #[arg(long, value_parser = amount, default_value = "10")]
+    missed: f64,
 }
 
 /// At least a minute, which is how often anybody looks.
@@ -141,7 +152,16 @@ fn gb_seconds(invocations: f64, megabytes: f64, milliseconds: f64) -> f64 {
 impl Load {
     /// With what the flags default to.
     pub(crate) fn example(connections: f64, mutations: f64, renewing: f64) -> Self {
-        Self { connections, mutations, listeners: None, reads: 0.0, token_minutes: 15.0, renewing }
+        Self {
+            connections,
+            mutations,
+            listeners: None,
+            reads: 0.0,
+            token_minutes: 15.0,
+            renewing,
+            recoveries: 0.0,
+            missed: 10.0,
+        }
     }
 }
 
@@ -167,7 +187,7 @@ impl Load {
     /// [`TemplateError`] if the template is none.
     pub(crate) fn bill(self) -> Result<Bill, TemplateError> {
         let memory = Memory::of(&Template::parse(crate::cloud::TEMPLATE)?);
-        let Self { connections, mutations, reads, token_minutes, renewing, .. } = self;
+        let Self { connections, mutations, reads, token_minutes, renewing, recoveries, missed, .. } = self;
         let listeners = self.listeners();
         let (connects, renewals) = comings(token_minutes, renewing);
         let (connects, renewals) = (connects * connections * MINUTES, renewals * connections * MINUTES);
@@ -198,6 +218,7 @@ impl Load {
             + mutations * LOGGED.change
             + MINUTES * LOGGED.minute
             + connects * LOGGED.closed;
+        let [log, recovered] = recovery::items(mutations, recoveries, missed, memory.message);
         let items = vec![
             item("connection minutes", connections * MINUTES, "minutes", prices::CONNECTION_MINUTE),
             Item {
@@ -211,6 +232,8 @@ impl Load {
             item("Lambda duration", duration, "GB-seconds", prices::LAMBDA_GB_SECOND),
             item("DynamoDB writes", writes, "units", prices::WRITE),
             item("DynamoDB reads", read_units, "units", prices::READ),
+            log,
+            recovered,
             item("logs", logged / 1e9, "GB", prices::LOG_GB),
             Item {
                 what: "transfer out",
@@ -271,6 +294,11 @@ impl fmt::Display for Bill {
             ),
             format!("connecting and closing: {}; renewing: {}", used(CYCLE), used(RENEWAL)),
             format!("a ping and a pong every {minutes} minutes: 2 messages, 1 invocation, 1 write unit"),
+            format!(
+                "a change writes {} units of the log for sockets that are away; a recovery (--recoveries) reads {} of it, and {} \
+                 for each of {} users (--missed), who are a message each",
+                RECOVERY.writes, RECOVERY.queries, RECOVERY.reads, self.load.missed
+            ),
             "the heartbeat reads 500 bytes of a quarter of the connections every minute, half a read unit per 4 KB"
                 .to_owned(),
             format!(
@@ -296,7 +324,7 @@ mod tests {
 
     fn bill(connections: f64, mutations: f64, listeners: f64) -> Bill {
         let listeners = Some(listeners);
-        Load { connections, mutations, listeners, reads: 0.0, token_minutes: 15.0, renewing: 100.0 }.bill().unwrap()
+        Load { listeners, ..Load::example(connections, mutations, 100.0) }.bill().unwrap()
     }
 
     fn usd(bill: &Bill, what: &str) -> f64 {
@@ -321,14 +349,7 @@ mod tests {
         // A token that outlives the connection is never renewed on it.
         assert_eq!(comings(600.0, 0.0), comings(600.0, 100.0));
         let usd = |renewing| {
-            let load = Load {
-                connections: 1000.0,
-                mutations: 0.0,
-                listeners: None,
-                reads: 0.0,
-                token_minutes: 15.0,
-                renewing,
-            };
+            let load = Load::example(1000.0, 0.0, renewing);
             load.bill().unwrap().items.iter().map(|item| item.usd).sum::<f64>()
         };
         assert!(usd(0.0) > usd(50.0) && usd(50.0) > usd(100.0));

@@ -66,7 +66,7 @@ pub fn may_be_opening(connected_at: i64, now: i64) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Socket {
-    /// Socket.IO id, new with every CONNECT.
+    /// New with every CONNECT. The Socket.IO id, unless the socket was recovered: its client keeps the id it had.
     pub sid: String,
     /// The user or administrator behind it; absent for anonymous sockets.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,6 +22,7 @@ use crate::{
 const GENERATION: &str = "sessionGeneration";
 const TOKEN_EXPIRES_AT: &str = "tokenExpiresAt";
 const CONNECTED_AT: &str = "connectedAt";
+const RECOVERY: &str = "recovery";
 
 /// What became of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct Member {
     /// When its WebSocket was opened, epoch milliseconds; `None` in rows of an older version. A gateway may not know a
     /// connection of the last few seconds yet (ARCHITECTURE.md, "An early 410 means not open yet").
     pub connected_at: Option<i64>,
+    /// Whether it asked for recovery: each event of a log comes with its offset then.
+    pub recovers: bool,
 }
 
 impl ConnectionStore {
@@ -265,6 +268,7 @@ impl Member {
         item.extend(self.generation.map(|generation| (GENERATION.into(), n(generation))));
         item.extend(self.token_expires_at.map(|end| (TOKEN_EXPIRES_AT.into(), n(end))));
         item.extend(self.connected_at.map(|at| (CONNECTED_AT.into(), n(at))));
+        item.extend(self.recovers.then(|| (RECOVERY.into(), AttributeValue::Bool(true))));
         item
     }
 
@@ -275,6 +279,7 @@ impl Member {
             generation: number(&item, GENERATION),
             token_expires_at: number(&item, TOKEN_EXPIRES_AT),
             connected_at: number(&item, CONNECTED_AT),
+            recovers: item.get(RECOVERY) == Some(&AttributeValue::Bool(true)),
         })
     }
 }

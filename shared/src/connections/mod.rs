@@ -3,6 +3,7 @@
 mod connection;
 mod delivery;
 mod due;
+mod log;
 mod membership;
 mod room;
 mod store;
@@ -10,6 +11,7 @@ mod tasks;
 
 pub use connection::{Connection, NewConnection, OPENS_WITHIN, Socket, may_be_opening};
 pub use delivery::{DeliveryCheckpoint, RoomPage};
+pub use log::{LogEntry, LoggedEvent};
 pub use membership::{Joined, Member, Renewed};
 pub use room::Room;
 pub use store::{ConnectionStore, Page, Silent};

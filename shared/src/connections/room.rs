@@ -26,6 +26,11 @@ impl Room {
         Self { namespace: NAMESPACE, name: format!("user:{id}") }
     }
 
+    /// Its name with that of its namespace.
+    pub(super) fn of_namespace(&self) -> String {
+        format!("{}#{}", self.namespace, self.name)
+    }
+
     /// The partition in which a connection that joins the room now is stored.
     #[must_use]
     pub fn partition_of(&self, connection_id: &str, shards: FeedShards) -> String {
@@ -50,7 +55,7 @@ impl Room {
 
 impl std::fmt::Display for Room {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ROOM#{}#{}", self.namespace, self.name)
+        write!(f, "ROOM#{}", self.of_namespace())
     }
 }
 

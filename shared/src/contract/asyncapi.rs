@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::Contract;
-use crate::events::{NAMESPACE, auth_renew};
+use crate::{
+    events::{NAMESPACE, auth_renew},
+    recovery::Offset,
+};
 
 /// The message that joins the namespace, and that which refuses it. They are packets of Socket.IO and no events.
 const CONNECT: &str = "CONNECT";
@@ -24,7 +27,8 @@ pub(super) fn document(contract: &Contract) -> Value {
             "title": "Moien Realtime",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "What happens to users, as Socket.IO events of the namespace `/users`. Every event has exactly one \
-                            argument, the payload. Delivery is at least once, in the order of commits for each user. The \
+                            argument, the payload; on sockets that asked for recovery those of the feed have a second \
+                            one, the offset. Delivery is at least once, in the order of commits for each user. The \
                             token travels in the CONNECT packet, never in a URL.",
             "contact": { "name": "Moien Delivery" },
             "license": { "name": env!("CARGO_PKG_LICENSE") },
@@ -90,6 +94,14 @@ fn messages(contract: &Contract) -> Map<String, Value> {
     add(CONNECT_ERROR, "The namespace was not joined, finally: `connect_error` of the client.", &contract.refused);
     add(auth_renew::NAME, "Keeps the socket beyond the end of its token.", &contract.renew);
     add(RENEWED, "Until when the socket may stay, or why not longer.", &contract.renewed);
+    let with_offset = contract.heard.iter().filter(|event| event.has_offset);
+    for event in with_offset {
+        messages[event.name]["x-second-argument"] = json!({
+            "type": "string",
+            "pattern": Offset::PATTERN,
+            "description": "The offset. Only on sockets that asked for recovery.",
+        });
+    }
     messages
 }
 

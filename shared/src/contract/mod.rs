@@ -39,6 +39,8 @@ pub struct Heard {
     pub when: &'static str,
     /// Name of the schema.
     pub payload: String,
+    /// Whether sockets that asked for recovery are told an offset with it.
+    pub has_offset: bool,
 }
 
 impl Contract {
@@ -51,6 +53,7 @@ impl Contract {
             heard_by: event.heard_by,
             when: event.when,
             payload: (event.payload)(&mut schemas),
+            has_offset: event.has_offset,
         });
         let heard = heard.collect();
         let join = schemas.add::<AuthPayload>();
@@ -120,6 +123,19 @@ mod tests {
             assert!(asyncapi["components"]["messages"][name]["payload"]["$ref"].is_string(), "{name}");
             assert!(typescript.contains(&format!("\"{name}\": (")), "{name}: {typescript}");
         }
+    }
+
+    #[test]
+    fn the_events_of_a_log_have_a_second_argument_and_others_have_none() {
+        let contract = Contract::new();
+        let (asyncapi, typescript) = (contract.asyncapi(), contract.typescript());
+        for event in EVENTS {
+            let message = &asyncapi["components"]["messages"][event.name];
+            assert_eq!(message["x-second-argument"].is_object(), event.has_offset, "{}", event.name);
+            let line = typescript.lines().find(|line| line.contains(&format!("\"{}\": (", event.name))).unwrap();
+            assert_eq!(line.contains(", offset?: string) => void;"), event.has_offset, "{line}");
+        }
+        assert_eq!(EVENTS.iter().filter(|event| event.has_offset).count(), 3);
     }
 
     #[test]

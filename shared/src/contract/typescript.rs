@@ -14,12 +14,17 @@ pub(super) fn module(contract: &Contract) -> String {
          // `cargo run -p local-dev -- contract --out <folder>`. Not to be edited.\n\n\
          /** The namespace all events are emitted on: `io(url + NAMESPACE)`. */\n\
          export const NAMESPACE = \"{NAMESPACE}\";\n\n\
-         /** What a client hears, as the first type of the official client's `Socket`. */\n\
+         /**\n \
+          * What a client hears, as the first type of the official client's `Socket`. Sockets that asked for recovery are told\n \
+          * an offset as well, which the client keeps by itself.\n \
+          */\n\
          export interface ServerToClientEvents {{\n"
     );
     for event in &contract.heard {
         let about = format!("{} {}", event.when, event.heard_by);
-        let _ = writeln!(text, "{}  \"{}\": (payload: {}) => void;", comment(&about, "  "), event.name, event.payload);
+        let (about, name, payload) = (comment(&about, "  "), event.name, &event.payload);
+        let offset = if event.has_offset { ", offset?: string" } else { "" };
+        let _ = writeln!(text, "{about}  \"{name}\": (payload: {payload}{offset}) => void;");
     }
     let _ = writeln!(
         text,

@@ -15,6 +15,7 @@ pub(super) const EVENT: Event = Event {
     heard_by: "The user's own sockets, which are disconnected after it.",
     when: "A user was banned or deleted.",
     payload: Schemas::add::<AccountBanned>,
+    has_offset: false,
     from_change,
 };
 

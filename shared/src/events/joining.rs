@@ -1,6 +1,7 @@
 //! What a client sends to join the namespace, and why it may be refused.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::Error;
@@ -12,6 +13,16 @@ pub struct AuthPayload {
     /// The `accessToken` of a login or a refresh. Without it the socket hears the feed where that is allowed.
     #[schema(required = false)]
     pub token: Option<String>,
+    /// Whether the socket can be recovered: each event of the feed then has an offset as second argument, and the client's
+    /// `socket.recovered` says after a reconnection whether it was told all it had missed. Only `true` asks for it.
+    #[serde(deserialize_with = "is_true")]
+    #[schema(required = false)]
+    pub recovery: bool,
+}
+
+/// Whatever else is there is no reason to refuse a socket.
+fn is_true<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    Value::deserialize(value).map(|value| value == Value::Bool(true))
 }
 
 /// Why somebody may not join, or not stay. Final: another try with the same token is answered alike.
@@ -85,6 +96,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_true_asks_for_recovery_and_nothing_else_is_held_against_a_token() {
+        for (auth, recovers) in [
+            (json!({"recovery": true}), true),
+            (json!({}), false),
+            (json!({"recovery": false}), false),
+            (json!({"recovery": "true"}), false),
+            (json!({"recovery": 1}), false),
+            (json!({"recovery": null}), false),
+            (json!({"recovery": {"a": []}, "pid": 7}), false),
+        ] {
+            assert_eq!(AuthPayload::deserialize(&auth).unwrap().recovery, recovers, "{auth}");
+        }
+    }
 
     #[test]
     fn a_refusal_is_on_the_wire_what_the_contract_says_and_what_rest_answers() {

@@ -17,8 +17,15 @@ pub use users_deleted::UserDeleted;
 use std::sync::Arc;
 
 use serde_json::Value;
+use uuid::Uuid;
 
-use crate::{connections::Room, contract::Schemas, protocol::Packet};
+use crate::{
+    connections::{LoggedEvent, Room},
+    contract::Schemas,
+    protocol::Packet,
+    recovery::Offset,
+    users::{PublicUser, User},
+};
 
 /// The namespace all events are emitted on.
 pub const NAMESPACE: &str = "/users";
@@ -36,12 +43,28 @@ pub struct Emission {
     /// joined in an earlier [session generation](crate::users::User::session_generation) than this. Who joined later,
     /// after an unban, neither hears it nor goes, however late the event is.
     pub kick_before: Option<u32>,
+    /// What the log of the room keeps of it; `None` for what nobody is told later.
+    pub logged: Option<LoggedEvent>,
 }
 
 impl Emission {
     /// An event with its one argument.
     fn new(room: Room, name: &'static str, payload: Value) -> Self {
-        Self { name, room, frame: Packet::event(NAMESPACE, name, payload).to_frame().into(), kick_before: None }
+        Self {
+            name,
+            room,
+            frame: Packet::event(NAMESPACE, name, payload).to_frame().into(),
+            kick_before: None,
+            logged: None,
+        }
+    }
+
+    /// The same message with an offset as second argument, for sockets that asked for recovery.
+    #[must_use]
+    pub fn frame_with(&self, offset: &Offset) -> Arc<str> {
+        let arguments = self.frame.strip_suffix(']').unwrap_or(&self.frame);
+        // An offset has no character that JSON would escape.
+        format!("{arguments},\"{offset}\"]").into()
     }
 
     /// Whether it is for a member of its room that joined in this session generation.
@@ -65,6 +88,8 @@ pub struct Event {
     pub when: &'static str,
     /// Adds the schema of its one argument; the name of that.
     pub payload: fn(&mut Schemas) -> String,
+    /// Whether sockets that asked for recovery are told an offset with it.
+    pub has_offset: bool,
     /// What it looks for in a change.
     from_change: fn(&Change) -> Option<Emission>,
 }
@@ -77,6 +102,17 @@ pub const EVENTS: &[Event] = &[
     users_deleted::EVENT,
     account_banned::EVENT,
 ];
+
+/// What a user has become, for a client that was away meanwhile: as if it had just become so. `user` is `None` for one who
+/// is gone, and `is_new` says whether the client never heard of that user.
+#[must_use]
+pub fn newest(id: Uuid, user: Option<&User>, is_new: bool) -> Emission {
+    match user {
+        None => users_deleted::emission(id),
+        Some(user) if is_new => users_created::emission(user),
+        Some(user) => users_updated::emission(&PublicUser::from(user)),
+    }
+}
 
 /// The events of a change; none if nothing public changed.
 pub fn from_change(change: &Change) -> impl Iterator<Item = Emission> {

@@ -110,6 +110,33 @@ fn a_delete_is_told_to_the_feed_and_kicks_the_user() {
 }
 
 #[test]
+fn an_event_is_in_the_log_if_and_only_if_the_contract_says_that_it_has_an_offset() {
+    let at = Timestamp::from_second(1_739_125_431).unwrap();
+    let changes = [
+        Change::Created(user()),
+        Change::Updated { before: user(), after: banned() },
+        Change::Deleted { user: user(), at },
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for emission in changes.iter().flat_map(from_change) {
+        let event = EVENTS.iter().find(|event| event.name == emission.name).unwrap();
+        assert_eq!(emission.logged.is_some(), event.has_offset, "{}", event.name);
+        assert!(emission.logged.is_none_or(|logged| logged.user == user().id));
+        seen.insert(emission.name);
+    }
+    assert_eq!(seen.len(), EVENTS.len(), "{seen:?}");
+}
+
+#[test]
+fn what_a_user_has_become_is_said_as_by_the_event_itself() {
+    let of = |change: &Change| from_change(change).next().unwrap();
+    let at = Timestamp::from_second(1_739_125_431).unwrap();
+    assert_eq!(newest(user().id, Some(&user()), true), of(&Change::Created(user())));
+    assert_eq!(newest(user().id, Some(&banned()), false), of(&Change::Updated { before: user(), after: banned() }));
+    assert_eq!(newest(user().id, None, true), of(&Change::Deleted { user: user(), at }));
+}
+
+#[test]
 fn no_event_carries_a_hash_or_a_reason() {
     for change in [
         Change::Created(banned()),

@@ -3,13 +3,18 @@
 use serde_json::json;
 
 use super::{Change, Emission, Event, FEED};
-use crate::{connections::Room, contract::Schemas, users::PublicUser};
+use crate::{
+    connections::{LoggedEvent, Room},
+    contract::Schemas,
+    users::{PublicUser, User},
+};
 
 pub(super) const EVENT: Event = Event {
     name: NAME,
     heard_by: FEED,
     when: "Somebody registered.",
     payload: Schemas::add::<PublicUser>,
+    has_offset: true,
     from_change,
 };
 
@@ -17,5 +22,11 @@ const NAME: &str = "users.created";
 
 fn from_change(change: &Change) -> Option<Emission> {
     let Change::Created(user) = change else { return None };
-    Some(Emission::new(Room::feed(), NAME, json!(PublicUser::from(user))))
+    Some(emission(user))
+}
+
+pub(super) fn emission(user: &User) -> Emission {
+    let logged = LoggedEvent { user: user.id, is_new: true };
+    let emission = Emission::new(Room::feed(), NAME, json!(PublicUser::from(user)));
+    Emission { logged: Some(logged), ..emission }
 }

@@ -6,13 +6,17 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Change, Emission, Event, FEED};
-use crate::{connections::Room, contract::Schemas};
+use crate::{
+    connections::{LoggedEvent, Room},
+    contract::Schemas,
+};
 
 pub(super) const EVENT: Event = Event {
     name: NAME,
     heard_by: FEED,
     when: "A user was deleted.",
     payload: Schemas::add::<UserDeleted>,
+    has_offset: true,
     from_change,
 };
 
@@ -27,5 +31,10 @@ pub struct UserDeleted {
 
 fn from_change(change: &Change) -> Option<Emission> {
     let Change::Deleted { user, .. } = change else { return None };
-    Some(Emission::new(Room::feed(), NAME, json!(UserDeleted { id: user.id })))
+    Some(emission(user.id))
+}
+
+pub(super) fn emission(id: Uuid) -> Emission {
+    let logged = LoggedEvent { user: id, is_new: false };
+    Emission { logged: Some(logged), ..Emission::new(Room::feed(), NAME, json!(UserDeleted { id })) }
 }

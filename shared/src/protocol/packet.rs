@@ -85,6 +85,12 @@ impl Packet {
         Self::new(namespace, PacketData::Connect(Some(data)))
     }
 
+    /// The acceptance of a CONNECT that asked for recovery.
+    pub fn recoverable(namespace: impl Into<String>, sid: &str, pid: &str) -> Self {
+        let data = [("sid", sid), ("pid", pid)].map(|(name, value)| (name.to_owned(), Value::from(value)));
+        Self::new(namespace, PacketData::Connect(Some(Map::from_iter(data))))
+    }
+
     /// An event of the server with exactly one argument and no acknowledgement.
     pub fn event(namespace: impl Into<String>, name: &str, argument: Value) -> Self {
         Self::new(namespace, PacketData::Event { id: None, args: vec![name.into(), argument] })

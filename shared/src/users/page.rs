@@ -28,6 +28,9 @@ use crate::{
 /// Partitions of the list: 4,000 registrations a second. Each of them costs every page a query.
 const SHARDS: u8 = 8;
 
+/// Users DynamoDB hands out at a time.
+const BATCH: usize = 100;
+
 /// Pause before profiles are asked for again that a busy table did not hand out; it doubles.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -117,27 +120,42 @@ impl UserStore {
     /// The users of these rows who are still there, in the order of the rows.
     async fn users_at(&self, places: &[Place]) -> Result<Vec<User>, Error> {
         let ids: Vec<_> = places.iter().filter_map(Place::id).collect();
+        let mut found = self.batch(&ids).await?;
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    }
+
+    /// Reads users, consistently, those who are there; at most [`BATCH`].
+    async fn batch(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, User>, Error> {
         let mut found = HashMap::new();
         let mut keys: Vec<_> = ids.iter().map(|id| profile_key(*id)).collect();
         let mut attempt = 0;
         while !keys.is_empty() {
             if attempt == ATTEMPTS {
-                return Err(Error::internal("reading listed users")("the table hands out only some of them"));
+                return Err(Error::internal("reading users")("the table hands out only some of them"));
             }
             if attempt > 0 {
                 tokio::time::sleep(PAUSE * (1 << attempt)).await;
             }
             attempt += 1;
             let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let wanted = wanted.map_err(Error::internal("asking for listed users"))?;
+            let wanted = wanted.map_err(Error::internal("asking for users"))?;
             let read = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
-            let read = read.map_err(Error::internal("reading listed users"))?;
+            let read = read.map_err(Error::internal("reading users"))?;
             let items = read.responses.unwrap_or_default().into_values().flatten();
             found.extend(items.filter_map(readable).map(|user| (user.id, user)));
             let left = read.unprocessed_keys.unwrap_or_default();
             keys = left.into_values().flat_map(|table| table.keys).collect();
         }
-        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+        Ok(found)
+    }
+
+    /// Reads any number of users, consistently: those who are there, by id. A row that is no user is left out.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn all(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, User>, Error> {
+        let batches = try_join_all(ids.chunks(BATCH).map(|ids| self.batch(ids))).await?;
+        Ok(batches.into_iter().flatten().collect())
     }
 }
 

@@ -16,8 +16,8 @@ export function onBothEntrances(subject, options, define, running) {
   onOneCloud(subject, options, both, running);
 }
 
-/** `options` are those of the cloud, `running` those of the test runner. */
-export function onOneCloud(subject, options, define, running = {}) {
+/** `options` are those of the cloud; `usual` is the entrance of claims which do not say one, all else is for the test runner. */
+export function onOneCloud(subject, options, define, { usual = "socketio", ...running } = {}) {
   describe(subject, running, () => {
     const cloud = new Cloud(options);
     let browser;
@@ -29,7 +29,7 @@ export function onOneCloud(subject, options, define, running = {}) {
       await browser?.close();
       await cloud.stop();
     });
-    define((title, body, entrance = "socketio") =>
+    define((title, body, entrance = usual) =>
       test(title, () => perform(body, new Stage(cloud, browser, entrance))),
     );
   });

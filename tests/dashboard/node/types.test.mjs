@@ -42,6 +42,8 @@ test("every event and the renewal compile with the official client's types", () 
     socket.on("users.created", (user) => user.fullName.length);
     socket.on("users.updated", (user: PublicUser) => user.photoUrl?.length);
     socket.on("users.deleted", ({ id }) => id.length);
+    const recovering: AuthPayload = { token: "", recovery: true };
+    socket.on("users.updated", (user, offset) => user.id.length + (offset?.length ?? 0));
     socket.on("account.banned", ({ kind, message, at }: AccountBanned) => kind === "banned" || kind === "deleted");
     socket.on("connect_error", ({ message }) => (message as ConnectRefusal) === "ACCOUNT_BANNED");
     const answer = await socket.emitWithAck("auth.renew", { token: "" });
@@ -62,6 +64,8 @@ const refused = {
   "null where there is always a text": `socket.on("users.updated", (user) => { user.email = null; });`,
   "a renewal without a token": `socket.emit("auth.renew", {}, () => {});`,
   "the end of a renewal that may be refused": `(await socket.emitWithAck("auth.renew", { token: "" })).expiresAt;`,
+  "an offset of an event that is in no log": `
+    const listener: ServerToClientEvents["account.banned"] = (banned: AccountBanned, offset: string) => {};`,
   "a kind that there is not": `socket.on("account.banned", ({ kind }) => kind === "paused");`,
   "a refusal that there is not": `const refusal: ConnectRefusal = "FORBIDDEN";`,
 };

@@ -100,6 +100,18 @@ export class Api {
     return this.must(200, method, path, { token: await this.admin(), body });
   }
 
+  /** All users by id, page after page. */
+  async list() {
+    const users = new Map();
+    for (let path = "/users?limit=100"; path; ) {
+      const { status, headers, body } = await this.call("GET", path, { token: await this.admin() });
+      assert.equal(status, 200);
+      for (const user of body) users.set(user.id, user);
+      [, path] = /<\/api\/v1([^>]+)>; rel="next"/.exec(headers.get("link") ?? "") ?? [];
+    }
+    return users;
+  }
+
   async patch(id, changes) {
     return (await this.#asAdmin("PATCH", `/users/${id}`, changes)).user;
   }

@@ -93,6 +93,13 @@ export class Cloud {
     return this;
   }
 
+  /** Ends it as a lost machine does. */
+  async kill() {
+    const exit = once(this.#process, "exit");
+    this.#process.kill("SIGKILL");
+    await exit;
+  }
+
   /** Asks it to stop and insists that it does so cleanly. */
   async stop() {
     const child = this.#process;

@@ -18,11 +18,13 @@ const closed = (schema) => ({ ...schema, ...(schema.properties && { additionalPr
 const schemas = Object.fromEntries(Object.entries(components.schemas).map(([name, schema]) => [name, closed(schema)]));
 ajv.addSchema({ $id: "contract", components: { schemas } });
 
-/** What is wrong with an event by its contract, if anything. */
-export function complaint(name, args) {
+/** What is wrong with an event by its contract, if anything. Sockets that `recover` are told an offset with those of the feed. */
+export function complaint(name, args, recovers = false) {
   const message = components.messages[name];
   if (!message) return `the contract knows no ${name}`;
-  if (args.length !== 1) return `${name} with ${args.length} arguments`;
+  const offset = recovers ? message["x-second-argument"] : undefined;
+  if (args.length !== (offset ? 2 : 1)) return `${name} with ${args.length} arguments`;
+  if (offset && !new RegExp(offset.pattern).test(args[1])) return `${name} with the offset ${args[1]}`;
   const validate = ajv.getSchema(`contract${message.payload.$ref}`);
   return validate(args[0]) ? undefined : `${name}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(args[0])}`;
 }

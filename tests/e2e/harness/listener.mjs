@@ -13,11 +13,13 @@ export class Listener {
   complaints = [];
   #journal = new Journal();
 
-  constructor(socket) {
+  /** `recovers` is whether it is to be told offsets. */
+  constructor(socket, recovers = false) {
     this.socket = socket;
+    this.recovers = recovers;
     socket.onAny((name, ...args) => {
       this.heard.push([name, ...args]);
-      this.complaints.push(...[complaint(name, args)].filter(Boolean));
+      this.complaints.push(...[complaint(name, args, this.recovers)].filter(Boolean));
       this.#journal.add({ name, args });
     });
     socket.on("connect_error", ({ message }) => {
@@ -29,7 +31,7 @@ export class Listener {
 
   static open(cloud, edge, auth, options) {
     // A Manager of its own, unless a test shares one on purpose: tests must not hang together by a connection.
-    return new Listener(io(`${cloud.base}/users`, { forceNew: true, ...edge.options, auth, ...options }));
+    return new Listener(io(`${cloud.base}/users`, { forceNew: true, ...edge.options, auth, ...options }), auth?.recovery);
   }
 
   /** Takes the next event of this name, the arguments of which satisfy `matches`. */

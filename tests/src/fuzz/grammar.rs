@@ -99,6 +99,13 @@ fn auth(rng: &mut Rng, tokens: &[String]) -> String {
     match rng.u8(0..5) {
         0 => json::object(rng, 2),
         1 => format!(r#"{{"token":{}}}"#, json::value(rng, 2)),
+        // Also without a token: whoever is let in has it read.
+        3 => format!(
+            r#"{{"recovery":{},"pid":{},"offset":{}}}"#,
+            rng.choice(["true", "false", "1"]).unwrap(),
+            json::value(rng, 1),
+            json::value(rng, 1)
+        ),
         2 => format!(
             r#"{{"token":"{}","x":{}}}"#,
             rng.choice(tokens).map_or("x.y.z", String::as_str),

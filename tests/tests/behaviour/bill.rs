@@ -1,12 +1,16 @@
 //! The bill is of what happens: the model's numbers are those of a real connection.
 
 use jiff::{Timestamp, ToSpan as _};
-use local_dev::{CYCLE, Cycle, RENEWAL, Spent};
+use local_dev::{CYCLE, Cycle, RECOVERY, RENEWAL, Recovery, Spent};
 use shared::{
     auth::{Role, Tokens},
     config::Environment,
 };
-use tests::{Cloud, Edge, Socket, TOKEN_SECRET, until};
+use tests::{
+    Cloud, Edge, Socket, TOKEN_SECRET,
+    recovering::{Recovering, Witness, registered_at_once, rename},
+    until,
+};
 
 /// The functions that work for a connection.
 const OF_A_CONNECTION: [&str; 5] =
@@ -80,5 +84,46 @@ async fn a_token_that_is_renewed_uses_what_the_bill_says() {
     let used = spent(&cloud) - before;
     let seen = Cycle { frames: 2.0, invocations: used.invocations, writes: used.writes, reads: used.reads };
     assert_eq!(seen, RENEWAL, "{used:?}");
+    cloud.stop().await;
+}
+
+/// What broadcast does for a change is compared with what it did before there was a log: one query of the room, and the
+/// posts.
+#[tokio::test]
+async fn the_log_of_a_change_and_a_recovery_use_what_the_bill_says() {
+    let cloud = Cloud::start().await;
+    let admin = cloud.admin().await;
+    let users = registered_at_once(&cloud, 3).await;
+    let of = |function: &str| cloud.running().spent().get(function).copied().unwrap_or_default();
+    let mut witness = Witness::of(&cloud).await;
+    let first = Recovering::first(&cloud, serde_json::json!({})).await;
+    let Recovering { socket, pid, mut offset, .. } = first;
+    drop(socket);
+    until(async || cloud.connection_ids().await.len() == 1).await;
+
+    let before = of("BroadcastFunction");
+    for (n, user) in users.iter().enumerate() {
+        let changed = rename(&admin, user, &format!("Changed As Number {n}")).await;
+        witness.hears(&cloud, &changed).await;
+    }
+    let used = of("BroadcastFunction") - before;
+    let changes = 3.0;
+    assert_eq!((used.posts, used.queries, used.reads), (changes, changes, 0.0), "{used:?}");
+
+    let before = of("MessageFunction");
+    let (_plain, nobody) = (Socket::connected(&cloud, Edge::Gateway, None).await, of("MessageFunction"));
+    let plain = nobody - before;
+    let (_back, heard, recovered) = Recovering::back(&cloud, &pid, &mut offset, serde_json::json!({})).await;
+    assert!(recovered && heard.len() == users.len(), "{heard:?}");
+    let recovery = of("MessageFunction") - nobody - plain;
+    let missed = 3.0;
+    let seen = Recovery {
+        writes: used.writes / changes,
+        queries: recovery.queries,
+        reads: recovery.reads / missed,
+        frames: recovery.posts / missed,
+    };
+    assert_eq!(seen, RECOVERY, "{recovery:?}");
+    assert_eq!((recovery.writes, recovery.invocations), (0.0, 0.0), "{recovery:?}");
     cloud.stop().await;
 }

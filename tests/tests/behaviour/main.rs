@@ -20,6 +20,8 @@ mod management;
 mod outages;
 mod own_machine;
 mod program;
+mod recovery;
+mod recovery_races;
 mod registration;
 mod renewals;
 mod repeats;

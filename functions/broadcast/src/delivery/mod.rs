@@ -334,7 +334,8 @@ impl Delivery {
         let queue = room.queues.get_mut(&key.1)?;
         let number = queue.step;
         let step = room.steps.get(number)?;
-        let (frame, request_id) = (Arc::clone(&step.emission.frame), step.request_id.clone());
+        let recovers = room.audience.details(key.1).is_some_and(|details| details.recovers);
+        let (frame, request_id) = (Arc::clone(step.frame(recovers)), step.request_id.clone());
         let (is_post, is_control, check) = match &mut queue.stage {
             Stage::Post => (true, queue.attempts == 0 && queue.unopened == 0, Some(now + HANGS_AFTER)),
             Stage::Look | Stage::Close(_) => (false, false, None),

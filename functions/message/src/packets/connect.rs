@@ -12,16 +12,27 @@ use shared::{
     connections::{Joined, Member, Room, Socket},
     events::{AuthPayload, ConnectRefusal, NAMESPACE, Refusal},
     protocol::Packet,
+    recovery::Asked,
 };
 use uuid::Uuid;
 
-use crate::{Message, Reaction, Sender};
+use crate::{Message, Reaction, Sender, recovery};
 
 /// How often a CONNECT tries to join.
 const ATTEMPTS: u32 = 6;
 
 /// How long it waits for the socket before it to leave.
 const OVERTAKEN_PAUSE: Duration = Duration::from_millis(60);
+
+/// A socket that has joined.
+pub(crate) struct Admitted {
+    pub(crate) socket: Socket,
+    pub(crate) room: Room,
+    /// The session generation of its user.
+    pub(crate) generation: Option<u32>,
+    /// Whether it asked for recovery.
+    recovers: bool,
+}
 
 /// Accepts a CONNECT, or refuses it where that is final. What may be different a moment later is no refusal: the
 /// connection is closed, and the client comes back (ARCHITECTURE.md, "A CONNECT is always answered").
@@ -34,8 +45,12 @@ pub(super) async fn react(
     if namespace != NAMESPACE {
         return Ok(Reaction::Answer(Packet::connect_error(namespace, ConnectRefusal::InvalidNamespace.text())));
     }
-    match join(app, from, &namespace, auth).await {
-        Ok(Some(sid)) => Ok(Reaction::Answer(Packet::connected(namespace, &sid))),
+    let auth = auth.unwrap_or_default();
+    match join(app, from, &namespace, &auth).await {
+        Ok(Some(admitted)) if admitted.recovers => {
+            recovery::answer(app, from, namespace, admitted, &Asked::read(&auth)).await
+        }
+        Ok(Some(admitted)) => Ok(Reaction::Answer(Packet::connected(namespace, &admitted.socket.sid))),
         // Joined twice, as the Node server reacts to it; or a connection that is gone.
         Ok(None) => Ok(Reaction::Close),
         Err(error) => {
@@ -52,9 +67,11 @@ async fn join(
     app: &Message,
     from: &Sender,
     namespace: &str,
-    auth: Option<Map<String, Value>>,
-) -> Result<Option<String>, Error> {
-    let claims = identify(app, auth)?;
+    auth: &Map<String, Value>,
+) -> Result<Option<Admitted>, Error> {
+    let AuthPayload { token, recovery: recovers } =
+        AuthPayload::deserialize(auth).map_err(|_| Error::Unauthenticated)?;
+    let claims = identify(app, token)?;
     let (room, user) = match &claims {
         Some(claims @ Claims { role: Role::User, .. }) => {
             let id = claims.user_id()?;
@@ -79,9 +96,10 @@ async fn join(
             generation: standing.as_ref().map(|standing| standing.generation),
             token_expires_at: socket.token_expires_at,
             connected_at: Some(from.connected_at),
+            recovers,
         };
         match app.connections.join(&member, namespace, &socket, standing.as_ref()).await? {
-            Joined::Yes => return Ok(Some(socket.sid)),
+            Joined::Yes => return Ok(Some(Admitted { socket, room, generation: member.generation, recovers })),
             Joined::NoConnection => return Ok(None),
             // Banned a moment ago, or banned and unbanned: read again, which says what it is.
             Joined::StandingChanged => {}
@@ -94,9 +112,8 @@ async fn join(
 }
 
 /// The bearer of the token, or nobody where nobody is welcome.
-fn identify(app: &Message, auth: Option<Map<String, Value>>) -> Result<Option<Claims>, Error> {
-    let auth = AuthPayload::deserialize(Value::Object(auth.unwrap_or_default())).map_err(|_| Error::Unauthenticated)?;
-    match auth.token {
+fn identify(app: &Message, token: Option<String>) -> Result<Option<Claims>, Error> {
+    match token {
         Some(token) => app.tokens.verify(&token).map(Some),
         None if app.anonymous == Anonymous::Allow => Ok(None),
         None => Err(Error::Unauthenticated),

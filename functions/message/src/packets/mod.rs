@@ -1,6 +1,6 @@
 //! The packets a client may send, one file each, and the reaction to them: those of the Node server.
 
-mod connect;
+pub(crate) mod connect;
 mod disconnect;
 mod event;
 mod pong;

@@ -23,6 +23,7 @@ export const ar: Texts = {
   connection: {
     connecting: "جارٍ الاتصال…",
     connected: (entrance, transport) => `متصل · \u2068${entrance}\u2069 · \u2068${transport}\u2069`,
+    recovered: "لم يفُتك شيء",
     offline: "غير متصل، تجري المحاولة من جديد…",
     refused: (reason) => `رُفض الاتصال: ${reason}`,
     retry: "اتصل الآن",

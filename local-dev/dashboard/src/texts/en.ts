@@ -21,6 +21,7 @@ export const en = {
   connection: {
     connecting: "Connecting…",
     connected: (entrance: string, transport: string) => `Connected · ${entrance} · ${transport}`,
+    recovered: "nothing missed",
     offline: "Offline, trying again…",
     refused: (reason: string) => `Refused: ${reason}`,
     retry: "Connect now",

@@ -16,7 +16,7 @@ use std::{
 };
 
 use axum::{Router, middleware::from_fn_with_state};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use shared::{
     events::NAMESPACE,
     protocol::{Packet, PacketData},
@@ -92,13 +92,19 @@ fn disconnect_packet() -> Packet {
     Packet::new(NAMESPACE, PacketData::Disconnect)
 }
 
+/// socketioxide has no connection state recovery, and would not pass on the `pid` that `message` answers with.
+fn without_recovery(mut auth: Map<String, Value>) -> Map<String, Value> {
+    auth.remove("recovery");
+    auth
+}
+
 /// CONNECT: `message` decides.
 async fn join(socket: SocketRef, TryData(auth): TryData<Value>) -> Result<(), Refusal> {
     let session = session_of(&socket)?;
     // Before the answer: the first event may follow it at once.
     socket.on_fallback(heard);
     let auth = match auth {
-        Ok(Value::Object(auth)) => Some(auth),
+        Ok(Value::Object(auth)) => Some(without_recovery(auth)),
         Ok(Value::Null) => None,
         // Node closes on this; what is certain is that it is no CONNECT without a token.
         _ => {

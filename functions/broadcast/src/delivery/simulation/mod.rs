@@ -78,14 +78,21 @@ fn id(number: usize) -> String {
 }
 
 fn members(count: usize) -> Vec<Member> {
-    let member =
-        |number| Member { connection_id: id(number), generation: Some(0), token_expires_at: None, connected_at: None };
+    let member = |number| Member {
+        connection_id: id(number),
+        generation: Some(0),
+        token_expires_at: None,
+        connected_at: None,
+        recovers: false,
+    };
     (0..count).map(member).collect()
 }
 
 fn step(room: Room, record: usize, kick_before: Option<u32>) -> Step {
-    let emission = Emission { name: "users.updated", room, frame: format!("event {record}").into(), kick_before };
-    Step { record, sequence_number: format!("{}", 100 + record).into(), emission, request_id: None }
+    let frame = format!("event {record}").into();
+    let emission = Emission { name: "users.updated", room, frame, kick_before, logged: None };
+    let frame_with_offset = Some(format!("event {record} with its offset").into());
+    Step { record, sequence_number: format!("{}", 100 + record).into(), emission, frame_with_offset, request_id: None }
 }
 
 /// The feed is told the changes of these records.

@@ -1,0 +1,139 @@
+//! The answer of a CONNECT that asked for recovery, and what goes before it: what the client has missed, as it is now.
+//!
+//! The socket is in its room already. So whatever is not in the log yet will reach it as an event, and whatever is in the
+//! log is told here; an event that does both at once may be heard twice.
+
+use std::collections::HashSet;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use shared::{
+    Error,
+    connections::{LogEntry, Room},
+    events::newest,
+    gateway::MAX_FRAME,
+    protocol::Packet,
+    recovery::{Asked, MARGIN, Missed, Offset, Pid, Since},
+};
+use uuid::Uuid;
+
+use crate::{Message, Reaction, Sender, packets::connect::Admitted};
+
+/// Frames posted at a time. Which of them comes first is not known, so none of them says that the client has another one.
+const AT_ONCE: usize = 16;
+
+/// How often the log is read again for users that changed while they were told of, who are fewer each time. One who changes
+/// faster than that is for the list.
+const ROUNDS: usize = 8;
+
+/// What became of a recovery.
+enum Replayed {
+    /// The client has everything.
+    Everything,
+    /// It has to load the list.
+    Not,
+    /// Its connection takes no frames.
+    Closed,
+}
+
+/// Tells a client that comes back what it has missed and answers with its `pid`, or answers with a new one.
+pub(crate) async fn answer(
+    app: &Message,
+    from: &Sender,
+    namespace: String,
+    admitted: Admitted,
+    asked: &Asked<'_>,
+) -> Result<Reaction, Error> {
+    let known = asked.pid.and_then(|token| Some((token, app.pids.read(token)?)));
+    let new = Pid {
+        sid: admitted.socket.sid,
+        namespace,
+        room: admitted.room.to_string(),
+        subject: admitted.socket.subject,
+        generation: admitted.generation,
+        issued_at: now(),
+    };
+    if let Some((token, pid)) = known.filter(|(_, pid)| pid.is_of_the_same_as(&new)) {
+        match replay(app, from, &admitted.room, pid.issued_at, asked.offset).await? {
+            Replayed::Everything => {
+                return Ok(Reaction::Answer(Packet::recoverable(new.namespace, &pid.sid, token)));
+            }
+            Replayed::Not => {}
+            Replayed::Closed => return Ok(Reaction::Close),
+        }
+    }
+    let pid = Pid { issued_at: now(), ..new };
+    let token = app.pids.sign(&pid)?;
+    Ok(Reaction::Answer(Packet::recoverable(pid.namespace, &pid.sid, &token)))
+}
+
+/// For each user that changed one event, the newest state; and then again for those of them that changed meanwhile: their
+/// event may have come before the older state that was told here. Those who change later are heard later.
+async fn replay(
+    app: &Message,
+    from: &Sender,
+    room: &Room,
+    issued_at: i64,
+    offset: Option<&str>,
+) -> Result<Replayed, Error> {
+    let read_at = now();
+    let Some(since) = Since::new(issued_at, offset, read_at) else { return Ok(Replayed::Not) };
+    let Some(entries) = app.connections.log_since(room, since.from()).await? else { return Ok(Replayed::Not) };
+    let Ok(missed) = since.missed(&entries) else { return Ok(Replayed::Not) };
+    let end = Offset::of_reading(&entries, read_at);
+    if !tell(app, from, &missed, since.offset(), &end).await? {
+        return Ok(Replayed::Closed);
+    }
+    tracing::info!(connection_id = from.id, users = missed.len(), "told a socket what it had missed");
+    let mut told: HashSet<_> = missed.iter().map(|missed| missed.user).collect();
+    let mut seen: HashSet<_> = entries.into_iter().map(|entry| entry.name).collect();
+    for _ in 0..ROUNDS {
+        if told.is_empty() {
+            return Ok(Replayed::Everything);
+        }
+        let from_then = since.from().max(read_at - MARGIN);
+        let Some(entries) = app.connections.log_since(room, from_then).await? else { return Ok(Replayed::Not) };
+        let entries = entries.into_iter().filter(|entry| seen.insert(entry.name.clone()));
+        let changed = changed(entries, &told, &end);
+        if !tell(app, from, &changed, &end, &end).await? {
+            return Ok(Replayed::Closed);
+        }
+        told = changed.into_iter().map(|missed| missed.user).collect();
+    }
+    Ok(Replayed::Not)
+}
+
+/// Those of the users told of that are in these entries.
+fn changed(entries: impl Iterator<Item = LogEntry>, told: &HashSet<Uuid>, offset: &Offset) -> Vec<Missed> {
+    let users: HashSet<_> = entries.flat_map(|entry| entry.events).map(|event| event.user).collect();
+    let again = users.intersection(told);
+    again.map(|user| Missed { user: *user, is_new: false, offset: offset.clone() }).collect()
+}
+
+/// One event for each user. Whoever has heard them up to one of them has heard all that its offset says, `start` before
+/// them and `end` after the last one. False if the connection does not take them.
+async fn tell(app: &Message, from: &Sender, missed: &[Missed], start: &Offset, end: &Offset) -> Result<bool, Error> {
+    let Some((last, others)) = missed.split_last() else { return Ok(true) };
+    let ids: Vec<_> = missed.iter().map(|missed| missed.user).collect();
+    let users = app.users.all(&ids).await?;
+    let one = async |Missed { user, is_new, .. }: &Missed, offset: &Offset| {
+        let frame = newest(*user, users.get(user), *is_new).frame_with(offset);
+        // As with an event that no connection takes: it is skipped, and delays nobody.
+        frame.len() > MAX_FRAME || app.tell(from, &frame).await
+    };
+    let mut offset = start;
+    for some in others.chunks(AT_ONCE) {
+        if join_all(some.iter().map(|missed| one(missed, offset))).await.contains(&false) {
+            return Ok(false);
+        }
+        offset = some.last().map_or(offset, |missed| &missed.offset);
+    }
+    Ok(one(last, end).await)
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests;

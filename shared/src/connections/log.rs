@@ -1,0 +1,153 @@
+//! The log of a room: what its members are told, for those who are away meanwhile. `LOG#<namespace>#<room>` /
+//! `<epoch milliseconds>-<name>`.
+//!
+//! One item for what one invocation of `broadcast` tells a room, which is one event where nothing else happens at the same
+//! time. It is written before the members are read, and again when all of them were told. So who joins and reads the log
+//! then misses nothing: an event is in the log by then, or its members are read later and include the one who joined.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+use uuid::Uuid;
+
+use super::{ConnectionStore, Room};
+use crate::{
+    dynamodb::{Item, s},
+    error::Error,
+    recovery::KEPT,
+};
+
+/// Characters of the name of an entry: enough that no two of one millisecond have the same.
+const NAME: usize = 8;
+
+/// Megabytes of a log that are read at the most. They have tens of thousands of events.
+const PAGES: usize = 4;
+
+/// What an invocation tells a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Names it among all entries.
+    pub name: String,
+    /// When it was written, epoch milliseconds.
+    pub at: i64,
+    /// The events, in the order in which each member is told them.
+    pub events: Vec<LoggedEvent>,
+    /// When all members had been told, epoch milliseconds; `None` if that is not known.
+    pub told_at: Option<i64>,
+}
+
+/// What is kept of an event: about whom it is. What there is to be said is in the users table, as it is then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedEvent {
+    /// The user.
+    pub user: Uuid,
+    /// Whether nobody has heard of that user before.
+    #[serde(rename = "new", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_new: bool,
+}
+
+/// The item of an entry.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    pk: String,
+    sk: String,
+    events: Vec<LoggedEvent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    told_at: Option<i64>,
+    /// TTL, epoch seconds.
+    expires_at: i64,
+}
+
+impl LogEntry {
+    /// An entry of now.
+    #[must_use]
+    pub fn new(events: Vec<LoggedEvent>) -> Self {
+        let mut name = Uuid::new_v4().simple().to_string();
+        name.truncate(NAME);
+        Self { name, at: Timestamp::now().as_millisecond(), events, told_at: None }
+    }
+
+    /// All members have been told, now.
+    pub fn told(&mut self) {
+        self.told_at = Some(Timestamp::now().as_millisecond());
+    }
+
+    /// Whether a text may be the name of one.
+    pub(crate) fn is_name(text: &str) -> bool {
+        text.len() == NAME && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    }
+
+    fn to_item(&self, room: &Room) -> Result<Item, Error> {
+        let row = Row {
+            pk: partition(room),
+            sk: format!("{}-{}", sort_key(self.at), self.name),
+            events: self.events.clone(),
+            told_at: self.told_at,
+            expires_at: self.at / 1000 + i64::try_from(KEPT.as_secs()).unwrap_or_default(),
+        };
+        to_item(row).map_err(Error::internal("writing an entry of a log"))
+    }
+
+    fn from_item(item: Item) -> Result<Self, Error> {
+        let row: Row = from_item(item).map_err(Error::internal("reading an entry of a log"))?;
+        let key = row.sk.split_once('-').and_then(|(at, name)| Some((at.parse().ok()?, name.to_owned())));
+        let (at, name) = key.ok_or_else(|| Error::internal("reading an entry of a log")("its key is none"))?;
+        Ok(Self { name, at, events: row.events, told_at: row.told_at })
+    }
+}
+
+impl ConnectionStore {
+    /// Writes an entry into the log of a room; one that is there already as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn log(&self, room: &Room, entry: &LogEntry) -> Result<(), Error> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(entry.to_item(room)?));
+        put.send().await.map(drop).map_err(Error::internal("writing to the log of a room"))
+    }
+
+    /// The entries of a room's log from this time on (epoch milliseconds), oldest first, read consistently: what was
+    /// written before this call is among them. `None` if they are too many to be read, or of another version.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn log_since(&self, room: &Room, from: i64) -> Result<Option<Vec<LogEntry>>, Error> {
+        let pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :log AND sk >= :from")
+            .expression_attribute_values(":log", s(partition(room)))
+            .expression_attribute_values(":from", s(sort_key(from)))
+            .consistent_read(true);
+        let mut pages = pages.into_paginator().send();
+        let mut entries = Vec::new();
+        for _ in 0..PAGES {
+            let Some(page) = pages.next().await else { return Ok(Some(entries)) };
+            let page = page.map_err(Error::internal("reading the log of a room"))?;
+            let is_last = page.last_evaluated_key.is_none();
+            let read: Result<Vec<_>, _> = page.items.unwrap_or_default().into_iter().map(LogEntry::from_item).collect();
+            match read {
+                Ok(read) => entries.extend(read),
+                Err(error) => {
+                    error.log();
+                    return Ok(None);
+                }
+            }
+            if is_last {
+                return Ok(Some(entries));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn partition(room: &Room) -> String {
+    format!("LOG#{}", room.of_namespace())
+}
+
+/// Sorts as the time does.
+fn sort_key(at: i64) -> String {
+    format!("{:013}", at.max(0))
+}
