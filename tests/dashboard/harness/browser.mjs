@@ -34,8 +34,18 @@ export function watch(page, { hosts, said, document }) {
     if (!["data:", "blob:"].includes(url.protocol) && !hosts.has(url.host)) complaints.push(`a request to ${url}`);
   });
   page.on("response", (response) => complaints.push(unpromised(response, document)));
-  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => complaints.push(...unheardOf(`${payload}`))));
+  page.on("websocket", (socket) => listen(socket, complaints));
   return complaints;
+}
+
+/** Holds what a socket hears to the contract. One that asked for recovery, where there is any, is told offsets. */
+function listen(socket, complaints) {
+  const isGateway = new URL(socket.url()).pathname === "/dev";
+  let recovers = false;
+  socket.on("framesent", ({ payload }) => {
+    recovers ||= isGateway && /^40\/users,.*"recovery":true/.test(`${payload}`);
+  });
+  socket.on("framereceived", ({ payload }) => complaints.push(...unheardOf(`${payload}`, recovers)));
 }
 
 /** What is wrong with an answer of REST by the document. */
@@ -61,15 +71,15 @@ async function unpromised(response, document) {
 
 /** The packets with a payload of the contract: events, acknowledgements (of the one event a client emits), refusals. */
 const PACKETS = [
-  [/^42\/users,(\[.*)$/s, ([name, ...args]) => complaint(name, args)],
+  [/^42\/users,(\[.*)$/s, ([name, ...args], recovers) => complaint(name, args, recovers)],
   [/^43\/users,\d+(\[.*)$/s, (args) => complaint("auth.renew.acknowledged", args)],
   [/^44\/users,(\{.*)$/s, (payload) => complaint("CONNECT_ERROR", [payload])],
 ];
 
 /** What is wrong with a frame by the contract of the events. */
-function unheardOf(frame) {
+function unheardOf(frame, recovers) {
   return PACKETS.flatMap(([pattern, check]) => {
     const [, json] = pattern.exec(frame) ?? [];
-    return (json && check(JSON.parse(json))) ?? [];
+    return (json && check(JSON.parse(json), recovers)) ?? [];
   });
 }
