@@ -16,9 +16,12 @@ export function onBothEntrances(subject, options, define, running) {
   onOneCloud(subject, options, both, running);
 }
 
-/** `options` are those of the cloud; `usual` is the entrance of claims which do not say one, all else is for the test runner. */
+/**
+ * `options` are those of the cloud; `usual` is the entrance of claims which do not say one, all else is for the test
+ * runner. Claims run one after the other unless that says otherwise; without a number they would take their parent's.
+ */
 export function onOneCloud(subject, options, define, { usual = "socketio", ...running } = {}) {
-  describe(subject, running, () => {
+  describe(subject, { concurrency: 1, ...running }, () => {
     const cloud = new Cloud(options);
     let browser;
     before(async () => {
