@@ -157,7 +157,7 @@ Moien Realtime is running.
   Socket.IO  {url}/users   (path /socket.io/, or /{stage} with addTrailingSlash: false, as on AWS)
   Dashboard  {url}/   (built by npm ci && npm run build in local-dev/dashboard)
   DynamoDB   {dynamodb}   ({kept})
-  Outbox     {url}/_dev/outbox   (e-mails and text messages; also printed here)
+  Messages   {url}/_dev/messages  (e-mails and text messages; also printed here)
   Admin      {email} / {password}
   Sockets without a token {anonymous}.
 {exposed}{backlog}{few_files}

@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
-    event_source::Poke,
+    event_source::Wakeup,
     faults::Faults,
     tally::{Spent, Tally},
     template::Function,
@@ -210,7 +210,7 @@ pub(crate) struct Functions {
     deployed: Arc<HashMap<String, Deployed>>,
     turns: Arc<Semaphore>,
     concurrency: Arc<Semaphore>,
-    poke: Poke,
+    wakeup: Wakeup,
     faults: Arc<Faults>,
     tally: Tally,
 }
@@ -221,7 +221,7 @@ impl Functions {
         functions: &[Function],
         environments: &HashMap<String, Environment>,
         endpoint: Option<&str>,
-        poke: Poke,
+        wakeup: Wakeup,
         faults: Arc<Faults>,
     ) -> Result<Self, StartError> {
         let folders: Vec<_> = functions.iter().map(|function| function.folder.as_str()).collect();
@@ -255,7 +255,7 @@ impl Functions {
             deployed.insert(logical_id.clone(), function);
         }
         let (turns, concurrency) = (unlimited(), unlimited());
-        Ok(Self { deployed: Arc::new(deployed), turns, concurrency, poke, faults, tally: Tally::default() })
+        Ok(Self { deployed: Arc::new(deployed), turns, concurrency, wakeup, faults, tally: Tally::default() })
     }
 
     /// Counts invocations here as well.
@@ -282,7 +282,7 @@ impl Functions {
         let turn = self.turns.acquire().await.ok();
         let answer = self.run(function, event).await;
         drop(turn);
-        self.poke.poke();
+        self.wakeup.wake();
         serde_json::from_value(answer?).map_err(|error| {
             let Complaint { error_type: kind, error_message } = Complaint::of::<T>(error.to_string());
             let message = format!("its answer is not what the API expects: {error_message}");
@@ -296,7 +296,7 @@ impl Functions {
             return Err(logged(FunctionError::Throttled { function: function.to_owned() }));
         };
         let answer = self.run_as(id, function, event).await;
-        self.poke.poke();
+        self.wakeup.wake();
         answer
     }
 
@@ -405,7 +405,7 @@ Resources:
             let (template, faults) = (Template::parse(FUNCTION).unwrap(), Arc::<Faults>::default());
             faults.set([Fault::Slow("f".to_owned(), second), Fault::Fail("f".to_owned(), Often::Next(6))]);
             let nowhere = Some("http://127.0.0.1:9");
-            let functions = Functions::start(template.functions(), &HashMap::new(), nowhere, Poke::default(), faults);
+            let functions = Functions::start(template.functions(), &HashMap::new(), nowhere, Wakeup::default(), faults);
             let (functions, started) = (functions.unwrap().at_most(at_once), Instant::now());
             join_all((0..6).map(|_| functions.invoke::<Value>("F", Value::Null))).await;
             assert_eq!(started.elapsed().as_secs(), seconds, "{at_once} at once");
@@ -417,7 +417,7 @@ Resources:
         let (template, faults) = (Template::parse(FUNCTION).unwrap(), Arc::<Faults>::default());
         faults.set([Fault::Slow("f".to_owned(), Duration::from_secs(1)), Fault::Fail("f".to_owned(), Often::Next(6))]);
         let nowhere = Some("http://127.0.0.1:9");
-        let functions = Functions::start(template.functions(), &HashMap::new(), nowhere, Poke::default(), faults);
+        let functions = Functions::start(template.functions(), &HashMap::new(), nowhere, Wakeup::default(), faults);
         let functions = functions.unwrap().throttled_at(2);
         let outcomes = join_all((0..6).map(|_| functions.invoke::<Value>("F", Value::Null))).await;
         let throttled =
@@ -434,7 +434,7 @@ Resources:
         let template = Template::parse(crate::cloud::TEMPLATE).unwrap();
         let faults = Arc::new(Faults::default());
         faults.set(["fail=boadcast:2".parse::<Fault>().unwrap()]);
-        let started = Functions::start(template.functions(), &HashMap::new(), None, Poke::default(), faults);
+        let started = Functions::start(template.functions(), &HashMap::new(), None, Wakeup::default(), faults);
         let message = started.err().unwrap().to_string();
         assert!(message.contains("`boadcast`") && message.contains("broadcast, "), "{message}");
     }

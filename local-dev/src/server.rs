@@ -44,7 +44,7 @@ pub(crate) struct Peer {
     /// Which of this machine's addresses it reached.
     pub(crate) local: SocketAddr,
     /// Ends the connection.
-    pub(crate) scissors: Scissors,
+    pub(crate) close_handle: CloseHandle,
 }
 
 impl Peer {
@@ -57,7 +57,7 @@ impl Peer {
     #[cfg(test)]
     pub(crate) fn example() -> Self {
         let (address, local) = (([203, 0, 113, 7], 4711).into(), ([127, 0, 0, 1], 3000).into());
-        Self { address, local, scissors: Scissors::default() }
+        Self { address, local, close_handle: CloseHandle::default() }
     }
 }
 
@@ -115,7 +115,7 @@ async fn converse(connection: Connection, peer: Peer, router: Router, mut end: w
 /// The routes of a port as a service for requests of this process itself, which come without a connection and find all
 /// that those who come over one find.
 pub(crate) fn in_process(router: Router, local: SocketAddr) -> Service {
-    let peer = Peer { address: local, local, scissors: Scissors::default() };
+    let peer = Peer { address: local, local, close_handle: CloseHandle::default() };
     let routed = router
         .map_request(move |mut request: Request<Full<Bytes>>| {
             request.extensions_mut().insert(ConnectInfo(peer.clone()));
@@ -129,7 +129,7 @@ pub(crate) fn in_process(router: Router, local: SocketAddr) -> Service {
 
 /// Ends one accepted connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Scissors(Arc<Cut>);
+pub(crate) struct CloseHandle(Arc<Cut>);
 
 #[derive(Debug, Default)]
 struct Cut {
@@ -137,7 +137,7 @@ struct Cut {
     reader: AtomicWaker,
 }
 
-impl Scissors {
+impl CloseHandle {
     /// From now on nothing more is read from the connection.
     pub(crate) fn cut(&self) {
         self.0.done.store(true, Ordering::Release);
@@ -182,7 +182,7 @@ async fn other_loopback(port: u16) -> Option<TcpListener> {
 /// An accepted connection that can be cut.
 pub(crate) struct Connection {
     stream: TcpStream,
-    scissors: Scissors,
+    close_handle: CloseHandle,
 }
 
 impl Port {
@@ -201,8 +201,8 @@ impl Port {
         }
         // A connection that is gone by now has no address; what comes of it nobody hears.
         let local = stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let scissors = Scissors::default();
-        (Connection { stream, scissors: scissors.clone() }, Peer { address, local, scissors })
+        let close_handle = CloseHandle::default();
+        (Connection { stream, close_handle: close_handle.clone() }, Peer { address, local, close_handle })
     }
 
     /// Where it listens.
@@ -214,8 +214,8 @@ impl Port {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // Register before looking, or a cut between the two would be missed.
-        self.scissors.0.reader.register(cx.waker());
-        if self.scissors.0.done.load(Ordering::Acquire) {
+        self.close_handle.0.reader.register(cx.waker());
+        if self.close_handle.0.done.load(Ordering::Acquire) {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
@@ -315,10 +315,10 @@ mod tests {
         let mut port = Port::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let peer = TcpStream::connect(port.local_addr().unwrap()).await.unwrap();
         let (mut connection, _) = port.accept().await;
-        let scissors = connection.scissors.clone();
+        let close_handle = connection.close_handle.clone();
         let read = tokio::spawn(async move { connection.read(&mut [0; 8]).await.map_err(|error| error.kind()) });
         tokio::task::yield_now().await;
-        scissors.cut();
+        close_handle.cut();
         assert_eq!(read.await.unwrap(), Ok(0));
         drop(peer);
     }

@@ -107,8 +107,8 @@ impl Cloud {
     }
 
     /// What `local-dev` would have sent to people, oldest first.
-    pub async fn outbox(&self) -> Vec<Value> {
-        self.rest().outbox().await
+    pub async fn messages(&self) -> Vec<Value> {
+        self.rest().messages().await
     }
 
     /// The connections the connections table knows.

@@ -149,8 +149,8 @@ impl Rest {
     }
 
     /// What `local-dev` would have sent to people, oldest first.
-    pub async fn outbox(&self) -> Vec<Value> {
-        let url = self.base.replace("/api/v1", "/_dev/outbox");
+    pub async fn messages(&self) -> Vec<Value> {
+        let url = self.base.replace("/api/v1", "/_dev/messages");
         self.client.get(url).send().await.expect("an answer").json().await.expect("a list")
     }
 

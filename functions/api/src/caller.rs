@@ -13,7 +13,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::{App, failure::Failure};
+use crate::{App, error_response::ErrorResponse};
 
 /// An authenticated caller. A user's row is read with every request: a ban or delete takes effect at once, not when
 /// the token expires.
@@ -41,18 +41,18 @@ impl Caller {
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
-    type Rejection = Failure;
+    type Rejection = ErrorResponse;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ErrorResponse> {
         let token = bearer(&parts.headers).ok_or(Error::Unauthenticated)?;
-        let claims = app.tokens.verify(token).map_err(|_| Failure::bad_token())?;
+        let claims = app.tokens.verify(token).map_err(|_| ErrorResponse::bad_token())?;
         if claims.role == Role::Admin {
             return Ok(Self::Admin);
         }
-        match app.users.get(claims.user_id().map_err(|_| Failure::bad_token())?).await? {
+        match app.users.get(claims.user_id().map_err(|_| ErrorResponse::bad_token())?).await? {
             Some(user) if user.is_banned => Err(Error::AccountBanned.into()),
             Some(user) => Ok(Self::User(Box::new(user))),
-            None => Err(Failure::bad_token()),
+            None => Err(ErrorResponse::bad_token()),
         }
     }
 }

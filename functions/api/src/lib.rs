@@ -3,17 +3,18 @@
 //! Answers requests and writes rows; it tells nobody. Events are made of the committed rows, by `broadcast`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod body_limit;
 mod caller;
-mod contain;
-mod document;
+mod catch_panic;
+mod client_ip;
+mod error_response;
 mod event;
-mod failure;
-mod headers;
+mod openapi;
 mod payload;
 mod repeat;
+mod request_id;
 mod routes;
-mod source;
-mod trace;
+mod security_headers;
 
 use std::{convert::Infallible, sync::Arc, time::Instant};
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use shared::Error;
 use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::{contain, failure::Failure};
+use crate::{body_limit, error_response::ErrorResponse};
 
 /// A request body that is read only when the route asks for it, so that "who are you" is settled before "what is wrong
 /// with your JSON".
@@ -53,7 +53,7 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
         let readable = is_json(request.headers()) && is_plain(request.headers());
-        let bytes = contain::bytes(request.into_body()).await;
+        let bytes = body_limit::bytes(request.into_body()).await;
         Ok(Self(if readable { bytes } else { bytes.and(Err(Error::UnsupportedMediaType)) }))
     }
 }
@@ -87,9 +87,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
 pub(crate) struct UserId(pub(crate) Uuid);
 
 impl<S: Send + Sync> FromRequestParts<S> for UserId {
-    type Rejection = Failure;
+    type Rejection = ErrorResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorResponse> {
         let id = Path::<String>::from_request_parts(parts, state).await.ok();
         // In the one way ids are written; `Uuid` would also read braces, URNs and 32 bare digits.
         let id = id.and_then(|Path(id)| id.parse::<Hyphenated>().ok()).map(Hyphenated::into_uuid);

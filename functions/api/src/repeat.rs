@@ -16,7 +16,7 @@ use shared::{
     repeats::{Asked, Begun, Kept},
 };
 
-use crate::{App, caller::bearer, contain, failure::Failure};
+use crate::{App, body_limit, caller::bearer, error_response::ErrorResponse};
 
 /// The header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -42,13 +42,13 @@ pub(crate) async fn once(State(app): State<Arc<App>>, request: Request, next: Ne
     if !applies(request.method(), &route) || !request.headers().contains_key(IDEMPOTENCY_KEY) {
         return next.run(request).await;
     }
-    answered(&app, &route, request, next).await.unwrap_or_else(|error| Failure::from(error).into_response())
+    answered(&app, &route, request, next).await.unwrap_or_else(|error| ErrorResponse::from(error).into_response())
 }
 
 async fn answered(app: &App, route: &str, request: Request, next: Next) -> Result<Response, Error> {
     let (parts, body) = request.into_parts();
     let key = key(&parts.headers)?;
-    let body = contain::bytes(body).await?;
+    let body = body_limit::bytes(body).await?;
     let Some(caller) = caller(app, route, &parts.headers) else {
         // The route says what is wrong with the token, or that there is none.
         return Ok(next.run(Request::from_parts(parts, Body::from(body))).await);
@@ -64,7 +64,7 @@ async fn answered(app: &App, route: &str, request: Request, next: Next) -> Resul
     };
     let answer = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
     let (parts, body) = answer.into_parts();
-    let body = contain::bytes(body).await.unwrap_or_default();
+    let body = body_limit::bytes(body).await.unwrap_or_default();
     // What was refused may be tried again with the same key.
     let noted = match parts.status.is_success() {
         true => app.repeats.keep(&asked, &ticket, &kept(parts.status, &body)).await,

@@ -18,7 +18,7 @@ const KEPT = 50;
 export const MINUTES = 20;
 
 /** A change that comes later than this after the click may be anybody's. */
-const PATIENCE = 10_000;
+const TIMEOUT_MS = 10_000;
 
 export class Activity {
   /** The newest first. */
@@ -46,7 +46,7 @@ export class Activity {
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
     const passed = asked === undefined ? Infinity : performance.now() - asked;
-    const delay = passed > PATIENCE ? null : passed;
+    const delay = passed > TIMEOUT_MS ? null : passed;
     this.#entries.unshift({ serial: ++this.#serial, name, who, at: Date.now(), delay });
     this.#entries.length = Math.min(this.#entries.length, KEPT);
     this.tick();

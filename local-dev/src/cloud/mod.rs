@@ -30,7 +30,7 @@ use self::{
 use crate::{
     Options, REGION,
     dynamodb::{Access, Database, DatabaseError, LiveTable},
-    event_source::{EventSourceError, EventSources, InvokeError, Poke, Settings, Wiring},
+    event_source::{EventSourceError, EventSources, InvokeError, Settings, Wakeup, Wiring},
     faults::Faults,
     functions::{self, Functions},
     gateway::{Gateway, Limits, SocketIoEdge},
@@ -141,17 +141,18 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let environments = environments(&template, &scope, &variables, options.enforce_policies)?;
     let environments = environments.into_iter().map(|(id, env)| (id, env.over(in_process.transport()))).collect();
 
-    let poke = Poke::default();
+    let wakeup = Wakeup::default();
     let faults = Arc::new(Faults::default());
     faults.set(options.faults.clone());
     if let Some(file) = &options.env_file {
         // A key of its own is for whoever starts a function; in one file for all there is none.
         write_env_file(file, &environment::environments(&template, &scope, &variables, false)?)?;
     }
-    let functions = functions(&template, &environments, &options, &poke, &faults)?.at_most(database.bears());
+    let functions =
+        functions(&template, &environments, &options, &wakeup, &faults)?.at_most(database.max_concurrency());
     let functions = counted(functions, permissions.as_deref());
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
-    let (limits, waits) = patience(&options);
+    let (limits, waits) = timeouts(&options);
     let throttle = template.socket_throttle(&scope)?;
     let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle);
     let (release, released) = watch::channel(false);
@@ -160,7 +161,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         stack: &options.stack_name,
         region: REGION,
         poll_every: POLL_EVERY,
-        poke,
+        wakeup,
         record_age: options.record_age,
         release: released,
     };
@@ -224,11 +225,11 @@ fn functions(
     template: &Template,
     environments: &HashMap<String, Environment>,
     options: &Options,
-    poke: &Poke,
+    wakeup: &Wakeup,
     faults: &Arc<Faults>,
 ) -> Result<Functions, functions::StartError> {
     let endpoint = options.lambda_endpoint.as_deref();
-    let functions = Functions::start(template.functions(), environments, endpoint, poke.clone(), Arc::clone(faults))?;
+    let functions = Functions::start(template.functions(), environments, endpoint, wakeup.clone(), Arc::clone(faults))?;
     Ok(functions.throttled_at(options.concurrent_invocations))
 }
 
@@ -266,7 +267,7 @@ async fn guard(
 
 /// How long a function may take behind the WebSocket API (among its limits) and behind the HTTP API: as on AWS, but
 /// `cargo lambda watch` compiles a function when it is first called.
-fn patience(options: &Options) -> (Limits, Duration) {
+fn timeouts(options: &Options) -> (Limits, Duration) {
     let limits = options.limits;
     match options.lambda_endpoint {
         Some(_) => (Limits { integration: functions::COMPILES_WITHIN, ..limits }, functions::COMPILES_WITHIN),

@@ -9,7 +9,7 @@ use crate::{
     event_source::EventSources,
     gateway::{Gateway, Limits, management, websocket},
     invoke_api::{self, Asynchronous, Names},
-    outbox, own_host,
+    messages, own_host,
     permissions::{self, Permissions},
     undelivered,
 };
@@ -36,13 +36,13 @@ pub(super) fn router(
 }
 
 fn services(gateway: &Gateway, permissions: Option<&Arc<Permissions>>) -> Router {
-    let (mut management, mut outbox) = (management::router(gateway.clone()), outbox::router());
+    let (mut management, mut messages) = (management::router(gateway.clone()), messages::router());
     if let Some(permissions) = permissions {
         let state = (Arc::clone(permissions), gateway.stage().to_owned());
         management = management.layer(from_fn_with_state(state, permissions::of_management));
-        outbox = outbox.layer(from_fn_with_state(Arc::clone(permissions), permissions::of_outbox));
+        messages = messages.layer(from_fn_with_state(Arc::clone(permissions), permissions::of_messages));
     }
-    own_host::no_page(management.merge(outbox))
+    own_host::no_page(management.merge(messages))
 }
 
 /// Lambda's Invoke API, which functions reach as people do.
@@ -61,7 +61,7 @@ fn landing(stage: &str) -> String {
 REST       /api/v1, described at /api/docs
 Socket.IO  namespace /users; path /socket.io/, or /{stage} as on AWS; say transports: [\"websocket\"],
            since /{stage} has no polling. forceBase64 is for /{stage} only: /socket.io/ closes on it
-Outbox     /_dev/outbox
+Messages   /_dev/messages
 Lambda     /2015-03-31/functions/<name>/invocations, for `aws lambda invoke --endpoint-url`
 Given up   /_dev/undelivered
 "

@@ -118,7 +118,7 @@ impl Database {
     }
 
     /// Most invocations that should use it at once.
-    pub(crate) fn bears(&self) -> usize {
+    pub(crate) fn max_concurrency(&self) -> usize {
         let is_dynamodb_local = self.embedded.is_none() && self.endpoint.starts_with("http://");
         if is_dynamodb_local { DYNAMODB_LOCAL_BEARS } else { Semaphore::MAX_PERMITS }
     }

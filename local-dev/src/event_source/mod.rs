@@ -52,11 +52,11 @@ pub(crate) struct InvokeError(pub(crate) String);
 
 /// Tells the readers that something may just have been written, so that they look at once.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Poke(watch::Sender<u64>);
+pub(crate) struct Wakeup(watch::Sender<u64>);
 
-impl Poke {
+impl Wakeup {
     /// Wakes all readers. Cheap, and never lost: a reader that is busy looks again afterwards.
-    pub(crate) fn poke(&self) {
+    pub(crate) fn wake(&self) {
         self.0.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
@@ -83,7 +83,7 @@ pub(crate) struct Settings<'a> {
     /// four times a second.
     pub(crate) poll_every: Duration,
     /// Wakes the readers of such a database.
-    pub(crate) poke: Poke,
+    pub(crate) wakeup: Wakeup,
     /// The age at which records are given up, if it is not to be that of the template.
     pub(crate) record_age: Option<Duration>,
     /// Becomes `true` when what an earlier life left over may be delivered. A sender that is gone means the same.
@@ -240,7 +240,7 @@ fn plan(
 fn stream(settings: &Settings<'_>, table: &LiveTable, arn: &str) -> Arc<Stream> {
     let wake = match settings.database.written(&table.name) {
         Some(written) => Wake::Written(written),
-        None => Wake::Polled { poke: settings.poke.0.subscribe(), every: settings.poll_every },
+        None => Wake::Polled { wakeup: settings.wakeup.0.subscribe(), every: settings.poll_every },
     };
     let source = Source::new(settings.region, arn, &table.partition_key);
     Arc::new(Stream::new(settings.database.streams().clone(), arn.to_owned(), source, wake))

@@ -55,7 +55,7 @@ struct Run {
     sources: EventSources,
     delivered: mpsc::UnboundedReceiver<(String, String)>,
     release: watch::Sender<bool>,
-    poke: Poke,
+    wakeup: Wakeup,
 }
 
 /// A function that refuses all records of some keys, and what it was given of the others.
@@ -101,7 +101,7 @@ impl Bench {
             stack: "stack",
             region: "eu-central-1",
             poll_every: self.poll_every,
-            poke: Poke::default(),
+            wakeup: Wakeup::default(),
             record_age: None,
             release: released,
         };
@@ -122,10 +122,10 @@ impl Bench {
     async fn try_run(&self, refused: &'static [&'static str], is_released: bool) -> Result<Run, EventSourceError> {
         let (invoke, delivered) = collector(refused);
         let (settings, release) = self.settings(is_released);
-        let poke = settings.poke.clone();
+        let wakeup = settings.wakeup.clone();
         let wiring = Wiring { source: self.source.clone(), table: self.table.clone(), invoke };
         let sources = EventSources::start(settings, vec![wiring]).await?;
-        Ok(Run { sources, delivered, release, poke })
+        Ok(Run { sources, delivered, release, wakeup })
     }
 }
 
@@ -162,7 +162,7 @@ async fn from_any_other_database_a_poke_delivers_without_waiting_for_the_next_po
     let mut run = bench.run(&[], true).await;
     for value in ["1", "2", "3"] {
         bench.write("a", value).await;
-        run.poke.poke();
+        run.wakeup.wake();
         run.expect("a", value).await;
     }
     run.sources.stop().await;
@@ -403,7 +403,7 @@ async fn an_expired_item_is_removed_by_the_service() {
         stack: "stack",
         region: "eu-central-1",
         poll_every: Duration::from_millis(10),
-        poke: Poke::default(),
+        wakeup: Wakeup::default(),
         record_age: None,
         release: watch::channel(true).1,
     };

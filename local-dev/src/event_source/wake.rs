@@ -12,7 +12,7 @@ pub(super) enum Wake {
     /// It has to be asked now and then; at once where something may just have been written.
     Polled {
         /// Changes when something may have been written.
-        poke: watch::Receiver<u64>,
+        wakeup: watch::Receiver<u64>,
         /// The longest time between two questions.
         every: Duration,
     },
@@ -30,7 +30,7 @@ impl Wake {
     pub(super) async fn wait(&mut self) {
         let (changes, every) = match self {
             Self::Written(written) => (written, Duration::MAX),
-            Self::Polled { poke, every } => (poke, *every),
+            Self::Polled { wakeup, every } => (wakeup, *every),
         };
         let changed = async {
             if changes.changed().await.is_err() {

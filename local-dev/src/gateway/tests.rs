@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
-    event_source::Poke,
+    event_source::Wakeup,
     server::Peer,
     template::{RouteSelection, Template},
     throttle::Throttle,
@@ -52,7 +52,7 @@ async fn with(
     let (template, faults) = (Template::parse(FUNCTION).unwrap(), Arc::<Faults>::default());
     let environments = HashMap::new();
     let functions =
-        Functions::start(template.functions(), &environments, Some(&endpoint), Poke::default(), faults.clone());
+        Functions::start(template.functions(), &environments, Some(&endpoint), Wakeup::default(), faults.clone());
     let api = WebSocketApi {
         logical_id: "WebSocketApi".to_owned(),
         stage: "dev".to_owned(),

@@ -11,10 +11,10 @@ use tokio::{
 
 use super::*;
 use crate::{
-    event_source::Poke,
+    event_source::Wakeup,
     faults::{Fault, Faults, Often},
     functions::COMPILES_WITHIN,
-    server::{Port, Scissors, serve},
+    server::{CloseHandle, Port, serve},
     template::Template,
     throttle::Throttle,
 };
@@ -34,13 +34,13 @@ fn functions(faults: Vec<Fault>) -> (Template, Functions) {
     in_force.set(faults);
     let nowhere = Some("http://127.0.0.1:9");
     let functions =
-        Functions::start(template.functions(), &HashMap::new(), nowhere, Poke::default(), in_force).unwrap();
+        Functions::start(template.functions(), &HashMap::new(), nowhere, Wakeup::default(), in_force).unwrap();
     (template, functions)
 }
 
 fn peer() -> Peer {
     let local = ([127, 0, 0, 1], 3000).into();
-    Peer { address: ([203, 0, 113, 7], 4711).into(), local, scissors: Scissors::default() }
+    Peer { address: ([203, 0, 113, 7], 4711).into(), local, close_handle: CloseHandle::default() }
 }
 
 /// The status of `GET /users/5` of a function that is so slow, or fails.

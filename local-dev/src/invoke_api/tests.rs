@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
-    event_source::{DeadLetters, Poke},
+    event_source::{DeadLetters, Wakeup},
     faults::{Fault, Faults, Often},
     functions::{COMPILES_WITHIN, Functions},
     template::Template,
@@ -62,7 +62,7 @@ impl Lambda {
             template.functions(),
             &environments,
             Some(&endpoint),
-            Poke::default(),
+            Wakeup::default(),
             Arc::clone(&in_force),
         );
         let asynchronous = Asynchronous::new(functions.unwrap(), template.functions(), &in_force, PAUSE);

@@ -186,7 +186,7 @@ pub(crate) async fn of_functions(
 
 /// The same for Amazon SES and SNS: an e-mail from an identity, a text message to a number, which has no ARN. The identity
 /// has a default configuration set, as many have: SES then asks for a permission on both.
-pub(crate) async fn of_outbox(State(permissions): State<Arc<Permissions>>, request: Request, next: Next) -> Response {
+pub(crate) async fn of_messages(State(permissions): State<Arc<Permissions>>, request: Request, next: Next) -> Response {
     let of_ses = |resource: &str| format!("arn:aws:ses:{}:{}:{resource}", crate::REGION, crate::event::ACCOUNT);
     let (action, resources) = match (request.method(), request.uri().path()) {
         (&Method::POST, "/") => ("sns:Publish", vec!["*".to_owned()]),

@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::guard::{Guard, of_functions, of_management, of_outbox};
+pub(crate) use self::guard::{Guard, of_functions, of_management, of_messages};
 pub use self::needs::needs;
 use crate::{
     functions,

@@ -15,7 +15,7 @@ use crate::{
     dynamodb::{Item, failed_conditions, n, s, transact},
     error::Error,
     heartbeat::CLOSES_EARLY,
-    users::Standing,
+    users::AccountStatus,
 };
 
 /// What a row of a room says of its member, as it is stored.
@@ -34,7 +34,7 @@ pub enum Joined {
     /// The connection is not (or no longer) known.
     NoConnection,
     /// The account is not in the standing it was read in.
-    StandingChanged,
+    AccountChanged,
 }
 
 /// What became of a renewal.
@@ -45,7 +45,7 @@ pub enum Renewed {
     /// The socket left, or was renewed by a later token meanwhile.
     SocketChanged,
     /// The account is not in the standing it was read in.
-    StandingChanged,
+    AccountChanged,
 }
 
 /// A connection in a room.
@@ -78,7 +78,7 @@ impl ConnectionStore {
         member: &Member,
         namespace: &str,
         socket: &Socket,
-        standing: Option<&Standing>,
+        account_status: Option<&AccountStatus>,
     ) -> Result<Joined, Error> {
         let connection_id = member.connection_id.as_str();
         let meta = Update::builder()
@@ -101,9 +101,9 @@ impl ConnectionStore {
         if let Some(end) = socket.token_expires_at {
             actions.push(self.due_action(connection_id, end - CLOSES_EARLY)?);
         }
-        match self.on_condition_of(standing, actions).await? {
+        match self.on_condition_of(account_status, actions).await? {
             Written::Yes => Ok(Joined::Yes),
-            Written::StandingChanged => Ok(Joined::StandingChanged),
+            Written::AccountChanged => Ok(Joined::AccountChanged),
             // An older DynamoDB Local does not say what it found.
             Written::Not(item) if item.is_empty() && self.get(connection_id).await?.is_none() => {
                 Ok(Joined::NoConnection)
@@ -123,7 +123,7 @@ impl ConnectionStore {
         namespace: &str,
         socket: &Socket,
         token_expires_at: i64,
-        standing: Option<&Standing>,
+        account_status: Option<&AccountStatus>,
     ) -> Result<Renewed, Error> {
         let meta = Update::builder()
             .table_name(&self.table)
@@ -149,9 +149,9 @@ impl ConnectionStore {
             actions.push(TransactWriteItem::builder().update(row).build());
         }
         actions.push(self.due_action(connection_id, token_expires_at - CLOSES_EARLY)?);
-        Ok(match self.on_condition_of(standing, actions).await? {
+        Ok(match self.on_condition_of(account_status, actions).await? {
             Written::Yes => Renewed::Yes,
-            Written::StandingChanged => Renewed::StandingChanged,
+            Written::AccountChanged => Renewed::AccountChanged,
             Written::Not(_) => Renewed::SocketChanged,
         })
     }
@@ -159,17 +159,17 @@ impl ConnectionStore {
     /// Writes all or nothing, and only while the account is in that standing.
     async fn on_condition_of(
         &self,
-        standing: Option<&Standing>,
+        account_status: Option<&AccountStatus>,
         actions: Vec<TransactWriteItem>,
     ) -> Result<Written, Error> {
-        let check = standing.map(Standing::check).transpose()?;
+        let check = account_status.map(AccountStatus::check).transpose()?;
         let is_checked = check.is_some();
         let actions = check.into_iter().chain(actions).collect();
         match transact(&self.client, actions).await {
             Ok(()) => Ok(Written::Yes),
             Err(error) => match failed_conditions(&error) {
                 Some(reasons) if is_checked && reasons.first().is_some_and(Option::is_some) => {
-                    Ok(Written::StandingChanged)
+                    Ok(Written::AccountChanged)
                 }
                 Some(reasons) => Ok(Written::Not(reasons.into_iter().flatten().next().unwrap_or_default())),
                 None => Err(Error::internal("writing the membership of a socket")(error)),
@@ -254,7 +254,7 @@ impl ConnectionStore {
 enum Written {
     Yes,
     /// The account's condition failed.
-    StandingChanged,
+    AccountChanged,
     /// Another condition failed, with the item as it is if it was asked for and exists.
     Not(Item),
 }

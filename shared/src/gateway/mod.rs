@@ -30,7 +30,7 @@ pub use self::{
 };
 use self::{
     keys::Keys,
-    poster::{Patience, PostError, Poster},
+    poster::{PostError, Poster, RetryConfig},
 };
 use crate::{
     aws::{ATTEMPT_TIMEOUT, ATTEMPTS, CALL_TIMEOUT, Clients},
@@ -97,8 +97,8 @@ impl Gateway {
     /// # Errors
     /// [`ConfigError`] without the endpoint, or if it is none.
     pub fn new(clients: &Clients, env: &Environment) -> Result<Self, ConfigError> {
-        let patience = Patience { attempts: ATTEMPTS, attempt: ATTEMPT_TIMEOUT, call: CALL_TIMEOUT };
-        Self::with(clients.management(env)?, clients, env, patience)
+        let retry_config = RetryConfig { attempts: ATTEMPTS, attempt: ATTEMPT_TIMEOUT, call: CALL_TIMEOUT };
+        Self::with(clients.management(env)?, clients, env, retry_config)
     }
 
     /// The same for who makes its own repetitions: a call is made once, and has failed when it has no answer in this time.
@@ -106,14 +106,19 @@ impl Gateway {
     /// # Errors
     /// [`ConfigError`] without the endpoint, or if it is none.
     pub fn without_retries(clients: &Clients, env: &Environment, timeout: Duration) -> Result<Self, ConfigError> {
-        let patience = Patience { attempts: 1, attempt: timeout, call: timeout };
-        Self::with(clients.management_without_retries(env, timeout)?, clients, env, patience)
+        let retry_config = RetryConfig { attempts: 1, attempt: timeout, call: timeout };
+        Self::with(clients.management_without_retries(env, timeout)?, clients, env, retry_config)
     }
 
-    fn with(client: Client, clients: &Clients, env: &Environment, patience: Patience) -> Result<Self, ConfigError> {
+    fn with(
+        client: Client,
+        clients: &Clients,
+        env: &Environment,
+        retry_config: RetryConfig,
+    ) -> Result<Self, ConfigError> {
         let endpoint = Endpoint::parse(env.required(endpoint::VARIABLE)?)?;
         let keys = Keys::new(clients.credentials().clone(), env.required("AWS_REGION")?.to_owned());
-        let poster = Arc::new(Poster::new(endpoint, keys, clients.transport(), patience)?);
+        let poster = Arc::new(Poster::new(endpoint, keys, clients.transport(), retry_config)?);
         Ok(Self { client, poster, sent: Arc::default() })
     }
 

@@ -46,7 +46,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// How often a post is tried, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct RetryConfig {
     pub(super) attempts: u32,
     pub(super) attempt: Duration,
     /// With all attempts.
@@ -58,7 +58,7 @@ pub(super) struct Poster {
     endpoint: Endpoint,
     keys: Keys,
     way: Way,
-    patience: Patience,
+    retry_config: RetryConfig,
 }
 
 /// How posts get to the gateway.
@@ -109,7 +109,7 @@ impl Poster {
         endpoint: Endpoint,
         keys: Keys,
         transport: &Transport,
-        patience: Patience,
+        retry_config: RetryConfig,
     ) -> Result<Self, ConfigError> {
         let origin = endpoint.origin()?;
         let way = match transport.to(&origin.to_string()) {
@@ -119,17 +119,17 @@ impl Poster {
                 Way::Network(Connections::new(origin, tls(roots)?))
             }
         };
-        Ok(Self { endpoint, keys, way, patience })
+        Ok(Self { endpoint, keys, way, retry_config })
     }
 
     #[cfg(test)]
-    pub(super) fn over(connections: Connections, endpoint: Endpoint, keys: Keys, patience: Patience) -> Self {
-        Self { endpoint, keys, way: Way::Network(connections), patience }
+    pub(super) fn over(connections: Connections, endpoint: Endpoint, keys: Keys, retry_config: RetryConfig) -> Self {
+        Self { endpoint, keys, way: Way::Network(connections), retry_config }
     }
 
-    /// Posts, as often and as long as there is patience.
+    /// Posts, as often and as long as the retry configuration says.
     pub(super) async fn post(&self, connection_id: &str, payload: &Payload) -> Result<Outcome, PostError> {
-        let Patience { attempts, attempt, call } = self.patience;
+        let RetryConfig { attempts, attempt, call } = self.retry_config;
         let address = self.endpoint.address(connection_id)?;
         if attempts <= 1 {
             let post = timeout(call.min(attempt), self.attempt(&address, payload));

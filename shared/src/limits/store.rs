@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::{sync::Semaphore, try_join};
 
 use super::{
-    Source,
+    ClientNetwork,
     closed::Closed,
     counters::{Counters, Limit, name},
 };
@@ -87,7 +87,7 @@ impl LimitStore {
         &self,
         role: Role,
         email: &str,
-        source: &Source,
+        source: &ClientNetwork,
         check: impl Future<Output = Result<Option<T>, Error>>,
     ) -> Result<Option<T>, Error> {
         let Attempt { account, source } = self.begin(role, email, source).await?;
@@ -111,7 +111,7 @@ impl LimitStore {
         outcome
     }
 
-    async fn begin(&self, role: Role, email: &str, source: &Source) -> Result<Attempt, Error> {
+    async fn begin(&self, role: Role, email: &str, source: &ClientNetwork) -> Result<Attempt, Error> {
         let role = match role {
             Role::User => "user",
             Role::Admin => "admin",
@@ -146,7 +146,7 @@ impl LimitStore {
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
-    pub async fn registration(&self, source: &Source) -> Result<(), Error> {
+    pub async fn registration(&self, source: &ClientNetwork) -> Result<(), Error> {
         if self.registrations.most == 0 {
             return Ok(());
         }

@@ -34,7 +34,7 @@ pub(super) struct Session {
 }
 
 /// What a token is to a session.
-pub(super) enum Standing {
+pub(super) enum TokenState {
     /// The newest.
     Newest,
     /// The one before, a moment ago; this is the newest, again.
@@ -49,23 +49,23 @@ pub(super) enum Standing {
 
 impl Session {
     /// What this token is at that time (epoch seconds).
-    pub(super) fn standing(&self, token: &RefreshToken, now: i64) -> Standing {
+    pub(super) fn state_of(&self, token: &RefreshToken, now: i64) -> TokenState {
         // Items past their TTL may be there for days.
         if self.expires_at <= now {
-            return Standing::Over;
+            return TokenState::Over;
         }
         if token.has_hash(&self.token_hash) {
-            return Standing::Newest;
+            return TokenState::Newest;
         }
         let replaced = self.replaced_hash.as_deref().is_some_and(|hash| token.has_hash(hash));
         if replaced && now <= self.replaced_at + GRACE_SECONDS {
             let key = self.family_key().zip(self.salt.as_deref().and_then(Salt::parse));
             if let Some(newest) = key.map(|(key, salt)| token.next(&key, &salt)) {
-                return Standing::Before(newest);
+                return TokenState::Before(newest);
             }
         }
         let ours = replaced || self.family_key().is_some_and(|key| token.is_marked_with(&key));
-        if ours { Standing::Reused } else { Standing::Foreign }
+        if ours { TokenState::Reused } else { TokenState::Foreign }
     }
 
     /// The key of the family, if it has one.
@@ -103,12 +103,12 @@ mod tests {
     fn the_token_before_the_newest_brings_the_newest_for_half_a_minute() {
         for age in [0, 1, 30] {
             let (session, [first, second, _]) = replaced_at(NOW - age);
-            let Standing::Before(again) = session.standing(&first, NOW) else { panic!("{age} seconds") };
+            let TokenState::Before(again) = session.state_of(&first, NOW) else { panic!("{age} seconds") };
             assert_eq!(again.text(), second.text(), "after {age} seconds");
-            assert!(matches!(session.standing(&second, NOW), Standing::Newest));
+            assert!(matches!(session.state_of(&second, NOW), TokenState::Newest));
         }
         let (session, [first, ..]) = replaced_at(NOW - 31);
-        assert!(matches!(session.standing(&first, NOW), Standing::Reused));
+        assert!(matches!(session.state_of(&first, NOW), TokenState::Reused));
     }
 
     #[test]
@@ -119,21 +119,21 @@ mod tests {
             replaced_hash: Some(third.hash()),
             ..session
         };
-        assert!(matches!(later.standing(&second, NOW), Standing::Reused));
+        assert!(matches!(later.state_of(&second, NOW), TokenState::Reused));
     }
 
     #[test]
     fn a_secret_that_is_none_of_the_family_is_a_guess() {
         let (session, [first, ..]) = replaced_at(NOW);
         let guess = first.next(&FamilyKey::random().unwrap(), &Salt::random().unwrap());
-        assert!(matches!(session.standing(&guess, NOW), Standing::Foreign));
-        assert!(matches!(Session { family_key: None, ..session }.standing(&guess, NOW), Standing::Foreign));
+        assert!(matches!(session.state_of(&guess, NOW), TokenState::Foreign));
+        assert!(matches!(Session { family_key: None, ..session }.state_of(&guess, NOW), TokenState::Foreign));
     }
 
     #[test]
     fn after_its_time_a_session_is_over_for_every_token() {
         let (session, tokens) = replaced_at(NOW - 5);
         let over = Session { expires_at: NOW, ..session };
-        assert!(tokens.iter().all(|token| matches!(over.standing(token, NOW), Standing::Over)));
+        assert!(tokens.iter().all(|token| matches!(over.state_of(token, NOW), TokenState::Over)));
     }
 }

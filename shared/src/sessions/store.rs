@@ -10,7 +10,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 
 use super::{
     Owner, RefreshToken,
-    row::{Session, Standing},
+    row::{Session, TokenState},
     token::{FamilyKey, Salt},
 };
 use crate::{
@@ -101,10 +101,10 @@ impl SessionStore {
     /// and for a token that was replaced before: that ends the session.
     pub async fn generation(&self, token: &RefreshToken) -> Result<String, Error> {
         let session = self.read(token).await?;
-        match session.standing(token, Timestamp::now().as_second()) {
-            Standing::Newest | Standing::Before(_) => Ok(session.generation),
-            Standing::Reused => Err(self.reused(token).await?),
-            Standing::Foreign | Standing::Over => Err(Error::Unauthenticated),
+        match session.state_of(token, Timestamp::now().as_second()) {
+            TokenState::Newest | TokenState::Before(_) => Ok(session.generation),
+            TokenState::Reused => Err(self.reused(token).await?),
+            TokenState::Foreign | TokenState::Over => Err(Error::Unauthenticated),
         }
     }
 
@@ -116,11 +116,11 @@ impl SessionStore {
     pub async fn rotate(&self, token: &RefreshToken) -> Result<RefreshToken, Error> {
         for _ in 0..ATTEMPTS {
             let session = self.read(token).await?;
-            match session.standing(token, Timestamp::now().as_second()) {
-                Standing::Newest => {}
-                Standing::Before(newest) => return Ok(newest),
-                Standing::Reused => return Err(self.reused(token).await?),
-                Standing::Foreign | Standing::Over => return Err(Error::Unauthenticated),
+            match session.state_of(token, Timestamp::now().as_second()) {
+                TokenState::Newest => {}
+                TokenState::Before(newest) => return Ok(newest),
+                TokenState::Reused => return Err(self.reused(token).await?),
+                TokenState::Foreign | TokenState::Over => return Err(Error::Unauthenticated),
             }
             if let Some(next) = self.replace(token, &session).await? {
                 return Ok(next);
@@ -171,8 +171,8 @@ impl SessionStore {
             Err(Error::Unauthenticated) => return Ok(()),
             Err(error) => return Err(error),
         };
-        match session.standing(token, Timestamp::now().as_second()) {
-            Standing::Foreign => Ok(()),
+        match session.state_of(token, Timestamp::now().as_second()) {
+            TokenState::Foreign => Ok(()),
             _ => self.delete(key(token)).await,
         }
     }

@@ -1,14 +1,14 @@
 //! Users: the row, what the world sees of it, the rules of its fields, and the table.
 
+mod account_status;
 pub mod mailbox;
 mod page;
 pub mod rules;
-mod standing;
 mod store;
 mod user;
 pub mod visible;
 
+pub use account_status::AccountStatus;
 pub use page::Page;
-pub use standing::Standing;
 pub use store::{Editor, NewUser, ProfileChange, UserStore};
 pub use user::{PasswordHash, PublicUser, User, iso_millis};

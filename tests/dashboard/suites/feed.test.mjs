@@ -166,9 +166,9 @@ onBothEntrances("the table", {}, (claim) => {
     await email.locator("input[name=code]").fill("000000");
     await email.getByRole("button", { name: "Confirm" }).click();
     await email.locator(".problem").getByText("code").waitFor();
-    const outbox = async () => (await fetch(`${cloud.base}/_dev/outbox`)).json();
+    const messages = async () => (await fetch(`${cloud.base}/_dev/messages`)).json();
     let message;
-    while (!message) message = (await outbox()).find(({ to }) => to === user.email);
+    while (!message) message = (await messages()).find(({ to }) => to === user.email);
     await email.locator("input[name=code]").fill(/\b(?=[A-Z0-9]*\d)[A-Z0-9]{6}\b|\b[A-Z]{6}\b/.exec(message.text)[0]);
     await email.getByRole("button", { name: "Confirm" }).click();
     await email.getByText("Verified", { exact: true }).waitFor();

@@ -2,7 +2,7 @@
 // be one that the API's document promises.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { PATIENCE } from "./deadline.mjs";
+import { TIMEOUT_MS } from "./deadline.mjs";
 import { Document } from "./document.mjs";
 
 /** Half of what an access token lives, in milliseconds: a suite on a slow machine may take longer than one does. */
@@ -47,7 +47,7 @@ export class Api {
         ...(token && { authorization: `Bearer ${token}` }),
         ...headers,
       },
-      signal: AbortSignal.timeout(PATIENCE * 3),
+      signal: AbortSignal.timeout(TIMEOUT_MS * 3),
     });
     const text = await answer.text();
     const json = answer.headers.get("content-type")?.startsWith("application/json");

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import Ajv from "ajv/dist/2020.js";
 import formats from "ajv-formats";
-import { PATIENCE } from "./deadline.mjs";
+import { TIMEOUT_MS } from "./deadline.mjs";
 
 const SCHEMAS = "#/components/schemas/";
 
@@ -49,7 +49,7 @@ export class Document {
 
   /** What is served beside the API at `base`, `…/api/v1`. */
   static async of(base) {
-    const answer = await fetch(base.replace(/\/v1$/, "/openapi.json"), { signal: AbortSignal.timeout(PATIENCE * 3) });
+    const answer = await fetch(base.replace(/\/v1$/, "/openapi.json"), { signal: AbortSignal.timeout(TIMEOUT_MS * 3) });
     assert.equal(answer.status, 200);
     return new Document(await answer.json());
   }

@@ -1,7 +1,7 @@
 // An application that asked for recovery, written as README has it, and what it has seen.
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
-import { PATIENCE } from "./deadline.mjs";
+import { TIMEOUT_MS } from "./deadline.mjs";
 import { GATEWAY } from "./edges.mjs";
 import { complaint } from "./events.mjs";
 import { Journal } from "./journal.mjs";
@@ -39,8 +39,8 @@ export class Follower {
   }
 
   /** Waits for that, and asserts that nothing the contract does not promise was heard. */
-  async becomesRight(patience = PATIENCE) {
-    for (const end = Date.now() + patience; !(await this.isRight()); ) {
+  async becomesRight(timeout = TIMEOUT_MS) {
+    for (const end = Date.now() + timeout; !(await this.isRight()); ) {
       assert.ok(Date.now() < end, `the table is not what REST says: ${JSON.stringify(await this.#wrong())}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

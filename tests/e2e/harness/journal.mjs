@@ -13,18 +13,18 @@ export class Journal {
   }
 
   /** Takes the first entry that is wanted and was not taken before; waits for it if need be. */
-  next(what, wanted, patience) {
+  next(what, wanted, timeout) {
     return this.until(what, () => {
       // By position: two frames may be equal and still are two.
       const at = this.entries.findIndex((entry, position) => !this.#taken.has(position) && wanted(entry));
       if (at < 0) return undefined;
       this.#taken.add(at);
       return this.entries[at];
-    }, patience);
+    }, timeout);
   }
 
   /** The first result of `find` that is not undefined; asked now and after each new entry. */
-  async until(what, find, patience) {
+  async until(what, find, timeout) {
     let look;
     const found = new Promise((resolve, reject) => {
       look = () => {
@@ -39,7 +39,7 @@ export class Journal {
     this.#waiting.add(look);
     look();
     try {
-      return await within(found, () => `${what} never came. ${this.#summary()}`, patience);
+      return await within(found, () => `${what} never came. ${this.#summary()}`, timeout);
     } finally {
       this.#waiting.delete(look);
     }

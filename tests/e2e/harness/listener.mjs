@@ -35,9 +35,9 @@ export class Listener {
   }
 
   /** Takes the next event of this name, the arguments of which satisfy `matches`. */
-  next(name, matches = () => true, patience) {
+  next(name, matches = () => true, timeout) {
     const wanted = (entry) => entry.name === name && matches(...entry.args);
-    return this.#journal.next(`"${name}"`, wanted, patience).then(({ args }) => args);
+    return this.#journal.next(`"${name}"`, wanted, timeout).then(({ args }) => args);
   }
 
   /** Takes the next "connect" or "connect_error", whichever the server decides on: `{ name, args }`. */
@@ -67,9 +67,9 @@ export class Listener {
   }
 
   /** Waits until this many events were heard. */
-  count(amount, patience) {
+  count(amount, timeout) {
     const enough = () => this.heard.length >= amount || undefined;
-    return this.#journal.until(`event number ${amount}`, enough, patience);
+    return this.#journal.until(`event number ${amount}`, enough, timeout);
   }
 
   close() {

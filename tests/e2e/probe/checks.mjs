@@ -54,8 +54,8 @@ class Wire {
   }
 
   /** The first result of `find` that is not undefined, or `undefined` when the time is over. */
-  async until(find, patience = 30_000) {
-    const end = performance.now() + patience;
+  async until(find, timeout = 30_000) {
+    const end = performance.now() + timeout;
     for (;;) {
       const found = find();
       if (found !== undefined) return found;
@@ -66,8 +66,8 @@ class Wire {
     }
   }
 
-  frame(beginning, patience) {
-    return this.until(() => this.frames.find((frame) => frame.startsWith(beginning)), patience);
+  frame(beginning, timeout) {
+    return this.until(() => this.frames.find((frame) => frame.startsWith(beginning)), timeout);
   }
 
   async open() {
@@ -92,8 +92,8 @@ class Wire {
   }
 
   /** The code of the close that follows, or "stays". */
-  async end(patience = 3_000) {
-    return (await this.until(() => this.ended?.code, patience)) ?? "stays";
+  async end(timeout = 3_000) {
+    return (await this.until(() => this.ended?.code, timeout)) ?? "stays";
   }
 }
 
@@ -110,11 +110,11 @@ function official(stage, token, options) {
   return stage.keep(io(`${origin}/users`, { ...settings, auth: { token }, ...options }));
 }
 
-function outcome(socket, patience = 30_000) {
+function outcome(socket, timeout = 30_000) {
   return new Promise((resolve) => {
     socket.once("connect", () => resolve("connects"));
     socket.once("connect_error", (error) => resolve(error.message));
-    setTimeout(() => resolve("nothing"), patience);
+    setTimeout(() => resolve("nothing"), timeout);
   });
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { PATIENCE } from "../harness/deadline.mjs";
+import { TIMEOUT_MS } from "../harness/deadline.mjs";
 import { onOneCloud } from "../harness/stage.mjs";
 
 const SNIPPET = `const socket = io("http://localhost:3000/users", { transports: ["websocket"] });`;
@@ -20,7 +20,7 @@ async function run(port, started) {
   const program = `import { io } from "socket.io-client";\n${SNIPPET.replace("3000", port)}${LISTENING}`;
   const running = promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program], {
     cwd: import.meta.dirname ?? new URL(".", import.meta.url),
-    timeout: PATIENCE,
+    timeout: TIMEOUT_MS,
   });
   running.child.stdout.once("data", started);
   const { stdout } = await running;

@@ -18,7 +18,7 @@ const AT_ONCE = 16;
 const WAVE = 100;
 
 /** How long the events of a wave may take after its last registration was answered. */
-const PATIENCE = 3 * 60_000;
+const TIMEOUT_MS = 3 * 60_000;
 
 /** Runs `work` for 0 … amount-1, some at once, and returns the results. */
 async function inParallel(amount, work) {
@@ -68,12 +68,12 @@ const claims = (claim, edge) => {
   claim(`${registrations} registrations reach ${SOCKETS} sockets: none missing, doubled or out of order`, async ({ api, open }) => {
     const listeners = Array.from({ length: SOCKETS }, () => open());
     // A busy database may let a handshake time out; the client tries again by itself.
-    await Promise.all(listeners.map((listener) => listener.next("connect", undefined, PATIENCE)));
+    await Promise.all(listeners.map((listener) => listener.next("connect", undefined, TIMEOUT_MS)));
     const lives = [];
     // The last wave comes after everything else: what is delivered twice has come for the second time by then.
     for (const size of [...Array(registrations / WAVE).fill(WAVE), AT_ONCE]) {
       lives.push(...(await inParallel(size, (n) => live(api, n))));
-      for (const listener of listeners) await listener.count(lives.flat().length, PATIENCE);
+      for (const listener of listeners) await listener.count(lives.flat().length, TIMEOUT_MS);
     }
     const wrongs = listeners.map(({ heard }) => wrong(lives, heard)).filter(({ length }) => length > 0);
     // Of each faulty socket only the first user: a message of fifty thousand lines helps nobody.

@@ -41,8 +41,8 @@ async fn a_code_goes_to_an_address_in_its_own_script_in_punycode() {
     let user = &user["user"];
     let rest = cloud.rest().login(user).await;
     rest.post(&path(user, "/email/verify/send"), json!({})).await.expect(200);
-    until(async || !cloud.outbox().await.is_empty()).await;
-    assert_eq!(cloud.outbox().await[0]["to"], "Sara@xn--bcher-kva.example");
+    until(async || !cloud.messages().await.is_empty()).await;
+    assert_eq!(cloud.messages().await[0]["to"], "Sara@xn--bcher-kva.example");
     cloud.stop().await;
 }
 

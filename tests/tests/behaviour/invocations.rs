@@ -41,9 +41,9 @@ async fn connections_that_never_open_delay_no_other_by_more_than_100_ms() {
 }
 
 /// As clients do it: who is not greeted for some time, or is turned away, makes a new connection.
-async fn connected_in_the_end(cloud: &Cloud, patience: Duration) -> Socket {
+async fn connected_in_the_end(cloud: &Cloud, limit: Duration) -> Socket {
     loop {
-        let Ok(Ok(mut socket)) = timeout(patience, Socket::open(cloud, Edge::Gateway, None)).await else { continue };
+        let Ok(Ok(mut socket)) = timeout(limit, Socket::open(cloud, Edge::Gateway, None)).await else { continue };
         socket.send_connect(None).await;
         let answer = socket.frame().await;
         assert!(answer.as_deref().is_some_and(|frame| frame.starts_with("40/users,")), "{answer:?}");

@@ -9,7 +9,7 @@ use shared::{
     Error,
     auth::Role,
     aws::Clients,
-    limits::{LimitStore, Source},
+    limits::{ClientNetwork, LimitStore},
     users::UserStore,
 };
 use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket, lossy, until};
@@ -111,7 +111,7 @@ async fn an_address_that_fails_a_hundred_logins_whosever_they_are_waits_a_quarte
 async fn a_login_that_fails_for_a_reason_of_ours_costs_no_attempt() {
     let cloud = Cloud::start().await;
     let limits = limits(&cloud, cloud.running().dynamodb_endpoint());
-    let source = Source::of(Some("192.0.2.1"));
+    let source = ClientNetwork::of(Some("192.0.2.1"));
     for _ in 0..6 {
         let check = async { Err::<Option<()>, _>(Error::internal("reading")("the database is away")) };
         let outcome = limits.login(Role::User, "sara@example.com", &source, check).await;
@@ -127,7 +127,7 @@ async fn a_login_that_fails_for_a_reason_of_ours_costs_no_attempt() {
 async fn what_the_database_counted_but_did_not_answer_is_counted_once() {
     let cloud = Cloud::start().await;
     let limits = limits(&cloud, &lossy(cloud.running().dynamodb_endpoint()).await);
-    let source = Source::of(Some("192.0.2.1"));
+    let source = ClientNetwork::of(Some("192.0.2.1"));
     limits.registration(&source).await.unwrap();
     assert!(matches!(limits.registration(&source).await, Err(Error::TooManyAttempts { .. })));
     cloud.age_user_items("WINDOW", "expiresAt", HOUR).await;

@@ -11,7 +11,7 @@ use tests::{Edge, Process, Rest, Socket, TOKEN_SECRET, until};
 
 /// Everything our crates say, and what others say in production; but not what people would have been sent, which only
 /// `local-dev` prints.
-const EVERYTHING: &str = "local_dev::outbox=off,info,api=trace,broadcast=trace,connect=trace,disconnect=trace,handshake=trace,\
+const EVERYTHING: &str = "local_dev::messages=off,info,api=trace,broadcast=trace,connect=trace,disconnect=trace,handshake=trace,\
                           heartbeat=trace,message=trace,notify=trace,shared=trace,local_dev=trace";
 
 /// What goes wrong on the busy day: the first record until it is too old, so that it is given up.
@@ -120,8 +120,8 @@ async fn codes(user: &Value, own: &Rest) -> Vec<String> {
         let confirm = path(user, &format!("/{channel}/verify/confirm"));
         own.post(&path(user, &format!("/{channel}/verify/send")), json!({})).await.expect(200);
         own.post(&path(user, &format!("/{channel}/verify/send")), json!({})).await.expect(429);
-        until(async || own.outbox().await.len() > codes.len()).await;
-        let code = own.outbox().await[codes.len()]["text"].as_str().unwrap().split(' ').next().unwrap().to_owned();
+        until(async || own.messages().await.len() > codes.len()).await;
+        let code = own.messages().await[codes.len()]["text"].as_str().unwrap().split(' ').next().unwrap().to_owned();
         let guess: String = code.chars().rev().collect();
         own.post(&confirm, json!({ "code": format!("{guess}x") })).await.expect(400);
         own.post(&confirm, json!({ "code": code })).await.expect(200);

@@ -64,7 +64,7 @@ async fn codes_arrive_also_where_nobody_reads_standard_error() {
         let path = format!("/users/{}/{channel}/verify/send", user["id"].as_str().unwrap());
         owner.post(&path, json!({})).await.expect(200);
     }
-    until(async || owner.outbox().await.len() == 2).await;
+    until(async || owner.messages().await.len() == 2).await;
     assert!(program.interrupt().await.success());
 }
 

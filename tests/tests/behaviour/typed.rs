@@ -301,8 +301,8 @@ async fn whatever_the_rules_accept_is_the_same_everywhere() {
 
         let sent = usize::try_from(seed).unwrap();
         owner.post(&path(&user, "/email/verify/send"), json!({})).await.expect(200);
-        until(async || cloud.outbox().await.len() > sent).await;
-        let message = cloud.outbox().await[sent].clone();
+        until(async || cloud.messages().await.len() > sent).await;
+        let message = cloud.messages().await[sent].clone();
         assert_eq!(message["to"], &*deliverable(&email), "seed {seed}");
         let code = message["text"].as_str().unwrap().split(' ').next().unwrap().to_owned();
         let verified = owner.post(&path(&user, "/email/verify/confirm"), json!({ "code": code })).await.expect(200);

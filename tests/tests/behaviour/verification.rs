@@ -28,8 +28,8 @@ async fn confirm(rest: &Rest, user: &Value, channel: &str, code: &str) -> tests:
 
 /// The newest message, once there are so many.
 async fn message(cloud: &Cloud, count: usize) -> Value {
-    until(async || cloud.outbox().await.len() >= count).await;
-    let messages = cloud.outbox().await;
+    until(async || cloud.messages().await.len() >= count).await;
+    let messages = cloud.messages().await;
     assert_eq!(messages.len(), count, "{messages:?}");
     messages.last().unwrap().clone()
 }
@@ -218,7 +218,7 @@ async fn the_table_gives_away_neither_code_nor_address() {
     }
     message(&cloud, 2).await;
     let rows = format!("{:?}", cloud.user_items("CODE#").await);
-    for message in cloud.outbox().await {
+    for message in cloud.messages().await {
         assert!(!rows.contains(&format!("{:?}", code(&message))), "{rows}");
         assert!(!rows.contains(message["to"].as_str().unwrap()), "{rows}");
     }
@@ -235,7 +235,7 @@ async fn a_failing_delivery_is_repeated_and_what_was_sent_is_not() {
     let accounts = join_all((0..6).map(|_| account(&cloud))).await;
     join_all(accounts.iter().map(|(user, rest)| send(rest, user, "email"))).await;
     message(&cloud, 6).await;
-    let mut receivers: Vec<_> = cloud.outbox().await.iter().map(|m| m["to"].to_string()).collect();
+    let mut receivers: Vec<_> = cloud.messages().await.iter().map(|m| m["to"].to_string()).collect();
     receivers.sort();
     receivers.dedup();
     assert_eq!(receivers.len(), 6);
@@ -268,7 +268,7 @@ async fn what_can_never_be_delivered_is_parked_without_the_code() {
     let letter = cloud.running().dead_letters().remove(0);
     assert_eq!(letter["requestContext"]["condition"], "RetryAttemptsExhausted");
     assert!(!letter.to_string().contains("sealed"), "no item data");
-    assert!(cloud.outbox().await.is_empty());
+    assert!(cloud.messages().await.is_empty());
     send(&rest, &user, "phone").await;
     message(&cloud, 1).await;
     cloud.stop().await;
@@ -304,6 +304,6 @@ async fn what_the_message_services_do_not_know_is_refused_in_their_own_words() {
         (email.status().as_u16(), &email.headers()["x-amzn-errortype"]),
         (400, &"BadRequestException".parse().unwrap())
     );
-    assert!(cloud.outbox().await.is_empty());
+    assert!(cloud.messages().await.is_empty());
     cloud.stop().await;
 }

@@ -7,9 +7,11 @@ use crate::repository::{Repository, place};
 /// The one file that may read the variables of the process, among those that run on Lambda.
 const CONFIGURATION: &str = "shared/src/config.rs";
 
-/// Words that say nothing about what has them. The list grows as the tree is rid of further ones.
-const EMPTY_WORDS: &[&str] =
-    &["util", "utils", "helper", "helpers", "misc", "manager", "stuff", "foo", "bar", "tmp", "mgr"];
+/// Words that say nothing about what has them, or that nobody would search for. The list grows as the tree is rid of further ones.
+const EMPTY_WORDS: &[&str] = &[
+    "util", "utils", "helper", "helpers", "misc", "manager", "stuff", "foo", "bar", "tmp", "mgr", "scissors", "poke",
+    "contain", "patience", "bears",
+];
 
 /// Modules that are named after nothing but the kind of what is in them.
 const EMPTY_MODULES: &[&str] = &["types", "models", "traits", "structs", "enums", "constants", "common"];

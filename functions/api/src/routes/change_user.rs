@@ -11,7 +11,7 @@ use super::{Answer, Done, OfUser};
 use crate::{
     App,
     caller::Caller,
-    document::fields,
+    openapi::fields,
     payload::{Payload, UserId, present},
 };
 

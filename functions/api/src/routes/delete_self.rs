@@ -11,8 +11,8 @@ use super::{Answer, Done, Nothing};
 use crate::{
     App,
     caller::Caller,
+    client_ip::ClientIp,
     payload::{Payload, UserId},
-    source::CameFrom,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -42,7 +42,7 @@ pub(super) async fn post(
     caller: Caller,
     State(app): State<Arc<App>>,
     UserId(id): UserId,
-    CameFrom(source): CameFrom,
+    ClientIp(source): ClientIp,
     payload: Payload,
 ) -> Answer<Done<Nothing>> {
     let user = match caller {

@@ -11,7 +11,7 @@ use axum::{
 use shared::{Error, users::PublicUser};
 use utoipa::IntoParams;
 
-use crate::{App, caller::Caller, failure::Failure};
+use crate::{App, caller::Caller, error_response::ErrorResponse};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;
@@ -49,7 +49,7 @@ pub(super) async fn get(
     caller: Caller,
     State(app): State<Arc<App>>,
     Query(query): Query<HashMap<String, String>>,
-) -> Result<Page, Failure> {
+) -> Result<Page, ErrorResponse> {
     caller.must_be_admin()?;
     let limit = query.get("limit").map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(limit))?;
     let page = app.users.list(limit, query.get("cursor").map(String::as_str)).await?;

@@ -11,7 +11,7 @@ use shared::{
 };
 
 use super::{Answer, Credentials, Done, Session, TokenPair};
-use crate::{App, payload::Payload, source::CameFrom};
+use crate::{App, client_ip::ClientIp, payload::Payload};
 
 #[utoipa::path(
     post,
@@ -29,7 +29,7 @@ use crate::{App, payload::Payload, source::CameFrom};
 )]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
-    CameFrom(source): CameFrom,
+    ClientIp(source): ClientIp,
     payload: Payload,
 ) -> Answer<Done<Session<AdminProfile>>> {
     let Credentials { email, password } = payload.json()?;

@@ -6,7 +6,7 @@ use axum::extract::State;
 use shared::{Error, auth::Role, error::ErrorBody, sessions::Owner, users::PublicUser};
 
 use super::{Answer, Credentials, Done, Session, TokenPair};
-use crate::{App, payload::Payload, source::CameFrom};
+use crate::{App, client_ip::ClientIp, payload::Payload};
 
 #[utoipa::path(
     post,
@@ -25,7 +25,7 @@ use crate::{App, payload::Payload, source::CameFrom};
 )]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
-    CameFrom(source): CameFrom,
+    ClientIp(source): ClientIp,
     payload: Payload,
 ) -> Answer<Done<Session<PublicUser>>> {
     let Credentials { email, password } = payload.json()?;

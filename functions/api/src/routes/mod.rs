@@ -35,15 +35,17 @@ use shared::{
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, contain, document, failure::Failure, headers, repeat, trace};
+use crate::{
+    App, body_limit, catch_panic, error_response::ErrorResponse, openapi, repeat, request_id, security_headers,
+};
 
 /// The table: of the router and of the document. Who adds a line here describes it with `utoipa::path` at its handler.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, document) = described();
     let router = router
-        .nest("/api", document::router(document))
-        .fallback(async || Failure::from(Error::NotFound))
-        .method_not_allowed_fallback(async || Failure::from(Error::MethodNotAllowed))
+        .nest("/api", openapi::router(document))
+        .fallback(async || ErrorResponse::from(Error::NotFound))
+        .method_not_allowed_fallback(async || ErrorResponse::from(Error::MethodNotAllowed))
         .layer(from_fn_with_state(Arc::clone(&app), repeat::once));
     around_every_route(router).with_state(app)
 }
@@ -69,22 +71,22 @@ pub(crate) fn described() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(refresh_admin::post))
         .routes(routes!(logout_admin::post))
         .routes(routes!(me::get));
-    let (router, mut document) = OpenApiRouter::with_openapi(document::empty()).nest("/api/v1", v1).split_for_parts();
-    document::complete(&mut document);
+    let (router, mut document) = OpenApiRouter::with_openapi(openapi::empty()).nest("/api/v1", v1).split_for_parts();
+    openapi::complete(&mut document);
     (router, document)
 }
 
 /// What is done for every request, the innermost first.
 fn around_every_route<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
-        .layer(from_fn(contain::large_bodies))
-        .layer(from_fn(contain::panics))
-        .layer(from_fn(headers::secure))
-        .layer(from_fn(trace::follow))
+        .layer(from_fn(body_limit::body_limit))
+        .layer(from_fn(catch_panic::catch_panic))
+        .layer(from_fn(security_headers::security_headers))
+        .layer(from_fn(request_id::request_id))
 }
 
 /// What a route answers, or why not.
-type Answer<T> = Result<Json<T>, Failure>;
+type Answer<T> = Result<Json<T>, ErrorResponse>;
 
 /// `{"ok":true}` with what was asked for, if anything.
 #[derive(Serialize, ToSchema)]

@@ -12,7 +12,7 @@ use shared::{
 use utoipa::ToSchema;
 
 use super::{Done, OfUser};
-use crate::{App, document::fields, failure::Failure, payload::Payload, source::CameFrom};
+use crate::{App, client_ip::ClientIp, error_response::ErrorResponse, openapi::fields, payload::Payload};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -60,9 +60,9 @@ impl Registration {
 )]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
-    CameFrom(source): CameFrom,
+    ClientIp(source): ClientIp,
     payload: Payload,
-) -> Result<(StatusCode, Json<Done<OfUser>>), Failure> {
+) -> Result<(StatusCode, Json<Done<OfUser>>), ErrorResponse> {
     let form: Registration = payload.json()?;
     form.check()?;
     app.limits.registration(&source).await?;

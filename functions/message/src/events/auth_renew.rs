@@ -50,17 +50,17 @@ async fn renew(
         if !is_of(&claims, &socket) {
             break;
         }
-        let standing = match claims.role {
-            Role::User => Some(app.users.standing(claims.user_id()?).await?),
+        let account_status = match claims.role {
+            Role::User => Some(app.users.account_status(claims.user_id()?).await?),
             Role::Admin => None,
         };
         // The token it has, or one that a later message has brought.
         if let Some(end) = socket.token_expires_at.filter(|end| *end >= claims.exp) {
             return Ok(end);
         }
-        match app.connections.renew(&from.id, namespace, &socket, claims.exp, standing.as_ref()).await? {
+        match app.connections.renew(&from.id, namespace, &socket, claims.exp, account_status.as_ref()).await? {
             Renewed::Yes => return Ok(claims.exp),
-            Renewed::StandingChanged => {}
+            Renewed::AccountChanged => {}
             Renewed::SocketChanged => {
                 let connection = app.connections.get(&from.id).await?;
                 let now = connection.and_then(|mut connection| connection.namespaces.remove(namespace));

@@ -87,22 +87,22 @@ async fn join(
         rooms: vec![room.partition_of(&from.id, app.shards)],
     };
     for _ in 0..ATTEMPTS {
-        let standing = match user {
-            Some(id) => Some(app.users.standing(id).await?),
+        let account_status = match user {
+            Some(id) => Some(app.users.account_status(id).await?),
             None => None,
         };
         let member = Member {
             connection_id: from.id.clone(),
-            generation: standing.as_ref().map(|standing| standing.generation),
+            generation: account_status.as_ref().map(|status| status.generation),
             token_expires_at: socket.token_expires_at,
             connected_at: Some(from.connected_at),
             recovers,
         };
-        match app.connections.join(&member, namespace, &socket, standing.as_ref()).await? {
+        match app.connections.join(&member, namespace, &socket, account_status.as_ref()).await? {
             Joined::Yes => return Ok(Some(Admitted { socket, room, generation: member.generation, recovers })),
             Joined::NoConnection => return Ok(None),
             // Banned a moment ago, or banned and unbanned: read again, which says what it is.
-            Joined::StandingChanged => {}
+            Joined::AccountChanged => {}
             // It may be about to be left: a gateway may hand over a client's `41` after the `40` that followed it. So
             // that one gets a moment; after it the client really joined twice.
             Joined::Already => tokio::time::sleep(OVERTAKEN_PAUSE).await,

@@ -71,7 +71,7 @@ async fn handshake(edge: Edge, peer: Peer, websocket: bool, mut parts: Parts, bo
     let protocol = accepted.protocol();
     let session = Arc::new(Session::new(accepted.id(), edge.clone()));
     if websocket {
-        session.runs_over(peer.scissors);
+        session.runs_over(peer.close_handle);
     }
     edge.gateway.open(accepted, Arc::new(SessionWire(Arc::downgrade(&session))));
     let polling = Arc::downgrade(&session);
@@ -129,7 +129,7 @@ async fn poll(session: Option<Arc<Session>>, peer: Peer, parts: Parts, body: Bod
     let waiting = session.filter(|_| parts.method == Method::GET);
     if let Some(session) = &waiting {
         // Whoever waits for frames when the session is closed is not left waiting.
-        *session.poll() = Some(peer.scissors);
+        *session.poll() = Some(peer.close_handle);
     }
     let answer = next.run(Request::from_parts(parts, body));
     let Some(session) = waiting else { return answer.await };
@@ -163,7 +163,7 @@ async fn upgrade(
     };
     // The Node server lets in a second one as well, and closes it.
     let Some(permit) = session.may_upgrade() else { return upgrade.on_upgrade(upgrade::refuse) };
-    session.runs_over(peer.scissors);
+    session.runs_over(peer.close_handle);
     let (server, uri, probed) = (edge.server.clone(), parts.uri, session.probed.clone());
     upgrade.on_upgrade(move |client| upgrade::run(client, server, uri, probed, permit))
 }

@@ -20,7 +20,7 @@ use tokio::{
 use super::{BUFFER, Edge, arguments::Arguments, disconnect_packet};
 use crate::{
     gateway::{BufferFull, Close, Wire},
-    server::Scissors,
+    server::CloseHandle,
 };
 
 /// How long a closed session may still take to hear its last words.
@@ -44,9 +44,9 @@ pub(super) struct Session {
     /// Told when the namespace is joined and what was waiting is on its way.
     pub(super) settled: Notify,
     /// The TCP connection its WebSocket runs over.
-    websocket: Mutex<Option<Scissors>>,
+    websocket: Mutex<Option<CloseHandle>>,
     /// That of the request by which a polling client waits for frames.
-    poll: Mutex<Option<Scissors>>,
+    poll: Mutex<Option<CloseHandle>>,
     /// One, for the WebSocket a polling session may become.
     upgrades: Arc<Semaphore>,
     /// Whether that WebSocket was probed, and waits for the client to let go of its poll.
@@ -160,8 +160,8 @@ impl Session {
     }
 
     /// Its WebSocket runs over this TCP connection.
-    pub(super) fn runs_over(&self, scissors: Scissors) {
-        *self.websocket.lock().unwrap_or_else(PoisonError::into_inner) = Some(scissors);
+    pub(super) fn runs_over(&self, close_handle: CloseHandle) {
+        *self.websocket.lock().unwrap_or_else(PoisonError::into_inner) = Some(close_handle);
     }
 
     fn send(&self, frame: &str) -> Result<(), BufferFull> {
@@ -266,12 +266,12 @@ impl Session {
 
     fn cut(&self) {
         let websocket = self.websocket.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for scissors in websocket.into_iter().chain(self.poll().take()) {
-            scissors.cut();
+        for close_handle in websocket.into_iter().chain(self.poll().take()) {
+            close_handle.cut();
         }
     }
 
-    pub(super) fn poll(&self) -> std::sync::MutexGuard<'_, Option<Scissors>> {
+    pub(super) fn poll(&self) -> std::sync::MutexGuard<'_, Option<CloseHandle>> {
         self.poll.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -150,7 +150,7 @@ impl Tls {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("session".to_owned()), None, "test");
         let keys = Keys::new(credentials, "eu-central-1".to_owned());
         let connections = Connections::new(endpoint.origin().unwrap(), tls(self.roots.clone()).unwrap());
-        Arc::new(Poster::over(connections, endpoint, keys, Patience { attempts: 1, attempt: LONG, call: LONG }))
+        Arc::new(Poster::over(connections, endpoint, keys, RetryConfig { attempts: 1, attempt: LONG, call: LONG }))
     }
 
     /// Waits until there are so many connections, and for more that may be on their way.
@@ -228,7 +228,7 @@ async fn a_connection_that_was_not_used_for_long_is_closed() {
     let keys = Keys::new(credentials, "eu-central-1".to_owned());
     let tls = tls(RootCertStore::empty()).unwrap();
     let connections = Connections::with_idle(endpoint.origin().unwrap(), tls, Duration::from_millis(200));
-    let poster = Poster::over(connections, endpoint, keys, Patience { attempts: 1, attempt: LONG, call: LONG });
+    let poster = Poster::over(connections, endpoint, keys, RetryConfig { attempts: 1, attempt: LONG, call: LONG });
     for number in 1..=2 {
         assert_eq!(poster.post("a", &Payload::new("2")).await.unwrap(), Outcome::Accepted);
         script.closed.subscribe().wait_for(|closed| *closed == number).await.unwrap();

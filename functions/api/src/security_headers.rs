@@ -30,7 +30,7 @@ const DEFAULTS: [(HeaderName, HeaderValue); 7] = [
 ];
 
 /// Adds the headers.
-pub(crate) async fn secure(request: Request, next: Next) -> Response {
+pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     for (name, value) in DEFAULTS {
         answer.headers_mut().entry(name).or_insert(value);

@@ -11,19 +11,19 @@ use axum::{
 use shared::Error;
 
 /// A route's error; `?` makes one of any [`Error`].
-pub(crate) struct Failure {
+pub(crate) struct ErrorResponse {
     error: Error,
     /// What a 401 says of the way to authenticate (RFC 6750).
     challenge: HeaderValue,
 }
 
-impl From<Error> for Failure {
+impl From<Error> for ErrorResponse {
     fn from(error: Error) -> Self {
         Self { error, challenge: HeaderValue::from_static("Bearer") }
     }
 }
 
-impl Failure {
+impl ErrorResponse {
     /// There is an access token, and it is no good.
     pub(crate) fn bad_token() -> Self {
         let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
@@ -31,7 +31,7 @@ impl Failure {
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         self.error.log();
         let retry_after = self.error.retry_after().map(|seconds| [(RETRY_AFTER, seconds.to_string())]);

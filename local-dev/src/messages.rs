@@ -1,5 +1,5 @@
 //! Amazon SES and SNS, as far as messages to people go: spoken to over their real protocols, delivered to the terminal
-//! and to `GET /_dev/outbox`.
+//! and to `GET /_dev/messages`.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -41,9 +41,9 @@ struct Message {
 
 /// What was sent, newest last.
 #[derive(Clone, Default)]
-struct Outbox(Arc<Mutex<VecDeque<Message>>>);
+struct Messages(Arc<Mutex<VecDeque<Message>>>);
 
-impl Outbox {
+impl Messages {
     fn take(&self, message: Message) {
         self.keep(message.clone());
         let Message { channel, to, text, .. } = message;
@@ -58,7 +58,7 @@ impl Outbox {
         messages.push_back(message);
     }
 
-    fn messages(&self) -> Vec<Message> {
+    fn all(&self) -> Vec<Message> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
@@ -68,8 +68,8 @@ pub(crate) fn router() -> Router {
     Router::new()
         .route("/v2/email/outbound-emails", post(send_email))
         .route("/", post(query))
-        .route("/_dev/outbox", get(async |State(outbox): State<Outbox>| Json(outbox.messages())))
-        .with_state(Outbox::default())
+        .route("/_dev/messages", get(async |State(messages): State<Messages>| Json(messages.all())))
+        .with_state(Messages::default())
 }
 
 /// `SendEmail`, of simple messages.
@@ -121,7 +121,7 @@ fn bad_request(problem: &str) -> Response {
 }
 
 /// Clients send JSON without always saying so.
-async fn send_email(State(outbox): State<Outbox>, body: String) -> Response {
+async fn send_email(State(messages): State<Messages>, body: String) -> Response {
     let email: SendEmail = match serde_json::from_str(&body) {
         Ok(email) => email,
         Err(error) => return bad_request(&error.to_string()),
@@ -136,7 +136,7 @@ async fn send_email(State(outbox): State<Outbox>, body: String) -> Response {
     }
     let id = Uuid::new_v4();
     let Simple { subject, body } = email.content.simple;
-    outbox.take(Message {
+    messages.take(Message {
         id,
         at: iso_millis(Timestamp::now()),
         channel: "email",
@@ -149,7 +149,7 @@ async fn send_email(State(outbox): State<Outbox>, body: String) -> Response {
 }
 
 /// Services of the query protocol share one path; of SNS, `Publish` to a phone number is known here.
-async fn query(State(outbox): State<Outbox>, body: Bytes) -> Response {
+async fn query(State(messages): State<Messages>, body: Bytes) -> Response {
     let form: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
     if form.get("Action").map(String::as_str) != Some("Publish") {
         return refused("InvalidAction", "local-dev knows the action Publish only");
@@ -166,7 +166,7 @@ async fn query(State(outbox): State<Outbox>, body: Bytes) -> Response {
     };
     let id = Uuid::new_v4();
     let at = iso_millis(Timestamp::now());
-    outbox.take(Message { id, at, channel: "sms", from: None, to: to.clone(), subject: None, text: text.clone() });
+    messages.take(Message { id, at, channel: "sms", from: None, to: to.clone(), subject: None, text: text.clone() });
     let answer = format!(
         "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult><MessageId>{id}</MessageId>\
          </PublishResult><ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></PublishResponse>",

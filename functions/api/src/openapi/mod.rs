@@ -33,8 +33,8 @@ use utoipa::{
 };
 
 use crate::{
-    headers::REQUEST_ID,
     repeat::{self, REPLAYED},
+    security_headers::REQUEST_ID,
 };
 
 /// For how long the document may be kept: it changes with a deployment.

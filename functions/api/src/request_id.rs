@@ -11,10 +11,10 @@ use axum::{
 use shared::request;
 use tracing::Instrument as _;
 
-use crate::{event::Gateway, headers::REQUEST_ID};
+use crate::{event::Gateway, security_headers::REQUEST_ID};
 
 /// Around everything: gives what follows the request's name, and the answer too.
-pub(crate) async fn follow(request: Request, next: Next) -> Response {
+pub(crate) async fn request_id(request: Request, next: Next) -> Response {
     let id = id(&request);
     // The pattern and not the path: people put the strangest things into paths. Of level `error`, so that it is around
     // lines of every level, however little is logged.

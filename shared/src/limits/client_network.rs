@@ -5,9 +5,9 @@ use std::net::IpAddr;
 /// The network behind an address: an IPv4 address, or the /64 of an IPv6 one, since whoever has one address of a /64
 /// has all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source(String);
+pub struct ClientNetwork(String);
 
-impl Source {
+impl ClientNetwork {
     /// Of the address the gateway saw (`requestContext.http.sourceIp`), never of a header: anybody can send those.
     /// What is no address, which no gateway sends, is a source of its own.
     #[must_use]
@@ -34,15 +34,15 @@ mod tests {
 
     #[test]
     fn every_ipv4_address_is_a_source_of_its_own() {
-        assert_eq!(Source::of(Some("203.0.113.7")), Source::of(Some("::ffff:203.0.113.7")));
-        assert_ne!(Source::of(Some("203.0.113.7")), Source::of(Some("203.0.113.8")));
+        assert_eq!(ClientNetwork::of(Some("203.0.113.7")), ClientNetwork::of(Some("::ffff:203.0.113.7")));
+        assert_ne!(ClientNetwork::of(Some("203.0.113.7")), ClientNetwork::of(Some("203.0.113.8")));
     }
 
     #[test]
     fn the_addresses_of_one_ipv6_network_are_one_source() {
-        let source = Source::of(Some("2001:db8:1:2:aaaa:bbbb:cccc:dddd"));
-        assert_eq!(source, Source::of(Some("2001:db8:1:2::1")));
-        assert_ne!(source, Source::of(Some("2001:db8:1:3::1")));
-        assert_ne!(source, Source::of(None));
+        let source = ClientNetwork::of(Some("2001:db8:1:2:aaaa:bbbb:cccc:dddd"));
+        assert_eq!(source, ClientNetwork::of(Some("2001:db8:1:2::1")));
+        assert_ne!(source, ClientNetwork::of(Some("2001:db8:1:3::1")));
+        assert_ne!(source, ClientNetwork::of(None));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 /// Whoever writes something on the strength of it writes it in one transaction with its check: a ban that was committed in
 /// between makes the whole fail.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct AccountStatus {
     /// The account's [session generation](super::User::session_generation).
     pub generation: u32,
     table: String,
@@ -26,18 +26,20 @@ impl UserStore {
     ///
     /// # Errors
     /// [`Error::AccountBanned`], [`Error::Unauthenticated`] if there is no such account.
-    pub async fn standing(&self, id: Uuid) -> Result<Standing, Error> {
+    pub async fn account_status(&self, id: Uuid) -> Result<AccountStatus, Error> {
         match self.get(id).await? {
             Some(user) if user.is_banned => Err(Error::AccountBanned),
-            Some(user) => {
-                Ok(Standing { generation: user.session_generation, table: self.table.clone(), key: profile_key(id) })
-            }
+            Some(user) => Ok(AccountStatus {
+                generation: user.session_generation,
+                table: self.table.clone(),
+                key: profile_key(id),
+            }),
             None => Err(Error::Unauthenticated),
         }
     }
 }
 
-impl Standing {
+impl AccountStatus {
     /// Fails unless the account exists, is not banned, and has not been banned since.
     pub(crate) fn check(&self) -> Result<TransactWriteItem, Error> {
         // As a row is read: what it does not say is the default.
