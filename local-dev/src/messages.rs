@@ -26,7 +26,7 @@ const CAPACITY: usize = 1000;
 /// One message, as it would have reached somebody.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Message {
+struct SentMessage {
     id: Uuid,
     at: String,
     /// `email` or `sms`.
@@ -41,16 +41,16 @@ struct Message {
 
 /// What was sent, newest last.
 #[derive(Clone, Default)]
-struct Messages(Arc<Mutex<VecDeque<Message>>>);
+struct Messages(Arc<Mutex<VecDeque<SentMessage>>>);
 
 impl Messages {
-    fn take(&self, message: Message) {
+    fn take(&self, message: SentMessage) {
         self.keep(message.clone());
-        let Message { channel, to, text, .. } = message;
+        let SentMessage { channel, to, text, .. } = message;
         tracing::info!(channel, to, "{}", text.trim_end());
     }
 
-    fn keep(&self, message: Message) {
+    fn keep(&self, message: SentMessage) {
         let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if messages.len() == CAPACITY {
             messages.pop_front();
@@ -58,7 +58,7 @@ impl Messages {
         messages.push_back(message);
     }
 
-    fn all(&self) -> Vec<Message> {
+    fn all(&self) -> Vec<SentMessage> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
@@ -136,7 +136,7 @@ async fn send_email(State(messages): State<Messages>, body: String) -> Response 
     }
     let id = Uuid::new_v4();
     let Simple { subject, body } = email.content.simple;
-    messages.take(Message {
+    messages.take(SentMessage {
         id,
         at: iso_millis(Timestamp::now()),
         channel: "email",
@@ -166,7 +166,15 @@ async fn query(State(messages): State<Messages>, body: Bytes) -> Response {
     };
     let id = Uuid::new_v4();
     let at = iso_millis(Timestamp::now());
-    messages.take(Message { id, at, channel: "sms", from: None, to: to.clone(), subject: None, text: text.clone() });
+    messages.take(SentMessage {
+        id,
+        at,
+        channel: "sms",
+        from: None,
+        to: to.clone(),
+        subject: None,
+        text: text.clone(),
+    });
     let answer = format!(
         "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult><MessageId>{id}</MessageId>\
          </PublishResult><ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></PublishResponse>",

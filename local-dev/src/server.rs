@@ -89,7 +89,7 @@ pub(crate) async fn serve(mut port: Port, router: Router, told_to_end: impl Futu
 }
 
 /// Answers the requests of one connection, until it ends or becomes a WebSocket.
-async fn converse(connection: Connection, peer: Peer, router: Router, mut end: watch::Receiver<bool>) {
+async fn converse(connection: AcceptedConnection, peer: Peer, router: Router, mut end: watch::Receiver<bool>) {
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer.clone()));
@@ -180,14 +180,14 @@ async fn other_loopback(port: u16) -> Option<TcpListener> {
 }
 
 /// An accepted connection that can be cut.
-pub(crate) struct Connection {
+pub(crate) struct AcceptedConnection {
     stream: TcpStream,
     close_handle: CloseHandle,
 }
 
 impl Port {
     /// The next connection. Errors are repeated until there is one: without a free file there may be one soon.
-    async fn accept(&mut self) -> (Connection, Peer) {
+    async fn accept(&mut self) -> (AcceptedConnection, Peer) {
         let (stream, address) = match &mut self.other_loopback {
             None => Listener::accept(&mut self.main).await,
             Some(other) => tokio::select! {
@@ -202,7 +202,7 @@ impl Port {
         // A connection that is gone by now has no address; what comes of it nobody hears.
         let local = stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let close_handle = CloseHandle::default();
-        (Connection { stream, close_handle: close_handle.clone() }, Peer { address, local, close_handle })
+        (AcceptedConnection { stream, close_handle: close_handle.clone() }, Peer { address, local, close_handle })
     }
 
     /// Where it listens.
@@ -211,7 +211,7 @@ impl Port {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for AcceptedConnection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // Register before looking, or a cut between the two would be missed.
         self.close_handle.0.reader.register(cx.waker());
@@ -222,7 +222,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for AcceptedConnection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

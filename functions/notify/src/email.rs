@@ -12,7 +12,7 @@ use shared::{
     users::mailbox,
 };
 
-use crate::{Outcome, cause, texts};
+use crate::{SendOutcome, cause, texts};
 
 /// Sends from one address, which SES must know as verified.
 pub(crate) struct Mailer {
@@ -26,7 +26,7 @@ impl Mailer {
         Ok(Self { client, sender: env.required("SENDER_EMAIL")?.to_owned() })
     }
 
-    pub(crate) async fn send(&self, to: &str, code: &str) -> Result<Outcome, Error> {
+    pub(crate) async fn send(&self, to: &str, code: &str) -> Result<SendOutcome, Error> {
         let built = |text: &str| Content::builder().charset("UTF-8").data(text).build();
         let subject = built(texts::SUBJECT).map_err(Error::internal("writing an e-mail"))?;
         let text = built(&texts::email(code)).map_err(Error::internal("writing an e-mail"))?;
@@ -39,8 +39,8 @@ impl Mailer {
             .destination(Destination::builder().to_addresses(mailbox::deliverable(to)).build())
             .content(EmailContent::builder().simple(message).build());
         match send.send().await {
-            Ok(_) => Ok(Outcome::Taken),
-            Err(error) if error.as_service_error().is_some_and(is_final) => Ok(Outcome::Refused(cause(&error))),
+            Ok(_) => Ok(SendOutcome::Taken),
+            Err(error) if error.as_service_error().is_some_and(is_final) => Ok(SendOutcome::Refused(cause(&error))),
             Err(error) => Err(Error::internal("sending an e-mail")(cause(&error))),
         }
     }

@@ -38,7 +38,7 @@ use sms::Texter;
 const CONCURRENCY: usize = 10;
 
 /// What a service made of a message.
-pub(crate) enum Outcome {
+pub(crate) enum SendOutcome {
     /// It will be delivered.
     Taken,
     /// Never: the service does not take this one, whoever asks how often. With its code for that.
@@ -105,10 +105,10 @@ impl Notify {
             Channel::Phone => self.texter.send(&delivery.to, &delivery.code).await,
         };
         match outcome {
-            Ok(Outcome::Taken) => tracing::info!("sent a code"),
+            Ok(SendOutcome::Taken) => tracing::info!("sent a code"),
             // Any user can have an address that no service takes. Trying again would not help, and to park it would
             // raise an alarm about nothing.
-            Ok(Outcome::Refused(code)) => tracing::warn!(code, "a code cannot be sent, its message is refused"),
+            Ok(SendOutcome::Refused(code)) => tracing::warn!(code, "a code cannot be sent, its message is refused"),
             Err(error) => {
                 error.log();
                 return Some(sequence_number);

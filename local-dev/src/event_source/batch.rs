@@ -17,7 +17,7 @@ const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The rules of one mapping.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Policy {
+pub(super) struct RetryPolicy {
     /// `None`: no limit.
     pub(super) maximum_retries: Option<u32>,
     pub(super) maximum_age: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Policy {
     pub(super) report: bool,
 }
 
-impl Policy {
+impl RetryPolicy {
     pub(super) fn of(source: &EventSource, age: Option<Duration>) -> Self {
         let declared = source.maximum_record_age_in_seconds.map_or(RETENTION, Duration::from_secs);
         Self {
@@ -49,7 +49,7 @@ pub(super) struct Batch {
 
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum BatchResult {
     /// All records are done.
     Delivered,
     /// The function reported that the record at this index failed; those before it are done.
@@ -71,7 +71,7 @@ pub(super) enum Next {
     GiveUp(Batch),
 }
 
-impl Outcome {
+impl BatchResult {
     /// Reads the answer of an invocation.
     pub(super) fn of(result: &Result<Value, InvokeError>, records: &[Arc<Record>], report: bool) -> Self {
         match result {
@@ -118,7 +118,7 @@ impl Batch {
     }
 
     /// Takes away the records that are too old to be tried (again).
-    pub(super) fn take_expired(&mut self, policy: &Policy, now: SystemTime) -> Option<Batch> {
+    pub(super) fn take_expired(&mut self, policy: &RetryPolicy, now: SystemTime) -> Option<Batch> {
         let is_expired =
             |record: &Record| now.duration_since(record.created_by).is_ok_and(|age| age > policy.maximum_age);
         let count = self.records.iter().take_while(|record| is_expired(record)).count();
@@ -130,11 +130,11 @@ impl Batch {
     }
 
     /// Splits off what was delivered, and decides about the rest.
-    pub(super) fn after(mut self, outcome: Outcome, policy: &Policy) -> (Vec<Arc<Record>>, Next) {
+    pub(super) fn after(mut self, outcome: BatchResult, policy: &RetryPolicy) -> (Vec<Arc<Record>>, Next) {
         let first_failed = match outcome {
-            Outcome::Delivered => return (self.records, Next::Finished),
-            Outcome::FailedFrom(index) => index,
-            Outcome::Failed => 0,
+            BatchResult::Delivered => return (self.records, Next::Finished),
+            BatchResult::FailedFrom(index) => index,
+            BatchResult::Failed => 0,
         };
         let rest = self.records.split_off(first_failed);
         let delivered = std::mem::replace(&mut self.records, rest);
@@ -179,28 +179,32 @@ pub(super) mod tests {
         records.iter().map(|record| record.sequence_number.as_str()).collect()
     }
 
-    const PLAIN: Policy = Policy { maximum_retries: Some(2), maximum_age: RETENTION, bisect: false, report: true };
-    const BISECT: Policy = Policy { bisect: true, ..PLAIN };
+    const PLAIN: RetryPolicy =
+        RetryPolicy { maximum_retries: Some(2), maximum_age: RETENTION, bisect: false, report: true };
+    const BISECT: RetryPolicy = RetryPolicy { bisect: true, ..PLAIN };
 
     #[test]
     fn answers_mean_what_they_mean_on_aws() {
         let records = batch(8..12).records;
         for (answer, expected) in [
-            (json!(null), Outcome::Delivered),
-            (json!({}), Outcome::Delivered),
-            (json!([]), Outcome::Delivered),
-            (json!({ "batchItemFailures": null }), Outcome::Delivered),
-            (json!({ "batchItemFailures": [] }), Outcome::Delivered),
-            (json!({ "batchItemFailures": [{ "itemIdentifier": "10" }] }), Outcome::FailedFrom(2)),
-            (json!({ "batchItemFailures": [{ "itemIdentifier": "" }] }), Outcome::Failed),
-            (json!({ "batchItemFailures": [{ "itemIdentifier": null }] }), Outcome::Failed),
-            (json!({ "batchItemFailures": [{ "itemIdentifier": 10 }] }), Outcome::Failed),
-            (json!({ "batchItemFailures": [{ "itemIdentifier": "99" }] }), Outcome::Failed),
-            (json!({ "batchItemFailures": [{ "identifier": "10" }] }), Outcome::Failed),
-            (json!({ "batchItemFailures": [{ "itemIdentifier": "10" }, { "itemIdentifier": "99" }] }), Outcome::Failed),
-            (json!("fine"), Outcome::Failed),
+            (json!(null), BatchResult::Delivered),
+            (json!({}), BatchResult::Delivered),
+            (json!([]), BatchResult::Delivered),
+            (json!({ "batchItemFailures": null }), BatchResult::Delivered),
+            (json!({ "batchItemFailures": [] }), BatchResult::Delivered),
+            (json!({ "batchItemFailures": [{ "itemIdentifier": "10" }] }), BatchResult::FailedFrom(2)),
+            (json!({ "batchItemFailures": [{ "itemIdentifier": "" }] }), BatchResult::Failed),
+            (json!({ "batchItemFailures": [{ "itemIdentifier": null }] }), BatchResult::Failed),
+            (json!({ "batchItemFailures": [{ "itemIdentifier": 10 }] }), BatchResult::Failed),
+            (json!({ "batchItemFailures": [{ "itemIdentifier": "99" }] }), BatchResult::Failed),
+            (json!({ "batchItemFailures": [{ "identifier": "10" }] }), BatchResult::Failed),
+            (
+                json!({ "batchItemFailures": [{ "itemIdentifier": "10" }, { "itemIdentifier": "99" }] }),
+                BatchResult::Failed,
+            ),
+            (json!("fine"), BatchResult::Failed),
         ] {
-            assert_eq!(Outcome::of(&Ok(answer.clone()), &records, true), expected, "{answer}");
+            assert_eq!(BatchResult::of(&Ok(answer.clone()), &records, true), expected, "{answer}");
         }
     }
 
@@ -208,7 +212,7 @@ pub(super) mod tests {
     fn retry_starts_at_the_lowest_failed_record() {
         let batch = batch(8..12);
         let answer = json!({ "batchItemFailures": [{ "itemIdentifier": "11" }, { "itemIdentifier": "9" }] });
-        let outcome = Outcome::of(&Ok(answer), &batch.records, true);
+        let outcome = BatchResult::of(&Ok(answer), &batch.records, true);
         let (delivered, next) = batch.after(outcome, &PLAIN);
         assert_eq!(numbers(&delivered), ["8"]);
         let Next::Retry(rest, 1) = next else { panic!("{next:?}") };
@@ -218,25 +222,25 @@ pub(super) mod tests {
     #[test]
     fn a_report_is_ignored_unless_it_was_declared() {
         let answer = Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "9" }] }));
-        assert_eq!(Outcome::of(&answer, &batch(8..12).records, false), Outcome::Delivered);
+        assert_eq!(BatchResult::of(&answer, &batch(8..12).records, false), BatchResult::Delivered);
     }
 
     #[test]
     fn the_last_retry_is_the_last() {
-        let (_, next) = batch(0..2).after(Outcome::Failed, &PLAIN);
+        let (_, next) = batch(0..2).after(BatchResult::Failed, &PLAIN);
         let Next::Retry(again, 1) = next else { panic!("{next:?}") };
-        let (_, next) = again.after(Outcome::Failed, &PLAIN);
+        let (_, next) = again.after(BatchResult::Failed, &PLAIN);
         let Next::Retry(again, 2) = next else { panic!("{next:?}") };
-        let (delivered, next) = again.after(Outcome::Failed, &PLAIN);
+        let (delivered, next) = again.after(BatchResult::Failed, &PLAIN);
         assert!(delivered.is_empty() && matches!(next, Next::GiveUp(_)));
     }
 
     #[test]
     fn without_a_limit_there_is_always_another_retry() {
-        let policy = Policy { maximum_retries: None, ..PLAIN };
+        let policy = RetryPolicy { maximum_retries: None, ..PLAIN };
         let mut batch = batch(0..1);
         for count in 1..100 {
-            let (_, Next::Retry(again, retries)) = batch.after(Outcome::Failed, &policy) else { panic!("gave up") };
+            let (_, Next::Retry(again, retries)) = batch.after(BatchResult::Failed, &policy) else { panic!("gave up") };
             assert_eq!(retries, count);
             batch = again;
         }
@@ -244,7 +248,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_cut_does_not_count_as_a_retry() {
-        let (delivered, next) = batch(0..5).after(Outcome::Failed, &BISECT);
+        let (delivered, next) = batch(0..5).after(BatchResult::Failed, &BISECT);
         let Next::Cut(parts) = next else { panic!("{next:?}") };
         assert!(delivered.is_empty());
         assert_eq!(parts.iter().map(|part| part.records.len()).collect::<Vec<_>>(), [2, 3]);
@@ -253,7 +257,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_report_says_where_to_cut() {
-        let (delivered, next) = batch(0..5).after(Outcome::FailedFrom(3), &BISECT);
+        let (delivered, next) = batch(0..5).after(BatchResult::FailedFrom(3), &BISECT);
         let Next::Cut(parts) = next else { panic!("{next:?}") };
         assert_eq!(numbers(&delivered), ["0", "1", "2"]);
         assert_eq!(numbers(&parts[0].records), ["3", "4"]);
@@ -266,7 +270,7 @@ pub(super) mod tests {
         let (mut delivered, mut given_up) = (Vec::new(), Vec::new());
         while let Some(batch) = queue.pop() {
             let poison = batch.records.iter().position(|record| record.sequence_number.as_str() == "41");
-            let (done, next) = batch.after(poison.map_or(Outcome::Delivered, Outcome::FailedFrom), &BISECT);
+            let (done, next) = batch.after(poison.map_or(BatchResult::Delivered, BatchResult::FailedFrom), &BISECT);
             delivered.extend(done);
             match next {
                 Next::Finished => {}
@@ -282,7 +286,7 @@ pub(super) mod tests {
 
     #[test]
     fn only_records_that_are_too_old_are_taken() {
-        let policy = Policy { maximum_age: Duration::from_secs(600), ..PLAIN };
+        let policy = RetryPolicy { maximum_age: Duration::from_secs(600), ..PLAIN };
         let mut batch = batch(0..3);
         Arc::get_mut(&mut batch.records[0]).unwrap().created_by -= Duration::from_secs(601);
         let expired = batch.take_expired(&policy, SystemTime::now()).unwrap();

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Invoke, InvokeError,
-    batch::{Batch, Next, Outcome, Policy},
+    batch::{Batch, BatchResult, Next, RetryPolicy},
     dead_letter::{Condition, DeadLetters, Origin},
     progress::Progress,
     record::Record,
@@ -37,7 +37,7 @@ pub(super) struct Delivery {
     pub(super) stream_arn: String,
     pub(super) batch_size: usize,
     pub(super) window: Duration,
-    pub(super) policy: Policy,
+    pub(super) policy: RetryPolicy,
     pub(super) invoke: Invoke,
     pub(super) dead_letters: DeadLetters,
 }
@@ -128,7 +128,7 @@ impl Lane {
             batch.invocations += 1;
             let result = self.invoke(batch.event()).await;
             function_failed = result.is_err();
-            let outcome = Outcome::of(&result, &batch.records, delivery.policy.report);
+            let outcome = BatchResult::of(&result, &batch.records, delivery.policy.report);
             // Why, is in the line of the invocation.
             if result.is_err() {
                 tracing::warn!(function = delivery.function, records = batch.records.len(), "delivery failed");
@@ -186,8 +186,8 @@ mod tests {
 
     use super::{super::batch::tests::record, *};
 
-    const POLICY: Policy =
-        Policy { maximum_retries: Some(3), maximum_age: Duration::from_secs(600), bisect: false, report: true };
+    const POLICY: RetryPolicy =
+        RetryPolicy { maximum_retries: Some(3), maximum_age: Duration::from_secs(600), bisect: false, report: true };
 
     /// A lane and what it did: every invocation's sequence numbers come out of `invoked`.
     struct Bench {
@@ -201,7 +201,7 @@ mod tests {
 
     impl Bench {
         fn new(
-            policy: Policy,
+            policy: RetryPolicy,
             window: Duration,
             answer: impl Fn(&[String]) -> Result<Value, InvokeError> + Send + Sync + 'static,
         ) -> Self {
@@ -301,7 +301,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_panicking_function_has_failed() {
-        let policy = Policy { maximum_retries: Some(0), ..POLICY };
+        let policy = RetryPolicy { maximum_retries: Some(0), ..POLICY };
         let bench = Bench::new(policy, Duration::ZERO, |_| panic!("on purpose"));
         bench.feed(10..11);
         bench.progress.at_most(0).await;

@@ -26,7 +26,7 @@ use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::{
-    batch::Policy, checkpoint::Checkpoints, filter::Filters, lane::Delivery, record::Source, shard::Plan,
+    batch::RetryPolicy, checkpoint::Checkpoints, filter::Filters, lane::Delivery, record::RecordSource, shard::Plan,
     stream::Stream, wake::Wake,
 };
 pub(crate) use self::{
@@ -220,7 +220,7 @@ fn plan(
         checkpoints: Checkpoints::new(settings.database.client(), checkpoints, &id, &arn)
             .claiming(settings.database.claim(&table.name, &id)),
         delivery: Arc::new(Delivery {
-            policy: Policy::of(&source, settings.record_age),
+            policy: RetryPolicy::of(&source, settings.record_age),
             function: source.function,
             destination: source.on_failure,
             region: settings.region.to_owned(),
@@ -242,7 +242,7 @@ fn stream(settings: &Settings<'_>, table: &LiveTable, arn: &str) -> Arc<Stream> 
         Some(written) => Wake::Written(written),
         None => Wake::Polled { wakeup: settings.wakeup.0.subscribe(), every: settings.poll_every },
     };
-    let source = Source::new(settings.region, arn, &table.partition_key);
+    let source = RecordSource::new(settings.region, arn, &table.partition_key);
     Arc::new(Stream::new(settings.database.streams().clone(), arn.to_owned(), source, wake))
 }
 

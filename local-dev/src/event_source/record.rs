@@ -29,13 +29,13 @@ pub(super) struct Record {
 
 /// What is the same for all records of one stream.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct RecordSource {
     region: String,
     arn: String,
     partition_key: String,
 }
 
-impl Source {
+impl RecordSource {
     pub(super) fn new(region: &str, stream_arn: &str, partition_key: &str) -> Self {
         Self {
             region: region.to_owned(),
@@ -169,8 +169,8 @@ mod tests {
         types::Record::builder().event_id("id").event_name(name).dynamodb(change).build()
     }
 
-    fn source() -> Source {
-        Source::new("eu-central-1", "arn:aws:dynamodb:dynoxide:000000000000:table/t/stream/1.2", "pk")
+    fn source() -> RecordSource {
+        RecordSource::new("eu-central-1", "arn:aws:dynamodb:dynoxide:000000000000:table/t/stream/1.2", "pk")
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     EventSourceError,
     feed::{Cursor, Feed},
     filter::Filters,
-    record::{Record, Source},
+    record::{Record, RecordSource},
     sequence_number::SequenceNumber,
     wake::Wake,
 };
@@ -47,9 +47,9 @@ impl Start {
 #[derive(Debug)]
 pub(super) struct Stream {
     client: Client,
-    /// As the service names it; functions see [`Source::arn`].
+    /// As the service names it; functions see [`RecordSource::arn`].
     arn: String,
-    source: Source,
+    source: RecordSource,
     wake: Wake,
     /// The shards somebody reads.
     feeds: Mutex<HashMap<String, Weak<Feed>>>,
@@ -87,12 +87,12 @@ pub(super) enum Read {
 }
 
 impl Stream {
-    pub(super) fn new(client: Client, arn: String, source: Source, wake: Wake) -> Self {
+    pub(super) fn new(client: Client, arn: String, source: RecordSource, wake: Wake) -> Self {
         Self { client, arn, source, wake, feeds: Mutex::default() }
     }
 
     /// What it says to functions about itself.
-    pub(super) fn source(&self) -> &Source {
+    pub(super) fn source(&self) -> &RecordSource {
         &self.source
     }
 

@@ -28,7 +28,7 @@ pub(crate) trait Wire: Send + Sync {
 pub(crate) struct BufferFull;
 
 /// A connection between its `$connect` and its end.
-pub(crate) struct Connection {
+pub(crate) struct OpenConnection {
     pub(super) client: Client,
     pub(super) connected_at: Timestamp,
     pub(super) last_active_at: RwLock<Timestamp>,
@@ -60,7 +60,7 @@ impl Drop for Unfinished {
     }
 }
 
-impl Connection {
+impl OpenConnection {
     pub(super) fn touch(&self) {
         *self.last_active_at.write().unwrap_or_else(PoisonError::into_inner) = Timestamp::now();
     }

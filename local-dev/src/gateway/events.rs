@@ -10,11 +10,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Connection, New};
+use super::{New, OpenConnection};
 use crate::{event, server::Peer, template::WebSocketApi};
 
 /// The HTTP request that wants to become a socket, as `$connect` is told of it.
-pub(crate) struct Handshake {
+pub(crate) struct UpgradeRequest {
     headers: HeaderMap,
     uri: Uri,
     /// What later events repeat.
@@ -44,7 +44,7 @@ impl Client {
     }
 }
 
-impl Handshake {
+impl UpgradeRequest {
     /// Of an HTTP request that wants to become a socket.
     pub(crate) fn new(parts: &Parts, peer: &Peer) -> Self {
         let mut headers = parts.headers.clone();
@@ -113,7 +113,7 @@ impl Close {
 }
 
 /// `$connect`.
-pub(super) fn connect(api: &WebSocketApi, new: &New, handshake: &Handshake) -> Value {
+pub(super) fn connect(api: &WebSocketApi, new: &New, handshake: &UpgradeRequest) -> Value {
     let New { id, connected_at, client, .. } = new;
     let mut event = ApiGatewayWebsocketProxyRequest::default();
     event.multi_value_query_string_parameters = event::query(&handshake.uri).into();
@@ -124,7 +124,7 @@ pub(super) fn connect(api: &WebSocketApi, new: &New, handshake: &Handshake) -> V
 }
 
 /// A message on a route. It carries neither headers nor query: whatever is needed later is kept at `$connect`.
-pub(super) fn message(api: &WebSocketApi, route: &str, id: &str, connection: &Connection, body: &str) -> Value {
+pub(super) fn message(api: &WebSocketApi, route: &str, id: &str, connection: &OpenConnection, body: &str) -> Value {
     let mut event = ApiGatewayWebsocketProxyRequest::default();
     event.request_context = context(api, route, "MESSAGE", id, &connection.client, connection.connected_at);
     event.request_context.message_id = Some(event::request_id());
@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    fn handshake() -> Handshake {
+    fn handshake() -> UpgradeRequest {
         let request = Request::get("/dev?EIO=4&transport=websocket&x=1&x=2")
             .header("host", "evil.example:3000")
             .header("origin", "https://app.example.com")
@@ -253,10 +253,10 @@ mod tests {
             .header("sec-websocket-version", "13")
             .header("user-agent", "Mozilla/5.0");
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        Handshake::new(&parts, &Peer::example())
+        UpgradeRequest::new(&parts, &Peer::example())
     }
 
-    fn new(handshake: &Handshake) -> New {
+    fn new(handshake: &UpgradeRequest) -> New {
         let connected_at = Timestamp::from_millisecond(1_739_125_407_396).unwrap();
         let unfinished = super::super::Unfinished::new(&tokio::sync::watch::Sender::new(0));
         New { id: "QQFxqeZfIAMCKRA=".into(), connected_at, client: handshake.client.clone(), unfinished }
@@ -347,7 +347,7 @@ mod tests {
             .header("cookie", "a=1")
             .header("cookie", HeaderValue::from_bytes(b"b=\xfe").unwrap());
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let handshake = Handshake::new(&parts, &Peer::example());
+        let handshake = UpgradeRequest::new(&parts, &Peer::example());
         let event = connect(&api(), &new(&handshake), &handshake);
         assert_eq!(event["headers"]["Origin"], "http://a\u{fffd}");
         assert_eq!(event["headers"]["User-Agent"], "Zoë");
@@ -364,7 +364,7 @@ mod tests {
             }
             fn close(&self) {}
         }
-        let connection = Connection {
+        let connection = OpenConnection {
             client: new.client.clone(),
             connected_at: new.connected_at,
             last_active_at: new.connected_at.into(),

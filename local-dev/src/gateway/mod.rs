@@ -28,8 +28,8 @@ use tokio::{
 
 use self::connection::MESSAGES_AT_ONCE;
 pub(crate) use self::{
-    connection::{BufferFull, Connection, Turn, Unfinished, Wire},
-    events::{Client, Close, Handshake},
+    connection::{BufferFull, OpenConnection, Turn, Unfinished, Wire},
+    events::{Client, Close, UpgradeRequest},
     socketio::SocketIoEdge,
 };
 use crate::{
@@ -85,7 +85,7 @@ struct Inner {
     faults: Arc<Faults>,
     limits: Limits,
     throttle: Buckets,
-    connections: RwLock<HashMap<String, Arc<Connection>>>,
+    connections: RwLock<HashMap<String, Arc<OpenConnection>>>,
     /// How many connections have been opened so far.
     opened: watch::Sender<usize>,
     /// How much there is that [`Gateway::stop`] waits for.
@@ -171,14 +171,14 @@ impl Gateway {
     }
 
     /// Asks `$connect` whether a handshake may go on. The connection does not exist before [`Gateway::open`].
-    pub(crate) async fn connect(&self, handshake: Handshake) -> Result<Accepted, StatusCode> {
+    pub(crate) async fn connect(&self, handshake: UpgradeRequest) -> Result<Accepted, StatusCode> {
         let gateway = self.clone();
         // A task of its own: a client that goes away in the middle must not leave half a `$connect` behind.
         let task = tokio::spawn(async move { gateway.ask_connect(handshake).await });
         task.await.unwrap_or(Err(StatusCode::BAD_GATEWAY))
     }
 
-    async fn ask_connect(&self, handshake: Handshake) -> Result<Accepted, StatusCode> {
+    async fn ask_connect(&self, handshake: UpgradeRequest) -> Result<Accepted, StatusCode> {
         if self.is_stopping() {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
@@ -209,7 +209,7 @@ impl Gateway {
         let Some(New { id, connected_at, client, unfinished }) = accepted.new.take() else { return };
         let last_active_at = RwLock::new(connected_at);
         let turns = Arc::new(Semaphore::new(MESSAGES_AT_ONCE));
-        let connection = Connection { client, connected_at, last_active_at, wire, turns, _unfinished: unfinished };
+        let connection = OpenConnection { client, connected_at, last_active_at, wire, turns, _unfinished: unfinished };
         self.connections_mut().insert(id.clone(), connection.into());
         if self.is_stopping() {
             // It came while all were being closed.
@@ -304,7 +304,7 @@ impl Gateway {
         }
     }
 
-    fn disconnected(&self, id: &str, connection: Arc<Connection>, close: Close) {
+    fn disconnected(&self, id: &str, connection: Arc<OpenConnection>, close: Close) {
         let (gateway, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
             gateway.notify_disconnect(&id, &connection.client, connection.connected_at, &close).await;
@@ -322,7 +322,7 @@ impl Gateway {
     }
 
     /// A connection as the management API sees it.
-    pub(crate) fn reachable(&self, id: &str) -> Result<Arc<Connection>, NotSent> {
+    pub(crate) fn reachable(&self, id: &str) -> Result<Arc<OpenConnection>, NotSent> {
         let connection = self.connection(id).ok_or(NotSent::Gone)?;
         if self.0.faults.refuses() {
             return Err(NotSent::Full);
@@ -332,11 +332,11 @@ impl Gateway {
     }
 
     /// A connection that is open.
-    fn connection(&self, id: &str) -> Option<Arc<Connection>> {
+    fn connection(&self, id: &str) -> Option<Arc<OpenConnection>> {
         self.0.connections.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    fn connections_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Arc<Connection>>> {
+    fn connections_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Arc<OpenConnection>>> {
         self.0.connections.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -63,9 +63,9 @@ async fn with(
     (Gateway::new(api, functions.unwrap(), faults, Limits::default(), throttle), sent)
 }
 
-fn handshake() -> Handshake {
+fn handshake() -> UpgradeRequest {
     let (parts, ()): (Parts, ()) = Request::get("/dev").body(()).unwrap().into_parts();
-    Handshake::new(&parts, &Peer::example())
+    UpgradeRequest::new(&parts, &Peer::example())
 }
 
 /// A wire to nobody.

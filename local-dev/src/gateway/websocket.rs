@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{BufferFull, Close, Gateway, Handshake, Limits, Turn, Wire};
+use super::{BufferFull, Close, Gateway, Limits, Turn, UpgradeRequest, Wire};
 use crate::server::Peer;
 
 /// Largest frame and largest message a client may send, in bytes.
@@ -41,7 +41,7 @@ const READ_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
 const CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 #[derive(Clone)]
-struct Edge {
+struct WebSocketState {
     gateway: Gateway,
     limits: Limits,
 }
@@ -55,18 +55,18 @@ pub(crate) fn router(gateway: Gateway, limits: Limits) -> Router {
         .route(&stage, get(upgrade))
         .route(&format!("{stage}/"), get(upgrade))
         .route(&below, forbidden)
-        .with_state(Edge { gateway, limits })
+        .with_state(WebSocketState { gateway, limits })
 }
 
 /// `$connect` decides before the 101.
 async fn upgrade(
-    State(edge): State<Edge>,
+    State(edge): State<WebSocketState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     parts: Parts,
     upgrade: Option<Upgrade>,
 ) -> Response {
     let Some(Upgrade(upgrade)) = upgrade else { return StatusCode::UPGRADE_REQUIRED.into_response() };
-    let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer)).await {
+    let accepted = match edge.gateway.connect(UpgradeRequest::new(&parts, &peer)).await {
         Ok(accepted) => accepted,
         Err(status) => return status.into_response(),
     };
@@ -78,7 +78,7 @@ async fn upgrade(
         let channel = Arc::new(Channel { frames, close: Notify::new() });
         let id = accepted.id().to_owned();
         edge.gateway.open(accepted, channel.clone());
-        Session { edge: &edge, id: &id, channel: &channel }.run(socket, outgoing).await;
+        ConnectionTask { edge: &edge, id: &id, channel: &channel }.run(socket, outgoing).await;
     });
     answer.headers_mut().extend(protocol.map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol)));
     answer
@@ -125,13 +125,13 @@ enum Step {
     Close(u16),
 }
 
-struct Session<'a> {
-    edge: &'a Edge,
+struct ConnectionTask<'a> {
+    edge: &'a WebSocketState,
     id: &'a str,
     channel: &'a Arc<Channel>,
 }
 
-impl Session<'_> {
+impl ConnectionTask<'_> {
     /// Until either side ends it.
     async fn run(&self, socket: WebSocket, mut outgoing: mpsc::Receiver<Utf8Bytes>) {
         // The end waits until the close frame is on its way.

@@ -12,7 +12,7 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use super::{Budget, Finding, complaints::Complaints, inputs::Inputs, session::Session};
+use super::{Budget, Finding, complaints::Complaints, inputs::Inputs, session::FuzzedSocket};
 use crate::{Cloud, Edge, Socket, TOKEN_SECRET, until};
 
 /// Sockets that send at the same time.
@@ -104,7 +104,7 @@ struct Sender<'a> {
     complaints: &'static Complaints,
     seed: u64,
     inputs: Inputs,
-    session: Option<Session>,
+    session: Option<FuzzedSocket>,
 }
 
 impl Sender<'_> {
@@ -114,7 +114,7 @@ impl Sender<'_> {
             let texts = self.case();
             let mut session = match self.session.take() {
                 Some(session) => session,
-                None => Session::open(self.cloud).await.map_err(|what| self.finding(what, Vec::new()))?,
+                None => FuzzedSocket::open(self.cloud).await.map_err(|what| self.finding(what, Vec::new()))?,
             };
             let open = session.play(texts, number).await;
             let open = open.map_err(|what| self.finding(what, session.texts()))?;

@@ -12,14 +12,14 @@ use crate::{Cloud, Edge, Socket};
 const SHOWN: usize = 24;
 
 /// A connection and what was sent on it.
-pub(super) struct Session {
+pub(super) struct FuzzedSocket {
     socket: Socket,
     sent: VecDeque<String>,
     /// Namespaces of CONNECTs that have not been answered.
     owed: Vec<String>,
 }
 
-impl Session {
+impl FuzzedSocket {
     /// Opens a connection and reads its open packet.
     pub(super) async fn open(cloud: &Cloud) -> Result<Self, String> {
         let open = async {

@@ -22,7 +22,7 @@ use tests::{Cloud, Edge, Rest, Socket, until};
 use self::{
     player::Player,
     reference::Reference,
-    table::{Do, Reaction, Session, Step},
+    table::{Do, Reaction, RecordedSession, Step},
 };
 
 /// Both servers, and the user that is renamed on the gateway; socketioxide repeats the event.
@@ -64,7 +64,7 @@ impl World {
     }
 
     /// Plays a session on both edges; says where one does not do what the table says.
-    async fn play(&mut self, session: &Session) -> Vec<String> {
+    async fn play(&mut self, session: &RecordedSession) -> Vec<String> {
         let mut wrong = Vec::new();
         // The gateway first: its renames are what socketioxide repeats.
         for edge in [Edge::Gateway, Edge::SocketIo] {
@@ -95,7 +95,7 @@ impl World {
     }
 }
 
-async fn every_session_is_as_the_table_says(sessions: Vec<Session>) {
+async fn every_session_is_as_the_table_says(sessions: Vec<RecordedSession>) {
     let mut world = World::start().await;
     let mut wrong = Vec::new();
     for session in sessions {

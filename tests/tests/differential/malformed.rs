@@ -2,7 +2,7 @@
 
 use crate::table::{
     Reaction::{self, Closed, Silence},
-    Session, Step, joined, send,
+    RecordedSession, Step, joined, send,
 };
 
 const NOT_CHECKED: &str = "it looks into no payload that nobody asked for";
@@ -12,7 +12,7 @@ const NUMBERS: &str = "serde_json reads neither lone surrogates nor numbers beyo
 const IDS: &str = "JavaScript counts no further than 2^53 - 1, so no client has such an id";
 
 /// All of them.
-pub(crate) fn all() -> Vec<Session> {
+pub(crate) fn all() -> Vec<RecordedSession> {
     let steps = [engine(), packets(), payloads(), attachments(), lenient()];
     steps.into_iter().flatten().map(|step| joined("a malformed frame", [step])).collect()
 }

@@ -3,7 +3,7 @@
 use crate::table::{
     HEARD,
     Reaction::{Answers, Closed, Silence, TooBig},
-    Session, join, joined, rename, send, send_long, session,
+    RecordedSession, join, joined, rename, send, send_long, session,
 };
 
 const NO_ORDER: &str = "a gateway hands messages over at the same time and in no order, so whether an attachment \
@@ -19,13 +19,13 @@ const BINARY: &str = "engineioxide takes b frames on polling only; a WebSocket h
 const NAMELESS: &str = "it refuses an event without name";
 
 /// All of them.
-pub(crate) fn all() -> Vec<Session> {
+pub(crate) fn all() -> Vec<RecordedSession> {
     [namespaces(), leaving(), unjoined(), events(), attachments(), engine()].into_iter().flatten().collect()
 }
 
 const INVALID: &str = r#"44/nope,{"message":"Invalid namespace"}"#;
 
-fn namespaces() -> Vec<Session> {
+fn namespaces() -> Vec<RecordedSession> {
     vec![
         joined("joins and hears", [rename(HEARD), rename(HEARD)]),
         session(
@@ -64,7 +64,7 @@ fn namespaces() -> Vec<Session> {
     ]
 }
 
-fn leaving() -> Vec<Session> {
+fn leaving() -> Vec<RecordedSession> {
     vec![
         joined(
             "leaves and joins again",
@@ -84,7 +84,7 @@ fn leaving() -> Vec<Session> {
     ]
 }
 
-fn unjoined() -> Vec<Session> {
+fn unjoined() -> Vec<RecordedSession> {
     vec![
         session("an event before CONNECT", [send(&[r#"42/users,["x"]"#], Closed)]),
         session("an event with an id before CONNECT", [send(&[r#"42/users,1["x"]"#], Closed)]),
@@ -109,7 +109,7 @@ fn unjoined() -> Vec<Session> {
     ]
 }
 
-fn events() -> Vec<Session> {
+fn events() -> Vec<RecordedSession> {
     vec![
         joined(
             "events nobody listens to, with and without an id",
@@ -146,7 +146,7 @@ fn events() -> Vec<Session> {
     ]
 }
 
-fn attachments() -> Vec<Session> {
+fn attachments() -> Vec<RecordedSession> {
     const HEADER: &str = r#"451-/users,["up",{"_placeholder":true,"num":0}]"#;
     const TWO: &str = r#"452-/users,3["up",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
     vec![
@@ -174,7 +174,7 @@ fn attachments() -> Vec<Session> {
     ]
 }
 
-fn engine() -> Vec<Session> {
+fn engine() -> Vec<RecordedSession> {
     vec![
         joined("pongs nobody asked for", [send(&["3"], Silence), send(&["3", "3"], Silence), rename(HEARD)]),
         joined("a ping", [send(&["2"], Closed).but_socketioxide(Silence, PING_AS_PONG)]),

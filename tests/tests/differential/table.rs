@@ -3,7 +3,7 @@
 use tests::Edge;
 
 /// One client, one connection.
-pub(crate) struct Session {
+pub(crate) struct RecordedSession {
     /// For people.
     pub(crate) name: &'static str,
     /// What happens, in order. An edge that closes has played its last step.
@@ -101,11 +101,11 @@ pub(crate) fn join() -> Step {
 }
 
 /// A session that begins before any CONNECT.
-pub(crate) fn session(name: &'static str, steps: impl IntoIterator<Item = Step>) -> Session {
-    Session { name, steps: steps.into_iter().collect() }
+pub(crate) fn session(name: &'static str, steps: impl IntoIterator<Item = Step>) -> RecordedSession {
+    RecordedSession { name, steps: steps.into_iter().collect() }
 }
 
 /// A session of a socket that is in `/users`.
-pub(crate) fn joined(name: &'static str, steps: impl IntoIterator<Item = Step>) -> Session {
+pub(crate) fn joined(name: &'static str, steps: impl IntoIterator<Item = Step>) -> RecordedSession {
     session(name, std::iter::once(join()).chain(steps))
 }

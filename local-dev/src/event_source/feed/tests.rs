@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use super::*;
 use crate::{
     dynamodb::{Access, Database},
-    event_source::{record::Source, sequence_number::SequenceNumber},
+    event_source::{record::RecordSource, sequence_number::SequenceNumber},
 };
 
 /// A Streams API with one shard of numbered changes, which counts how often it is read.
@@ -65,7 +65,7 @@ impl Bench {
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let database = Database::remote(&endpoint, &Access::local("eu-central-1"));
         let written = watch::Sender::default();
-        let source = Source::new("eu-central-1", "arn:aws:dynamodb:local:000000000000:table/t/stream/1", "pk");
+        let source = RecordSource::new("eu-central-1", "arn:aws:dynamodb:local:000000000000:table/t/stream/1", "pk");
         let wake = Wake::Written(written.subscribe());
         let stream = Arc::new(Stream::new(database.streams().clone(), "arn".to_owned(), source, wake));
         Self { fake, written, stream, _database: database, server }

@@ -18,11 +18,11 @@ use serde_json::Value;
 use shared::protocol::Frame;
 
 use super::{
-    Edge,
-    session::{Lease, Session, SessionWire},
+    SocketIoState,
+    session::{EngineSession, Lease, SessionWire},
     upgrade,
 };
-use crate::{gateway::Handshake, server::Peer};
+use crate::{gateway::UpgradeRequest, server::Peer};
 
 /// What Engine.IO asks in the URL.
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ impl EngineQuery {
 
 /// Stands before socketioxide.
 pub(super) async fn gate(
-    State(edge): State<Edge>,
+    State(edge): State<SocketIoState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     query: Query<EngineQuery>,
     request: Request,
@@ -63,13 +63,20 @@ pub(super) async fn gate(
     }
 }
 
-async fn handshake(edge: Edge, peer: Peer, websocket: bool, mut parts: Parts, body: Body, next: Next) -> Response {
-    let accepted = match edge.gateway.connect(Handshake::new(&parts, &peer).into_websocket()).await {
+async fn handshake(
+    edge: SocketIoState,
+    peer: Peer,
+    websocket: bool,
+    mut parts: Parts,
+    body: Body,
+    next: Next,
+) -> Response {
+    let accepted = match edge.gateway.connect(UpgradeRequest::new(&parts, &peer).into_websocket()).await {
         Ok(accepted) => accepted,
         Err(status) => return status.into_response(),
     };
     let protocol = accepted.protocol();
-    let session = Arc::new(Session::new(accepted.id(), edge.clone()));
+    let session = Arc::new(EngineSession::new(accepted.id(), edge.clone()));
     if websocket {
         session.runs_over(peer.close_handle);
     }
@@ -102,7 +109,7 @@ fn copy_texts(parts: &mut Parts) {
 }
 
 /// The answer of a polling handshake; the session is known by the id in it from now on.
-async fn remembered(session: &Weak<Session>, answer: Response) -> Response {
+async fn remembered(session: &Weak<EngineSession>, answer: Response) -> Response {
     let (parts, body) = answer.into_parts();
     let body = match to_bytes(body, usize::MAX).await {
         Ok(body) => body,
@@ -122,7 +129,7 @@ async fn remembered(session: &Weak<Session>, answer: Response) -> Response {
 }
 
 /// A request of a polling session: for frames, or with some.
-async fn poll(session: Option<Arc<Session>>, peer: Peer, parts: Parts, body: Body, next: Next) -> Response {
+async fn poll(session: Option<Arc<EngineSession>>, peer: Peer, parts: Parts, body: Body, next: Next) -> Response {
     if session.as_ref().is_some_and(|session| session.is_over()) {
         return unknown_session();
     }
@@ -150,8 +157,8 @@ fn noop() -> Response {
 
 /// A polling session that is to become a WebSocket. One for an unknown session would be let in by socketioxide, and cut.
 async fn upgrade(
-    edge: &Edge,
-    session: Option<Arc<Session>>,
+    edge: &SocketIoState,
+    session: Option<Arc<EngineSession>>,
     peer: Peer,
     mut parts: Parts,
     body: Body,
@@ -170,6 +177,6 @@ async fn upgrade(
 
 /// What Engine.IO answers for a session it does not know. Node ends the TCP connection of a refused upgrade as well.
 fn unknown_session() -> Response {
-    let body = serde_json::json!({ "code": 1, "message": "Session ID unknown" });
+    let body = serde_json::json!({ "code": 1, "message": "EngineSession ID unknown" });
     (StatusCode::BAD_REQUEST, [(CONNECTION, "close")], axum::Json(body)).into_response()
 }

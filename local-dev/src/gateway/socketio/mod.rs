@@ -32,7 +32,7 @@ use tower_http::cors::CorsLayer;
 use self::{
     arguments::Heard,
     gate::gate,
-    session::{FAREWELL, Lease, Session, Verdict},
+    session::{EngineSession, FAREWELL, Lease, Verdict},
 };
 use super::{Gateway, websocket::IO_BUFFER};
 
@@ -45,11 +45,11 @@ pub(crate) struct SocketIoEdge {
 }
 
 #[derive(Clone)]
-struct Edge {
+struct SocketIoState {
     gateway: Gateway,
     io: Arc<OnceLock<SocketIo>>,
     /// Sessions that began by polling, by Engine.IO session id, from the answer of their handshake to their end.
-    sessions: Arc<Mutex<HashMap<String, Weak<Session>>>>,
+    sessions: Arc<Mutex<HashMap<String, Weak<EngineSession>>>>,
     /// socketioxide itself, for WebSockets of polling sessions.
     server: Router,
 }
@@ -59,7 +59,7 @@ impl SocketIoEdge {
     pub(crate) fn new(gateway: Gateway, cors: Option<CorsLayer>) -> (Self, Router) {
         let (service, io) = SocketIo::builder().max_buffer_size(BUFFER).ws_read_buffer_size(IO_BUFFER).build_svc();
         let server = Router::new().route_service("/socket.io/", service);
-        let edge = Edge { gateway, io: Arc::default(), sessions: Arc::default(), server: server.clone() };
+        let edge = SocketIoState { gateway, io: Arc::default(), sessions: Arc::default(), server: server.clone() };
         let _ = edge.io.set(io.clone());
         io.ns(NAMESPACE, joined.with(join));
         let router = server.layer(from_fn_with_state(edge, gate));
@@ -72,8 +72,8 @@ impl SocketIoEdge {
     }
 }
 
-impl Edge {
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, Weak<Session>>> {
+impl SocketIoState {
+    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, Weak<EngineSession>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,7 +83,7 @@ impl Edge {
 #[error("{0}")]
 struct Refusal(String);
 
-fn session_of(socket: &SocketRef) -> Result<Arc<Session>, Refusal> {
+fn session_of(socket: &SocketRef) -> Result<Arc<EngineSession>, Refusal> {
     let lease = socket.req_parts().extensions.get::<Lease>();
     lease.map(|lease| Arc::clone(&lease.0)).ok_or_else(|| Refusal("INTERNAL_ERROR".to_owned()))
 }

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{BUFFER, Edge, arguments::Arguments, disconnect_packet};
+use super::{BUFFER, SocketIoState, arguments::Arguments, disconnect_packet};
 use crate::{
     gateway::{BufferFull, Close, Wire},
     server::CloseHandle,
@@ -34,12 +34,12 @@ const LETS_GO_AFTER: Duration = Duration::from_millis(100);
 
 /// One Engine.IO session and the gateway connection it stands for. It ends when socketioxide lets go of the handshake
 /// request it travels in.
-pub(super) struct Session {
+pub(super) struct EngineSession {
     /// The connection id.
     id: String,
     /// The Engine.IO session id, of a session that began by polling.
     polling: OnceLock<String>,
-    pub(super) edge: Edge,
+    pub(super) edge: SocketIoState,
     state: Mutex<Joining>,
     /// Told when the namespace is joined and what was waiting is on its way.
     pub(super) settled: Notify,
@@ -96,10 +96,10 @@ impl Verdict {
 
 /// The handle in the request's extensions.
 #[derive(Clone)]
-pub(super) struct Lease(pub(super) Arc<Session>);
+pub(super) struct Lease(pub(super) Arc<EngineSession>);
 
 /// The wire must not keep the session alive.
-pub(super) struct SessionWire(pub(super) Weak<Session>);
+pub(super) struct SessionWire(pub(super) Weak<EngineSession>);
 
 impl Wire for SessionWire {
     fn send(&self, frame: &str) -> Result<(), BufferFull> {
@@ -113,7 +113,7 @@ impl Wire for SessionWire {
     }
 }
 
-impl Drop for Session {
+impl Drop for EngineSession {
     fn drop(&mut self) {
         if let Some(sid) = self.polling.get() {
             self.edge.sessions().remove(sid);
@@ -125,8 +125,8 @@ impl Drop for Session {
     }
 }
 
-impl Session {
-    pub(super) fn new(id: &str, edge: Edge) -> Self {
+impl EngineSession {
+    pub(super) fn new(id: &str, edge: SocketIoState) -> Self {
         Self {
             id: id.to_owned(),
             polling: OnceLock::new(),
