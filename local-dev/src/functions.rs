@@ -399,7 +399,7 @@ Resources:
 ";
 
     #[tokio::test(start_paused = true)]
-    async fn invocations_beyond_what_the_database_bears_wait_for_their_turn() {
+    async fn invocations_beyond_what_the_database_manages_wait_for_their_turn() {
         let second = Duration::from_secs(1);
         for (at_once, seconds) in [(1, 6), (2, 3), (6, 1)] {
             let (template, faults) = (Template::parse(FUNCTION).unwrap(), Arc::<Faults>::default());

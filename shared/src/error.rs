@@ -1,4 +1,4 @@
-//! Every failure a client can meet, and the one place that maps it to a status and a code (README.md, "REST").
+//! Every failure a client can meet, and the one place that maps it to a status and a code (CLIENTS.md, "REST").
 
 use http::StatusCode;
 use serde::Serialize;

@@ -15,7 +15,7 @@ use tokio::{
 use crate::Rest;
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A started program; it ends with this value at the latest.
 pub struct Process {
@@ -59,7 +59,7 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut banner = String::new();
         while !banner.contains("Ctrl-C stops.") {
-            let line = timeout(PATIENCE, lines.next_line()).await;
+            let line = timeout(TIMEOUT, lines.next_line()).await;
             let line = line.unwrap_or_else(|_| panic!("it was not ready in time, after: {banner}"));
             banner += &line.unwrap().unwrap_or_else(|| panic!("it ended after: {banner}"));
             banner.push('\n');
@@ -79,14 +79,14 @@ impl Process {
                 self.seen.push(self.log.recv().await.expect("a log that goes on"));
             }
         };
-        let found = timeout(PATIENCE, line).await.is_ok();
+        let found = timeout(TIMEOUT, line).await.is_ok();
         assert!(found, "no line with {parts:?} in time, in {:#?}", self.seen);
     }
 
     /// Ends it and returns everything it printed and logged since it had started.
     pub async fn into_log(mut self) -> String {
         self.signal("INT").await;
-        while let Some(line) = timeout(PATIENCE, self.log.recv()).await.expect("it ends in time") {
+        while let Some(line) = timeout(TIMEOUT, self.log.recv()).await.expect("it ends in time") {
             self.seen.push(line);
         }
         self.seen.join("\n")
@@ -130,7 +130,7 @@ impl Process {
     }
 
     async fn ended(mut self) -> ExitStatus {
-        timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap()
+        timeout(TIMEOUT, self.child.wait()).await.expect("it ends in time").unwrap()
     }
 
     async fn signal(&self, name: &str) {

@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 use crate::contract;
 
 /// Far beyond what anything here takes; reaching it means the thing does not happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A way into the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +153,7 @@ impl Socket {
             return Some(event);
         }
         loop {
-            match timeout(PATIENCE, self.stream.next()).await.expect("a frame in time") {
+            match timeout(TIMEOUT, self.stream.next()).await.expect("a frame in time") {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3").await,
                 // A post that took too long is sent again; clients ignore a second open packet.
                 Some(Ok(Message::Text(text))) if text.starts_with('0') && self.opened => {}
@@ -191,7 +191,7 @@ impl Socket {
     /// went without a word.
     pub async fn raw_frame(&mut self) -> Result<String, u16> {
         loop {
-            match timeout(PATIENCE, self.stream.next()).await.expect("a frame in time") {
+            match timeout(TIMEOUT, self.stream.next()).await.expect("a frame in time") {
                 Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
                 Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
                 Some(Err(_)) | None => return Err(1006),

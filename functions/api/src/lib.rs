@@ -1,4 +1,4 @@
-//! The REST API under `/api/v1`: users, and who may read and change them (the contract is README.md, "REST").
+//! The REST API under `/api/v1`: users, and who may read and change them (the contract is CLIENTS.md, "REST").
 //!
 //! Answers requests and writes rows; it tells nobody. Events are made of the committed rows, by `broadcast`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

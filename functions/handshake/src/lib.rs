@@ -41,7 +41,7 @@ impl Handshake {
     }
 
     /// Greets a new connection. One that never opens is given up quietly. A repeated invocation greets one twice: clients
-    /// ignore a second open packet, but for `rust_socketio`, whose thread panics (README).
+    /// ignore a second open packet, but for `rust_socketio`, whose thread panics (CLIENTS.md).
     ///
     /// # Errors
     /// [`Error::Internal`] if the gateway itself failed for [`ACCEPTS_WITHIN`].

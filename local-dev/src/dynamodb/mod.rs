@@ -46,7 +46,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// DynamoDB Local writes one row of a table after the other. With a hundred writers a busy machine takes longer for each
 /// than the functions wait, and what these then try again keeps it from ever catching up: fifty clients that came back at
 /// once were still refused a minute and a half later.
-const DYNAMODB_LOCAL_BEARS: usize = 16;
+const DYNAMODB_LOCAL_CONCURRENCY: usize = 16;
 
 /// A DynamoDB and the clients for it.
 pub(crate) struct Database {
@@ -120,7 +120,7 @@ impl Database {
     /// Most invocations that should use it at once.
     pub(crate) fn max_concurrency(&self) -> usize {
         let is_dynamodb_local = self.embedded.is_none() && self.endpoint.starts_with("http://");
-        if is_dynamodb_local { DYNAMODB_LOCAL_BEARS } else { Semaphore::MAX_PERMITS }
+        if is_dynamodb_local { DYNAMODB_LOCAL_CONCURRENCY } else { Semaphore::MAX_PERMITS }
     }
 
     /// Client for tables and items.

@@ -146,7 +146,7 @@ fn lane_of(key: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_write_to_the_embedded_database_is_delivered_without_a_poke_or_a_poll() {
+async fn a_write_to_the_embedded_database_is_delivered_without_a_wakeup_or_a_poll() {
     let bench = Bench::new().await;
     let mut run = bench.run(&[], true).await;
     for value in ["1", "2", "3"] {
@@ -157,7 +157,7 @@ async fn a_write_to_the_embedded_database_is_delivered_without_a_poke_or_a_poll(
 }
 
 #[tokio::test]
-async fn from_any_other_database_a_poke_delivers_without_waiting_for_the_next_poll() {
+async fn from_any_other_database_a_wakeup_delivers_without_waiting_for_the_next_poll() {
     let bench = Bench::new().await.polled(NEVER);
     let mut run = bench.run(&[], true).await;
     for value in ["1", "2", "3"] {
@@ -169,7 +169,7 @@ async fn from_any_other_database_a_poke_delivers_without_waiting_for_the_next_po
 }
 
 #[tokio::test]
-async fn from_any_other_database_the_next_poll_delivers_without_a_poke() {
+async fn from_any_other_database_the_next_poll_delivers_without_a_wakeup() {
     let bench = Bench::new().await.polled(Duration::from_millis(10));
     let mut run = bench.run(&[], true).await;
     for value in ["1", "2", "3"] {

@@ -1,5 +1,5 @@
 // The official JavaScript client in a version of one's choice: node javascript.mjs <package> <url> <token> [path]. What it writes for
-// either entrance is what README says: a path for API Gateway only.
+// either entrance is what CLIENTS.md says: a path for API Gateway only.
 const [, , name, url, token, path] = process.argv;
 const { io } = await import(name);
 

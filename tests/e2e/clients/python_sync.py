@@ -1,6 +1,6 @@
 """python-socketio's synchronous client: python_sync.py <url> <token> [path]
 
-What it writes for either entrance is what README says: a path for API Gateway only.
+What it writes for either entrance is what CLIENTS.md says: a path for API Gateway only.
 """
 
 import json

@@ -22,7 +22,7 @@ const CLIENTS = {
   "rust_socketio": { program: process.env.CLIENTS_RUST, args: [], needs: "CLIENTS_RUST" },
 };
 
-/** What README tells people to write: a path for API Gateway only, without a slash at its end, which these clients add. */
+/** What CLIENTS.md tells people to write: a path for API Gateway only, without a slash at its end, which these clients add. */
 const ENTRANCES = { "/socket.io/": [], "/dev": ["/dev"] };
 
 /** A client that runs until it is closed, or has nothing more to say. */
@@ -62,7 +62,7 @@ describe("other clients", () => {
   after(() => cloud.stop());
 
   for (const [name, how] of Object.entries(CLIENTS)) {
-    const missing = !how.program && `${how.needs} is not set, see README`;
+    const missing = !how.program && `${how.needs} is not set, see CONTRIBUTING.md`;
     if (missing && process.env.CI) throw new Error(`in CI every client has to be there: ${missing}`);
     for (const [entrance, path] of Object.entries(ENTRANCES)) {
       const claim = (title, body) =>

@@ -29,7 +29,7 @@ const BYSTANDER_EVERY: u64 = 200;
 const LONGEST: usize = 32 * 1024;
 
 /// Far beyond what anything here takes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Tries cases until the budget is used up. Panics and error logs of the whole process count, so nothing else should
 /// run in it.
@@ -64,7 +64,7 @@ async fn play_round(budget: &Budget, seed: u64, round: u64) -> Result<(), Findin
     end.map_err(|what| Finding { what, seed, texts: Vec::new() })?;
     // Everybody has gone, so every row goes.
     let empty = async || cloud.connection_ids().await.is_empty() && cloud.room_members().await.is_empty();
-    let left = timeout(PATIENCE, until(empty)).await;
+    let left = timeout(TIMEOUT, until(empty)).await;
     left.map_err(|_| Finding { what: "rows outlive their connections".to_owned(), seed, texts: Vec::new() })?;
     let said = complaints.take();
     cloud.stop().await;
@@ -93,7 +93,7 @@ impl Bystander {
         let path = format!("/users/{}", self.user["id"].as_str().unwrap());
         admin.patch(&path, json!({ "fullName": name })).await.expect(200);
         let heard = async { while self.feed.event().await.1["fullName"] != name {} };
-        timeout(PATIENCE, heard).await.map_err(|_| format!("the bystander did not hear of {name}"))
+        timeout(TIMEOUT, heard).await.map_err(|_| format!("the bystander did not hear of {name}"))
     }
 }
 

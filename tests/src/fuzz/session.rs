@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use shared::protocol::{Frame, Packet, PacketData};
 use tokio::time::timeout;
 
-use super::messages::PATIENCE;
+use super::messages::TIMEOUT;
 use crate::{Cloud, Edge, Socket};
 
 /// Texts a finding shows; what came before them hardly matters.
@@ -30,7 +30,7 @@ impl FuzzedSocket {
                 other => Err(format!("instead of the open packet: {other:?}")),
             }
         };
-        timeout(PATIENCE, open).await.unwrap_or_else(|_| Err("a new socket gets no open packet".to_owned()))
+        timeout(TIMEOUT, open).await.unwrap_or_else(|_| Err("a new socket gets no open packet".to_owned()))
     }
 
     /// The last texts that were sent.
@@ -48,7 +48,7 @@ impl FuzzedSocket {
         self.socket.send(&format!("40{marker},")).await;
         self.owed.push(marker);
         while !self.owed.is_empty() {
-            let Ok(received) = timeout(PATIENCE, self.socket.raw_frame()).await else {
+            let Ok(received) = timeout(TIMEOUT, self.socket.raw_frame()).await else {
                 return Err(format!("no answer to CONNECT of {:?}", self.owed));
             };
             match received {

@@ -21,7 +21,7 @@ use self::stub::{Said, Stub};
 use crate::{Cloud, process::peak_memory};
 
 /// Longer than the slowest takes: the greeting of a socket that never opens.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Programs and the cloud they work in; [`Deployment::stop`] it at the end.
 pub struct Deployment {
@@ -123,7 +123,7 @@ pub fn logical_id(function: &str) -> String {
 }
 
 async fn heard(function: &str, stub: &mut Stub) -> Said {
-    match timeout(PATIENCE, stub.said()).await.unwrap_or_else(|_| panic!("{function} says nothing")) {
+    match timeout(TIMEOUT, stub.said()).await.unwrap_or_else(|_| panic!("{function} says nothing")) {
         Said::Error(error) => panic!("{function}: {error}"),
         said => said,
     }

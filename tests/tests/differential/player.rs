@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::table::Reaction;
 
 /// Far beyond what anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Nobody has this namespace, so a CONNECT for it shows how far a server has read.
 const MARKER: (&str, &str) = ("40/marker,", r#"44/marker,{"message":"Invalid namespace"}"#);
@@ -57,7 +57,7 @@ impl Player {
                 self.socket.send(MARKER.0).await;
                 marked = true;
             }
-            let Ok(received) = timeout(PATIENCE, self.socket.raw_frame()).await else {
+            let Ok(received) = timeout(TIMEOUT, self.socket.raw_frame()).await else {
                 return self.sum_up(frames, expected);
             };
             match received {

@@ -24,6 +24,8 @@ const GENERATED: &[&str] = &[
 /// The pages whose every claim about the repository is checked.
 const PAGES: &[&str] = &[
     "README.md",
+    "CLIENTS.md",
+    "PERFORMANCE.md",
     "SECURITY.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",

@@ -1,5 +1,5 @@
 //! `rust_socketio`, the Rust client: `rust-client <url> <token> [path]`. It says what happens to it, a line of JSON each.
-//! What it writes for either entrance is what README says: a path for API Gateway only.
+//! What it writes for either entrance is what CLIENTS.md says: a path for API Gateway only.
 
 use std::{env, process::ExitCode};
 
