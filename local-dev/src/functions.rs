@@ -6,10 +6,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures::{FutureExt as _, future::BoxFuture};
 use lambda_runtime::{Context, LambdaEvent};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use shared::{config::Environment, error::Chain};
+use shared::{
+    config::{ConfigError, Environment},
+    error::Chain,
+    lambda,
+};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -81,7 +86,7 @@ pub(crate) enum StartError {
         /// Logical id.
         function: String,
         /// Its own words.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: ConfigError,
     },
 }
 
@@ -99,52 +104,39 @@ impl Complaint {
     }
 }
 
-/// The code of a function, ready to be called.
-#[derive(Clone)]
-enum Code {
-    Api(Arc<api::Api>),
-    Broadcast(Arc<broadcast::Broadcast>),
-    Connect(Arc<connect::Connect>),
-    Disconnect(Arc<disconnect::Disconnect>),
-    Handshake(Arc<handshake::Handshake>),
-    Heartbeat(Arc<heartbeat::Heartbeat>),
-    Message(Arc<message::Message>),
-    Notify(Arc<notify::Notify>),
-    /// Not here, but behind a Lambda Invoke API.
-    Remote(Remote),
-}
+/// The code of a function, ready to be called: an event and its context in, an answer or a complaint out.
+type Handler = Arc<dyn Fn(Value, Context) -> BoxFuture<'static, Result<Value, Complaint>> + Send + Sync>;
 
-impl Code {
-    /// The table of functions; `None` for a folder that is not in it.
-    fn start(folder: &str, env: &Environment) -> Option<Result<Self, Box<dyn std::error::Error + Send + Sync>>> {
-        Some(match folder {
-            "api" => api::Api::from_env(env).map(|api| Self::Api(api.into())).map_err(Into::into),
-            "broadcast" => broadcast::Broadcast::from_env(env).map(|f| Self::Broadcast(f.into())).map_err(Into::into),
-            "connect" => connect::Connect::from_env(env).map(|f| Self::Connect(f.into())).map_err(Into::into),
-            "disconnect" => {
-                disconnect::Disconnect::from_env(env).map(|f| Self::Disconnect(f.into())).map_err(Into::into)
-            }
-            "handshake" => handshake::Handshake::from_env(env).map(|f| Self::Handshake(f.into())).map_err(Into::into),
-            "heartbeat" => heartbeat::Heartbeat::from_env(env).map(|f| Self::Heartbeat(f.into())).map_err(Into::into),
-            "message" => message::Message::from_env(env).map(|f| Self::Message(f.into())).map_err(Into::into),
-            "notify" => notify::Notify::from_env(env).map(|f| Self::Notify(f.into())).map_err(Into::into),
-            _ => return None,
-        })
-    }
+/// Makes a function of its environment.
+type Start = fn(&Environment) -> Result<Handler, ConfigError>;
 
-    async fn call(&self, event: Value, context: Context) -> Result<Value, Complaint> {
-        match self {
-            Self::Api(code) => answer(event, context, |event| code.handle(event)).await,
-            Self::Broadcast(code) => answer(event, context, |event| code.handle(event)).await,
-            Self::Connect(code) => answer(event, context, |event| code.handle(event)).await,
-            Self::Disconnect(code) => answer(event, context, |event| code.handle(event)).await,
-            Self::Handshake(code) => answer(event, context, |event| code.handle(event)).await,
-            Self::Heartbeat(code) => answer(event, context, |event| code.handle(event)).await,
-            Self::Message(code) => answer(event, context, |event| code.handle(event)).await,
-            Self::Notify(code) => answer(event, context, |event| code.handle(event)).await,
-            Self::Remote(remote) => remote.call(&event).await,
+/// The table of functions, by folder under `functions/`.
+const FUNCTIONS: [(&str, Start); 8] = [
+    ("api", start::<api::Api>),
+    ("broadcast", start::<broadcast::Broadcast>),
+    ("connect", start::<connect::Connect>),
+    ("disconnect", start::<disconnect::Disconnect>),
+    ("handshake", start::<handshake::Handshake>),
+    ("heartbeat", start::<heartbeat::Heartbeat>),
+    ("message", start::<message::Message>),
+    ("notify", start::<notify::Notify>),
+];
+
+/// What the Lambda runtime does around a function: JSON in, JSON out.
+fn start<F: lambda::Function>(env: &Environment) -> Result<Handler, ConfigError> {
+    let function = Arc::new(F::from_env(env)?);
+    Ok(Arc::new(move |event, context| {
+        let function = Arc::clone(&function);
+        async move {
+            let no_json = |what: &str, error| Complaint::of::<serde_json::Error>(format!("{what}: {error}"));
+            let event =
+                serde_json::from_value(event).map_err(|error| no_json("the event is not what it expects", error))?;
+            let answer = function.handle(LambdaEvent::new(event, context)).await;
+            let answer = answer.map_err(|failure| Complaint::of::<F::Error>(Chain(&failure).to_string()))?;
+            serde_json::to_value(answer).map_err(|error| no_json("the answer is not JSON", error))
         }
-    }
+        .boxed()
+    }))
 }
 
 /// Calls of such functions at the same time. Each has a connection, and so an open file; others wait for one.
@@ -160,6 +152,13 @@ struct Remote {
 }
 
 impl Remote {
+    fn handler(self) -> Handler {
+        Arc::new(move |event, _context| {
+            let remote = self.clone();
+            async move { remote.call(&event).await }.boxed()
+        })
+    }
+
     async fn call(&self, event: &Value) -> Result<Value, Complaint> {
         let unreachable = |error: reqwest::Error| {
             Complaint::of::<reqwest::Error>(format!("{} cannot be reached: {}", self.url, Chain(&error)))
@@ -176,28 +175,9 @@ impl Remote {
     }
 }
 
-/// What the Lambda runtime does around a handler: JSON in, JSON out.
-async fn answer<Event, Answer, Failure, Future>(
-    event: Value,
-    context: Context,
-    handle: impl FnOnce(LambdaEvent<Event>) -> Future,
-) -> Result<Value, Complaint>
-where
-    Event: DeserializeOwned,
-    Answer: Serialize,
-    Failure: std::error::Error + 'static,
-    Future: std::future::Future<Output = Result<Answer, Failure>>,
-{
-    let no_json = |what: &str, error| Complaint::of::<serde_json::Error>(format!("{what}: {error}"));
-    let event = serde_json::from_value(event).map_err(|error| no_json("the event is not what it expects", error))?;
-    let answer = handle(LambdaEvent::new(event, context)).await;
-    let answer = answer.map_err(|failure| Complaint::of::<Failure>(Chain(&failure).to_string()))?;
-    serde_json::to_value(answer).map_err(|error| no_json("the answer is not JSON", error))
-}
-
 /// A function as deployed.
 struct Deployed {
-    code: Code,
+    handler: Handler,
     /// The crate under `functions/`, by which faults call it.
     folder: String,
     timeout: Duration,
@@ -231,16 +211,18 @@ impl Functions {
         let (client, calls) = (reqwest::Client::new(), Arc::new(Semaphore::new(CALLS_AT_ONCE)));
         let mut deployed = HashMap::new();
         for Function { logical_id, folder, timeout, memory_size, .. } in functions {
-            let code = match endpoint {
+            let handler = match endpoint {
                 Some(endpoint) => {
                     let url = format!("{}/2015-03-31/functions/{folder}/invocations", endpoint.trim_end_matches('/'));
-                    Code::Remote(Remote { client: client.clone(), calls: Arc::clone(&calls), url })
+                    Remote { client: client.clone(), calls: Arc::clone(&calls), url }.handler()
                 }
                 None => {
                     let env = environments.get(logical_id).cloned().unwrap_or_default();
-                    let started = Code::start(folder, &env)
+                    let (_, start) = FUNCTIONS
+                        .iter()
+                        .find(|(known, _)| known == folder)
                         .ok_or_else(|| StartError::Unknown { function: logical_id.clone(), folder: folder.clone() })?;
-                    started.map_err(|source| StartError::Refused { function: logical_id.clone(), source })?
+                    start(&env).map_err(|source| StartError::Refused { function: logical_id.clone(), source })?
                 }
             };
             let config = lambda_runtime::Config {
@@ -251,7 +233,7 @@ impl Functions {
             };
             // `cargo lambda watch` compiles a function when it is called for the first time.
             let timeout = if endpoint.is_some() { COMPILES_WITHIN } else { Duration::from_secs(*timeout) };
-            let function = Deployed { code, folder: folder.clone(), timeout, config: config.into() };
+            let function = Deployed { handler, folder: folder.clone(), timeout, config: config.into() };
             deployed.insert(logical_id.clone(), function);
         }
         let (turns, concurrency) = (unlimited(), unlimited());
@@ -328,15 +310,15 @@ impl Functions {
         timeout: Duration,
         span: tracing::Span,
     ) -> Result<Value, FunctionError> {
-        let Deployed { code, folder, config, .. } = deployed;
-        let (code, function) = (code.clone(), config.function_name.clone());
+        let Deployed { handler, folder, config, .. } = deployed;
+        let (handler, function) = (Arc::clone(handler), config.function_name.clone());
         let (slow, fails) = (self.faults.slows(folder), self.faults.fails(folder));
         let invocation = async move {
             tokio::time::sleep(slow.unwrap_or_default()).await;
             if fails {
                 return Err(Complaint::of::<Faults>("failed on purpose (--fault)".to_owned()));
             }
-            code.call(event, context).await
+            handler(event, context).await
         };
         // A task of its own, so that a panic ends the invocation and nothing else.
         let mut task = tokio::spawn(invocation.instrument(span));

@@ -4,32 +4,51 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
-use crate::error::Chain;
+use crate::{
+    config::{ConfigError, Environment},
+    error::Chain,
+};
 
-/// Serves invocations with a handler until Lambda ends the process. Logs are JSON lines on stdout; `RUST_LOG` filters them.
+/// A function: what `infra/template.yaml` deploys under its name, and `local-dev` calls the same way.
+pub trait Function: Sized + Send + Sync + 'static {
+    /// The event of AWS it is invoked with.
+    type Event: DeserializeOwned + Send;
+    /// What its caller gets.
+    type Answer: Serialize;
+    /// A failed invocation.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The function in this environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable that is missing or wrong.
+    fn from_env(env: &Environment) -> Result<Self, ConfigError>;
+
+    /// Handles one event.
+    ///
+    /// # Errors
+    /// Each function says which, and what becomes of the event then.
+    fn handle(&self, event: LambdaEvent<Self::Event>)
+    -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
+}
+
+/// Serves invocations of a function until Lambda ends the process. Logs are JSON lines on stdout; `RUST_LOG` filters them.
 ///
 /// Each line names the invocation it belongs to, and what else its spans say, such as the request.
 ///
-/// A handler's error becomes a failed invocation, its causes a line of the log.
+/// An error of the function becomes a failed invocation, its causes a line of the log.
 ///
 /// # Errors
-/// If the Runtime API goes away, or somebody else is logging already.
-pub async fn run<Event, Answer, Failure, Future>(handler: impl Fn(LambdaEvent<Event>) -> Future) -> Result<(), Error>
-where
-    Event: DeserializeOwned,
-    Answer: Serialize,
-    Failure: Into<Box<dyn std::error::Error + Send + Sync>>,
-    Future: std::future::Future<Output = Result<Answer, Failure>>,
-{
+/// If the environment is not what the function needs, the Runtime API goes away, or somebody else is logging already.
+pub async fn run<F: Function>() -> Result<(), Error> {
+    let function = &F::from_env(&Environment::from_process())?;
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
     tracing::subscriber::set_global_default(logger(filter, std::io::stdout))?;
-    let handler = &handler;
     lambda_runtime::run(service_fn(async move |event| {
         // Boxed: a function's future is deep, and this one is moved around by the runtime.
-        Box::pin(handler(event)).await.map_err(|failure| {
-            let failure = failure.into();
-            tracing::error!(error = %Chain(failure.as_ref()), "the invocation failed");
-            failure
+        Box::pin(function.handle(event)).await.map_err(|failure| {
+            tracing::error!(error = %Chain(&failure), "the invocation failed");
+            Error::from(failure)
         })
     }))
     .await

@@ -138,7 +138,7 @@ mod tests {
     use lambda_runtime::{Context as Invocation, LambdaEvent};
     use proptest::{collection::hash_map, prelude::*};
     use serde_json::{Value, json};
-    use shared::config::Environment;
+    use shared::{config::Environment, lambda::Function as _};
 
     use super::*;
     use crate::Api;

@@ -24,6 +24,7 @@ use shared::{
     auth::{Admin, Passwords, Tokens},
     aws::Clients,
     config::{ConfigError, Environment},
+    lambda::Function,
     limits::LimitStore,
     repeats::AnswerStore,
     sessions::SessionStore,
@@ -56,10 +57,12 @@ pub(crate) struct App {
 /// The function: a router behind API Gateway's payload format 2.0.
 pub struct Api(Router);
 
-impl Api {
-    /// # Errors
-    /// [`ConfigError`] names the variable that is missing or wrong.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+impl Function for Api {
+    type Event = ApiRequest;
+    type Answer = ApiAnswer;
+    type Error = Infallible;
+
+    fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let users = UserStore::new(&Clients::from_env(env)?, env)?;
         let app = App {
             sessions: SessionStore::beside(&users),
@@ -79,7 +82,7 @@ impl Api {
     ///
     /// # Errors
     /// Never: every failure is an answer.
-    pub async fn handle(&self, event: LambdaEvent<ApiRequest>) -> Result<ApiAnswer, Infallible> {
+    async fn handle(&self, event: LambdaEvent<ApiRequest>) -> Result<ApiAnswer, Infallible> {
         let request = event.payload.into_request(&event.context.request_id);
         Ok(ApiAnswer::of(self.0.clone().oneshot(request).await?).await)
     }

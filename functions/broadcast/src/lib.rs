@@ -24,6 +24,7 @@ use shared::{
     config::{ConfigError, Environment, FeedShards},
     connections::ConnectionStore,
     gateway::Gateway,
+    lambda::Function,
     metrics::{Metrics, Unit},
 };
 
@@ -50,10 +51,12 @@ pub struct Broadcast {
     metrics: Metrics,
 }
 
-impl Broadcast {
-    /// # Errors
-    /// [`ConfigError`] names the variable that is missing.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+impl Function for Broadcast {
+    type Event = Event;
+    type Answer = DynamoDbEventResponse;
+    type Error = std::convert::Infallible;
+
+    fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let clients = Clients::from_env(env)?;
         Ok(Self {
             connections: ConnectionStore::new(&clients, env)?,
@@ -69,7 +72,7 @@ impl Broadcast {
     ///
     /// # Errors
     /// Never: that would have the event source repeat the whole batch, also what was told.
-    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, std::convert::Infallible> {
+    async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, std::convert::Infallible> {
         let records = event.payload.records;
         let batch = Batch::read(&records);
         let poisoned = batch.poisoned;
@@ -84,7 +87,9 @@ impl Broadcast {
         self.report(&latencies_of(told).collect::<Vec<_>>(), poisoned, delivered.counts);
         Ok(answer)
     }
+}
 
+impl Broadcast {
     fn report(&self, latencies: &[f64], poisoned: usize, counts: Counts) {
         #[allow(clippy::cast_precision_loss, reason = "nobody sends 2^52 frames")]
         let (sent, poisoned) = (self.gateway.take_sent() as f64, poisoned as f64);

@@ -16,6 +16,7 @@ use shared::{
     config::{ConfigError, Environment},
     connections::{ConnectionStore, NewConnection},
     invoke::AsynchronousFunction,
+    lambda::Function,
     origins::Origins,
 };
 
@@ -26,10 +27,12 @@ pub struct Connect {
     origins: Origins,
 }
 
-impl Connect {
-    /// # Errors
-    /// [`ConfigError`] names the variable that is missing or wrong.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+impl Function for Connect {
+    type Event = ApiGatewayWebsocketProxyRequest;
+    type Answer = ApiGatewayProxyResponse;
+    type Error = Error;
+
+    fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let clients = Clients::from_env(env)?;
         Ok(Self {
             connections: ConnectionStore::new(&clients, env)?,
@@ -47,7 +50,7 @@ impl Connect {
     /// # Errors
     /// [`Error::Internal`]; the gateway then refuses the handshake with a 5xx, and the client tries again. A connection
     /// that was remembered but could not be greeted is forgotten by the heartbeat, like any that never sends CONNECT.
-    pub async fn handle(
+    async fn handle(
         &self,
         event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
     ) -> Result<ApiGatewayProxyResponse, Error> {

@@ -7,6 +7,7 @@ use shared::{
     aws::Clients,
     config::{ConfigError, Environment},
     connections::ConnectionStore,
+    lambda::Function,
 };
 
 /// The function and what it needs.
@@ -14,10 +15,12 @@ pub struct Disconnect {
     connections: ConnectionStore,
 }
 
-impl Disconnect {
-    /// # Errors
-    /// [`ConfigError`] names the variable that is missing.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+impl Function for Disconnect {
+    type Event = ApiGatewayWebsocketProxyRequest;
+    type Answer = ApiGatewayProxyResponse;
+    type Error = Error;
+
+    fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { connections: ConnectionStore::new(&Clients::from_env(env)?, env)? })
     }
 
@@ -25,7 +28,7 @@ impl Disconnect {
     ///
     /// # Errors
     /// [`Error::Internal`]; the rows are then found by whoever posts to the connection next, or by the sweep.
-    pub async fn handle(
+    async fn handle(
         &self,
         event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
     ) -> Result<ApiGatewayProxyResponse, Error> {

@@ -15,6 +15,7 @@ use shared::{
     connections::{ConnectionStore, NewConnection, OPENS_WITHIN},
     gateway::{Gateway, Outcome, Payload},
     heartbeat::open_packet,
+    lambda::Function,
 };
 use tokio::time::{Instant, sleep};
 
@@ -32,10 +33,12 @@ pub struct Handshake {
     gateway: Gateway,
 }
 
-impl Handshake {
-    /// # Errors
-    /// [`ConfigError`] names the variable that is missing.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+impl Function for Handshake {
+    type Event = NewConnection;
+    type Answer = ();
+    type Error = Error;
+
+    fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let clients = Clients::from_env(env)?;
         Ok(Self { connections: ConnectionStore::new(&clients, env)?, gateway: Gateway::new(&clients, env)? })
     }
@@ -45,7 +48,7 @@ impl Handshake {
     ///
     /// # Errors
     /// [`Error::Internal`] if the gateway itself failed for [`ACCEPTS_WITHIN`].
-    pub async fn handle(&self, event: LambdaEvent<NewConnection>) -> Result<(), Error> {
+    async fn handle(&self, event: LambdaEvent<NewConnection>) -> Result<(), Error> {
         let NewConnection { connection_id } = event.payload;
         let payload = Payload::new(open_packet(&connection_id).to_frame());
         let (started, mut pause) = (Instant::now(), MIN_PAUSE);
@@ -66,7 +69,9 @@ impl Handshake {
             pause = (pause * 2).min(MAX_PAUSE);
         }
     }
+}
 
+impl Handshake {
     /// Whether `$disconnect` was faster, so that nobody waits for a connection that is known to be dead.
     async fn has_ended(&self, connection_id: &str) -> bool {
         matches!(self.connections.get(connection_id).await, Ok(None))

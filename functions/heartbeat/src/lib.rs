@@ -25,6 +25,7 @@ use shared::{
     config::{ConfigError, Environment},
     connections::{Connection, ConnectionStore, Task},
     gateway::{Gateway, Outcome, Payload},
+    lambda::Function,
     metrics::{Metrics, Unit},
     protocol::Frame,
 };
@@ -61,10 +62,12 @@ pub struct Heartbeat {
     metrics: Metrics,
 }
 
-impl Heartbeat {
-    /// # Errors
-    /// [`ConfigError`] names the variable that is missing.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+impl Function for Heartbeat {
+    type Event = EventBridgeEvent<Value>;
+    type Answer = ();
+    type Error = Error;
+
+    fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let clients = Clients::from_env(env)?;
         Ok(Self {
             connections: ConnectionStore::new(&clients, env)?,
@@ -79,7 +82,7 @@ impl Heartbeat {
     ///
     /// # Errors
     /// [`Error::Internal`] if something could not be read; everything else has been done.
-    pub async fn handle(&self, event: LambdaEvent<EventBridgeEvent<Value>>) -> Result<(), Error> {
+    async fn handle(&self, event: LambdaEvent<EventBridgeEvent<Value>>) -> Result<(), Error> {
         let now = event.payload.time.map_or_else(|| Timestamp::now().as_second(), |time| time.timestamp());
         let until = stop_at(event.context.deadline);
         let tasks = self.connections.tasks::<Progress>().await?;
@@ -100,7 +103,9 @@ impl Heartbeat {
         }
         failed.map_or(Ok(()), Err)
     }
+}
 
+impl Heartbeat {
     /// Takes the task of a job until the end of this invocation, if nobody else has it.
     async fn begin(
         &self,

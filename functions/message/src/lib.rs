@@ -26,6 +26,7 @@ use shared::{
     config::{Anonymous, ConfigError, Environment, FeedShards},
     connections::ConnectionStore,
     gateway::Gateway,
+    lambda::Function,
     protocol::{Frame, Packet},
     recovery::Pids,
     users::UserStore,
@@ -67,10 +68,12 @@ enum Reaction {
     Close,
 }
 
-impl Message {
-    /// # Errors
-    /// [`ConfigError`] names the variable that is missing or wrong.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+impl Function for Message {
+    type Event = ApiGatewayWebsocketProxyRequest;
+    type Answer = ApiGatewayProxyResponse;
+    type Error = std::convert::Infallible;
+
+    fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let clients = Clients::from_env(env)?;
         Ok(Self {
             connections: ConnectionStore::new(&clients, env)?,
@@ -88,7 +91,7 @@ impl Message {
     ///
     /// # Errors
     /// Never.
-    pub async fn handle(
+    async fn handle(
         &self,
         event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
     ) -> Result<ApiGatewayProxyResponse, std::convert::Infallible> {
@@ -108,7 +111,9 @@ impl Message {
         answer.status_code = 200;
         Ok(answer)
     }
+}
 
+impl Message {
     /// Nothing below gets past this: an error, a panic or a call that hangs ends here, and the connection with it. A
     /// client that waits for the answer of its CONNECT has no timer for it, and after a refusal it would not come back;
     /// one whose connection is closed returns by itself, with its own back-off, in a clean state (ARCHITECTURE.md, "A

@@ -24,6 +24,7 @@ use shared::{
     aws::Clients,
     config::{ConfigError, Environment},
     error::Chain,
+    lambda::Function,
     request,
     verification::{Channel, CodeKeys, Delivery},
 };
@@ -54,10 +55,12 @@ pub struct Notify {
     sent: Mutex<Sent>,
 }
 
-impl Notify {
-    /// # Errors
-    /// [`ConfigError`] names the variable that is missing or wrong.
-    pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
+impl Function for Notify {
+    type Event = Event;
+    type Answer = DynamoDbEventResponse;
+    type Error = Error;
+
+    fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let clients = Clients::from_env(env)?;
         Ok(Self {
             keys: CodeKeys::from_env(env)?,
@@ -72,7 +75,7 @@ impl Notify {
     ///
     /// # Errors
     /// Never: every failure is one of a record.
-    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
+    async fn handle(&self, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
         let records = &event.payload.records;
         // Collected first: a stream of borrowing futures is not accepted where the handler's future must be `Send`.
         let attempts: Vec<_> = records.iter().map(|record| self.attempt(record).instrument(span(record))).collect();
@@ -85,7 +88,9 @@ impl Notify {
         }
         Ok(answer)
     }
+}
 
+impl Notify {
     /// Sends what a record asks for; its sequence number if that did not work.
     async fn attempt<'a>(&self, record: &'a EventRecord) -> Option<&'a str> {
         let sequence_number = record.change.sequence_number.as_deref().unwrap_or_default();

@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri},
 };
 use serde_json::{Value, json};
+use shared::lambda::Function as _;
 use tokio::net::TcpListener;
 
 use super::*;
