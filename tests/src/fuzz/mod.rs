@@ -1,6 +1,6 @@
 //! Fuzzing: texts no client would send, for the codec and for a running cloud.
 //!
-//! Everything follows from a seed. The command is `cargo run -p tests --bin fuzz`; `tests/fuzz.rs` is a short run of it.
+//! Everything follows from a seed. The command is `cargo run -p tests --bin fuzz`; `tests/suites/fuzz.rs` is a short run of it.
 
 pub mod codec;
 mod complaints;

@@ -35,7 +35,7 @@ const PAGES: &[&str] = &[
 ];
 
 /// This test. Its examples name what does not exist.
-const ITSELF: &str = "tests/tests/tidy/";
+const ITSELF: &str = "tests/suites/tidy/";
 
 /// Files and folders.
 #[derive(Default)]

@@ -77,7 +77,7 @@ fn cargo(repository: &Repository, subcommand: &str, arguments: &[&str]) -> Vec<S
         let (kind, is_there): (_, fn(&Repository, &str) -> bool) = match argument {
             "-p" | "--package" => ("package", has_package),
             "--bin" => ("program", |r, name| target(r, "src/bin", name) || has_package(r, name)),
-            "--test" => ("test program", |r, name| target(r, "tests", name)),
+            "--test" => ("test program", |r, name| target(r, "suites", name)),
             "--bench" => ("benchmark", |r, name| target(r, "benches", name)),
             "-D" | "--features" | "--target-dir" | "--manifest-path" => {
                 arguments.next();
@@ -127,7 +127,7 @@ mod tests {
             ("shared/benches/events.rs", ""),
             ("tests/Cargo.toml", ""),
             ("tests/src/bin/load/main.rs", ""),
-            ("tests/tests/behaviour/main.rs", "fn a_banned_user_is_told() {}"),
+            ("tests/suites/behaviour/main.rs", "fn a_banned_user_is_told() {}"),
             ("tests/clients/run", ""),
             ("infra/cdk/package.json", r#"{"scripts":{"build":"node build.mjs"}}"#),
         ]);

@@ -81,7 +81,7 @@ fn test_problem(repository: &Repository, name: &str, file: Option<&str>) -> Opti
     let test = Regex::new(r"^(?:([a-z0-9_]+)::)?([a-z0-9]+(?:_[a-z0-9]+){3,})$").unwrap();
     let captures = test.captures(name)?;
     let test = &captures[2];
-    let module = captures.get(1).map(|module| format!("tests/tests/behaviour/{}.rs", module.as_str()));
+    let module = captures.get(1).map(|module| format!("tests/suites/behaviour/{}.rs", module.as_str()));
     let file = module.as_deref().or(file);
     (!repository.has_test(test, file)).then(|| format!("{} has no {test}", file.unwrap_or("the repository")))
 }
@@ -161,7 +161,7 @@ mod tests {
         let repository = Repository::of(&[
             ("README.md", "# Top\n\n## How fast, and why\n"),
             ("shared/src/auth/token.rs", "fn a_token_of_another_key_is_refused() {}"),
-            ("tests/tests/behaviour/bans.rs", "async fn a_banned_user_is_told() {}"),
+            ("tests/suites/behaviour/bans.rs", "async fn a_banned_user_is_told() {}"),
             ("tests/e2e/suites/bans.test.mjs", "test(\"a ban is told\")"),
             ("infra/checks/deploy.py", "def test_an_alarm_is_there_once():"),
         ]);
@@ -186,9 +186,9 @@ mod tests {
 
     #[test]
     fn a_misspelt_test_is_found() {
-        let missing = "tests/tests/behaviour/bans.rs has no a_banned_user_is_tald";
+        let missing = "tests/suites/behaviour/bans.rs has no a_banned_user_is_tald";
         assert_eq!(found("`bans::a_banned_user_is_tald`"), [format!("README.md:1: {missing}")]);
-        let missing = "tests/tests/behaviour/ban.rs has no a_banned_user_is_told";
+        let missing = "tests/suites/behaviour/ban.rs has no a_banned_user_is_told";
         assert_eq!(found("`ban::a_banned_user_is_told`"), [format!("README.md:1: {missing}")]);
         assert_eq!(found("`nobody_has_this_name`"), ["README.md:1: the repository has no nobody_has_this_name"]);
     }
