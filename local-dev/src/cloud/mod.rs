@@ -178,8 +178,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let throttle = template.rest_throttle(&scope)?;
     let rest = http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits, throttle);
     let router = routes::router(&gateway, limits, permissions.as_ref(), invoke_api, rest, sockets, &sources);
-    let router = own_host::only(router, &options.allowed_hosts);
     in_process.connect(router.clone());
+    let router = own_host::only(router, &options.allowed_hosts);
     let (shutdown, stopping) = oneshot::channel::<()>();
     let server = tokio::spawn(serve(port, router, stopping.map(drop)));
     Ok(Running {

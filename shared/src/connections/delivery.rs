@@ -1,6 +1,6 @@
 //! Reading a room to tell it something, and how far a delivery to it came.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{Stream, stream};
@@ -20,6 +20,16 @@ const CHECKPOINT: char = '!';
 
 /// Seconds a checkpoint is kept: longer than the event source tries a record.
 const CHECKPOINT_TTL: i64 = 15 * 60;
+
+/// Rows of the first page of a room. Those on it are told while the next page is read.
+const FIRST_PAGE: i32 = 256;
+
+/// Rows of each page of a room: each has twice as many as the one before, until a megabyte is the limit, as the table has
+/// it. So the first member hears soon, and a large room takes only some pages more than it has to.
+fn page_sizes() -> impl Iterator<Item = Option<i32>> {
+    let growing = iter::successors(Some(FIRST_PAGE), |size| Some(size * 2)).take_while(|size| *size <= 4096);
+    growing.map(Some).chain(iter::repeat(None))
+}
 
 /// A page of the rows of a room's partition.
 #[derive(Debug, Default)]
@@ -68,7 +78,7 @@ impl ConnectionStore {
     /// The rows of a room's partition, page by page, read consistently: whoever joined before this call is among them,
     /// also those whose token has ended since. Ends after an error.
     pub fn room_pages(&self, partition: &str) -> impl Stream<Item = Result<RoomPage, Error>> + use<> {
-        let pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.table)
@@ -77,13 +87,14 @@ impl ConnectionStore {
             .filter_expression("expiresAt > :now")
             .expression_attribute_values(":room", s(partition))
             .expression_attribute_values(":now", n(Timestamp::now().as_second()))
-            .consistent_read(true)
-            .into_paginator()
-            .send();
-        stream::unfold(Some(pages), |pages| async {
-            let mut pages = pages?;
-            match pages.next().await? {
-                Ok(output) => Some((Ok(RoomPage::of(output.items.unwrap_or_default())), Some(pages))),
+            .consistent_read(true);
+        stream::unfold(Some((query, page_sizes())), |state| async {
+            let (query, mut sizes) = state?;
+            match query.clone().set_limit(sizes.next().flatten()).send().await {
+                Ok(output) => {
+                    let next = output.last_evaluated_key.map(|key| (query.set_exclusive_start_key(Some(key)), sizes));
+                    Some((Ok(RoomPage::of(output.items.unwrap_or_default())), next))
+                }
                 Err(error) => Some((Err(Error::internal("reading a room")(error)), None)),
             }
         })
@@ -147,6 +158,12 @@ mod tests {
         assert_eq!(["a=", "b=", "k=", "l="].map(|id| checkpoint.told(id)), [2, 0, 2, 1]);
         let begun = DeliveryCheckpoint { position: None, laggards: BTreeMap::new(), ..checkpoint };
         assert_eq!(begun.told("a="), 1);
+    }
+
+    #[test]
+    fn the_first_page_of_a_room_is_small_and_a_million_members_take_few_pages_more_than_they_have_to() {
+        let sizes: Vec<_> = page_sizes().take(7).collect();
+        assert_eq!(sizes, [Some(256), Some(512), Some(1024), Some(2048), Some(4096), None, None]);
     }
 
     #[test]
