@@ -139,13 +139,15 @@ struct Call {
 /// What came of closing sockets that may be dead without others to compare them with.
 #[derive(Debug, Clone, Copy)]
 enum UndecidedCloses {
-    /// None was tried, or the gateway refused the last one.
+    /// None was tried.
     NotTried,
     /// One is being tried. Others wait for what comes of it.
     UnderWay,
     /// They have been accepted since this time: so the gateway works, and who refuses after that may be closed, too.
     Accepted(Instant),
 }
+    /// The gateway refused the last one at this time: so it is at fault, and it is some time before it is asked again.
+    Refused(Instant),
 
 /// Something to be looked at, at its time.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
