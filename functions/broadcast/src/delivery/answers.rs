@@ -42,6 +42,7 @@ impl Delivery {
     pub(crate) fn answered(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
         let Some(call) = self.calls.remove(&ticket) else { return self.answered_late(ticket, answer, now) };
         self.posts -= usize::from(call.is_post);
+        self.looks -= usize::from(call.is_look);
         self.counts.refused += u32::from(call.is_post && answer == Answer::Refused);
         if call.is_control {
             let mut health = self.health();
@@ -176,12 +177,12 @@ impl Delivery {
                 true
             }
             UndecidedCloses::UnderWay => false,
-            UndecidedCloses::Accepted(at) => began >= at,
             UndecidedCloses::Refused(at) if began < at + UNDECIDED_AGAIN => false,
             UndecidedCloses::Refused(_) => {
                 self.undecided_closes = UndecidedCloses::UnderWay;
                 true
             }
+            UndecidedCloses::Accepted(at) => began >= at,
         }
     }
 
