@@ -101,6 +101,19 @@ fn a_retry_of_fewer_records_than_were_told_repeats_nothing_either() {
     assert!(matches!(&other.delivery.checkpoints()[..], [(_, _, Checkpoint::Delete(_))]));
 }
 
+/// A second attempt at the first event is under way when the first one, given up, turns out to have been accepted.
+#[test]
+fn what_was_accepted_late_is_not_told_again_by_the_next_attempt() {
+    let mut scene = Scene::new(feed(0..2)).with(0, members(3), vec![]);
+    scene.latency = 1_200;
+    let scene = scene.run(1_300, &mut |Asked { now, .. }| if now == 0 { Some(Answer::Accepted) } else { NEVER });
+    let [(_, _, Checkpoint::Save(checkpoint))] = &scene.delivery.checkpoints()[..] else { panic!("{:?}", scene.log) };
+    let first = scene.undelivered().unwrap();
+    let next = Scene::new(feed(first..2)).with(0, members(3), vec![checkpoint.clone()]);
+    let next = next.run(TIME, &mut |_| Some(Answer::Accepted));
+    assert!((0..3).all(|number| next.log.told(&id(number)) == ["event 1"]), "{:?}", next.log);
+}
+
 /// A room whose partitions keep what attempts leave behind.
 struct Partitions {
     members: Vec<Vec<Member>>,
