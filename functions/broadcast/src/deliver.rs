@@ -15,13 +15,20 @@ use shared::{
     connections::RoomPage,
     gateway::{GatewayError, MAX_FRAME, Outcome, Payload},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
-    Broadcast,
+    Broadcast, CALL_TIMEOUT, LAST_CALLS,
     batch::Batch,
     delivery::{Answer, Checkpoint, Command, Counts, Delivery, Ticket},
 };
+
+/// Calls under way when the time is over are waited for so long: those to the gateway have ended by then. A database that
+/// hangs takes longer, and must not keep the function from saying how far it came.
+const LAST_ANSWERS: Duration = CALL_TIMEOUT;
+
+/// Saving where the next attempt goes on ends so long before the function does.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// Partitions read at the same time. A page of a partition takes some megabytes while it is being read.
 const READERS: usize = 8;
@@ -65,7 +72,9 @@ impl Broadcast {
         let mut calls = FuturesUnordered::new();
         let mut forgetting = FuturesUnordered::new();
         let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-        let mut stop = std::pin::pin!(sleep_until(Instant::now() + left));
+        let stops_at = Instant::now() + left;
+        let mut stop = std::pin::pin!(sleep_until(stops_at));
+        let mut last_answers = std::pin::pin!(sleep_until(stops_at + LAST_ANSWERS));
         let mut is_stopped = false;
         loop {
             while let Some(command) = delivery.next(Instant::now().into_std()) {
@@ -94,12 +103,17 @@ impl Broadcast {
                     is_stopped = true;
                     delivery.stop();
                 }
-                else => break,
+                () = &mut last_answers => break,
             }
         }
-        self.save(&delivery, &partitions).await;
-        if delivery.undelivered().is_none() {
-            self.note_told(logs).await;
+        let remember = async {
+            self.save(&delivery, &partitions).await;
+            if delivery.undelivered().is_none() {
+                self.note_told(logs).await;
+            }
+        };
+        if timeout_at(stops_at + LAST_CALLS - LAST_MOMENT, remember).await.is_err() {
+            tracing::error!("had no time to save how far a delivery came");
         }
         Delivered { undelivered: delivery.undelivered(), counts: delivery.counts() }
     }

@@ -29,6 +29,10 @@ const CLOSE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::
 /// How long a socket must have taken no post before it may be closed without other sockets to compare it with.
 const UNDECIDED: Duration = Duration::from_secs(10);
 
+/// Where the gateway refuses such a close, the next one is tried so much later, whoever it is about. Many sockets may be
+/// waiting for the end of an outage: if closes were tried all the time, a close would often be the first call after it.
+const UNDECIDED_AGAIN: Duration = Duration::from_secs(5);
+
 /// Where nobody of a room has accepted an event, sockets are closed for refusing it only while at most this many fail: so
 /// few may all be dead. If more fail, the gateway is taken to be at fault, and nobody is closed.
 const FEW: usize = 9;
@@ -38,6 +42,7 @@ impl Delivery {
     pub(crate) fn answered(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
         let Some(call) = self.calls.remove(&ticket) else { return self.answered_late(ticket, answer, now) };
         self.posts -= usize::from(call.is_post);
+        self.looks -= usize::from(call.is_look);
         self.counts.refused += u32::from(call.is_post && answer == Answer::Refused);
         if call.is_control {
             let mut health = self.health();
@@ -172,6 +177,11 @@ impl Delivery {
                 true
             }
             UndecidedCloses::UnderWay => false,
+            UndecidedCloses::Refused(at) if began < at + UNDECIDED_AGAIN => false,
+            UndecidedCloses::Refused(_) => {
+                self.undecided_closes = UndecidedCloses::UnderWay;
+                true
+            }
             UndecidedCloses::Accepted(at) => began >= at,
         }
     }
@@ -193,7 +203,7 @@ impl Delivery {
         }
         if cause == Cause::TookNothing {
             self.undecided_closes = match (is_closed, self.undecided_closes) {
-                (false, _) => UndecidedCloses::NotTried,
+                (false, _) => UndecidedCloses::Refused(now),
                 (true, UndecidedCloses::Accepted(since)) => UndecidedCloses::Accepted(since),
                 (true, _) => UndecidedCloses::Accepted(now),
             };

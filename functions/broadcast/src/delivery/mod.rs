@@ -42,6 +42,10 @@ use crate::batch::Batch;
 /// waiting; each one also needs a connection with TLS of its own when the function starts cold.
 pub const CONCURRENCY: usize = 128;
 
+/// Members that are looked up in the table at the same time, at the most. At this limit no further member is told
+/// anything: it may have to be looked up first.
+const MOST_LOOKS: usize = CONCURRENCY;
+
 /// Most members that wait for another attempt. At this limit no further member is told anything until one of them has
 /// been told or closed. It bounds memory and the size of a checkpoint.
 const MOST_FAILING: usize = 1024;
@@ -132,6 +136,7 @@ struct Call {
     began: Instant,
     /// A post, and not a close or a look.
     is_post: bool,
+    is_look: bool,
     /// See [`evidence`].
     is_control: bool,
 }
@@ -139,8 +144,10 @@ struct Call {
 /// What came of closing sockets that may be dead without others to compare them with.
 #[derive(Debug, Clone, Copy)]
 enum UndecidedCloses {
-    /// None was tried, or the gateway refused the last one.
+    /// None was tried.
     NotTried,
+    /// The gateway refused the last one at this time: so it is at fault, and it is some time before it is asked again.
+    Refused(Instant),
     /// One is being tried. Others wait for what comes of it.
     UnderWay,
     /// They have been accepted since this time: so the gateway works, and who refuses after that may be closed, too.
@@ -171,6 +178,7 @@ pub(crate) struct Delivery {
     given_up: HashMap<Ticket, Call>,
     last_ticket: Ticket,
     posts: usize,
+    looks: usize,
     /// Members that wait for another attempt.
     failing: usize,
     alarms: BinaryHeap<Reverse<(Instant, Alarm)>>,
@@ -209,6 +217,7 @@ impl Delivery {
             undecided_closes: UndecidedCloses::NotTried,
             last_ticket: 0,
             posts: 0,
+            looks: 0,
             failing: 0,
             alarms: BinaryHeap::new(),
             urgent: VecDeque::new(),
@@ -298,7 +307,7 @@ impl Delivery {
                 return Some(command);
             }
         }
-        if self.failing >= MOST_FAILING {
+        if self.failing >= MOST_FAILING || self.looks >= MOST_LOOKS {
             return None;
         }
         self.hand_out(false, now)
@@ -344,6 +353,7 @@ impl Delivery {
                 (kick.is_post(), false, kick.is_post().then(|| kick.looked_at(now)))
             }
         };
+        let is_look = queue.stage == Stage::Look;
         let command = match &queue.stage {
             Stage::Post => Command::Post { ticket, connection, frame, request_id },
             Stage::Look => Command::Look { ticket, connection },
@@ -351,8 +361,9 @@ impl Delivery {
             Stage::Kick(kick) => kick.command(ticket, connection, frame, goodbye, request_id),
         };
         self.last_ticket = ticket;
-        self.calls.insert(ticket, Call { key, step: number, began: now, is_post, is_control });
+        self.calls.insert(ticket, Call { key, step: number, began: now, is_post, is_look, is_control });
         self.posts += usize::from(is_post);
+        self.looks += usize::from(is_look);
         self.alarms.extend(check.map(|at| Reverse((at, Alarm::Check(ticket, false)))));
         Some(command)
     }

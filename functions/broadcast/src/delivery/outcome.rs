@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use shared::connections::DeliveryCheckpoint;
 
-use super::{Delivery, room::Room};
+use super::{
+    Delivery,
+    room::{Queue, Room},
+};
 
 /// What to do about the checkpoint of a partition.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Delivery {
 impl Room {
     /// The first step that somebody was not told.
     fn unfinished(&self) -> Option<usize> {
-        let behind = self.queues.values().map(|queue| queue.step).min();
+        let behind = self.queues.values().map(Queue::told).min();
         let is_read = self.unread == 0 && !self.is_unreadable;
         let handed_out = if !is_read {
             // Those who were not read have heard nothing, unless an earlier attempt told them.
@@ -109,7 +112,7 @@ impl Room {
     /// How many steps a member was told.
     fn told(&self, member: u32) -> usize {
         let now = match self.queues.get(&member) {
-            Some(queue) => queue.step,
+            Some(queue) => queue.told(),
             None if member < self.index => self.pass + 1,
             None => self.pass,
         };

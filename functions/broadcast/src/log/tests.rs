@@ -1,7 +1,10 @@
 //! What is in a log, what it costs, and what becomes of a batch whose log cannot be written.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -15,6 +18,7 @@ use shared::lambda::Function as _;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::LAST_CALLS;
 
 /// A registration and a ban of the same user.
 fn batch() -> Batch {
@@ -60,10 +64,19 @@ type Calls = Arc<Mutex<Vec<String>>>;
 
 /// A database in which each room has one member, and which takes writes or does not; and a gateway.
 async fn cloud(writes: StatusCode) -> (Broadcast, Calls) {
-    let calls = Calls::default();
+    cloud_with(writes, StatusCode::OK, usize::MAX).await
+}
+
+/// The same with a gateway that gives this answer, and a database that answers nothing after so many calls.
+async fn cloud_with(writes: StatusCode, gateway: StatusCode, answers: usize) -> (Broadcast, Calls) {
+    let (calls, status_of_gateway) = (Calls::default(), gateway);
+    let asked = Arc::new(AtomicUsize::new(0));
     let note = Arc::clone(&calls);
     let database = async move |headers: HeaderMap, body: String| {
         let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+        if asked.fetch_add(1, Ordering::SeqCst) >= answers {
+            std::future::pending::<()>().await;
+        }
         // As long as a call takes on AWS.
         tokio::time::sleep(Duration::from_millis(4)).await;
         let member = if body.contains("user:") { "own=" } else { "feed=" };
@@ -78,6 +91,7 @@ async fn cloud(writes: StatusCode) -> (Broadcast, Calls) {
     let note = Arc::clone(&calls);
     let gateway = async move |method: Method, uri: Uri| {
         note.lock().unwrap().push(format!("{method} {}", uri.path()));
+        status_of_gateway
     };
     let env = [
         ("AWS_REGION", "eu-central-1".to_owned()),
@@ -145,4 +159,15 @@ async fn a_change_costs_one_write_before_its_members_are_read_and_one_when_all_w
         "a delivery to one socket took {:?} without its log and {:?} with it, with 4 ms for a call of the database",
         took[0][10], took[1][10]
     );
+}
+
+/// Otherwise Lambda would end the function, and everyone would be told everything again.
+#[tokio::test]
+async fn a_database_that_hangs_does_not_keep_the_function_from_answering_in_its_time() {
+    // It answers the log and both rooms. Both members are gone, and what is stored of them cannot be removed.
+    let (broadcast, calls) = cloud_with(StatusCode::OK, StatusCode::GONE, 3).await;
+    let began = Instant::now();
+    let delivered = broadcast.deliver(batch(), SystemTime::now() + Duration::from_millis(300)).await;
+    assert!(began.elapsed() < LAST_CALLS, "{:?}", began.elapsed());
+    assert_eq!(delivered.undelivered, None, "{:?}", calls.lock().unwrap());
 }

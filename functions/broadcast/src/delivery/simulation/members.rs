@@ -139,3 +139,19 @@ fn a_token_of_which_nothing_can_be_learnt_now_is_looked_up_again() {
     assert_eq!((scene.log.told(&id(0)), scene.log.closed().len()), (vec![], 1));
     assert!((3_000..5_000).contains(&scene.log.end()), "{}", scene.log.end());
 }
+
+#[test]
+fn members_whose_tokens_have_ended_are_looked_up_only_so_many_at_a_time() {
+    let mut members = members(2_000);
+    members.iter_mut().for_each(|member| member.token_expires_at = Some(EPOCH / 1000));
+    let mut looks = BTreeMap::<u64, usize>::new();
+    let scene = Scene::new(feed(0..1)).with(0, members, vec![]).run(TIME, &mut |Asked { did, now, .. }| match did {
+        Did::Look => {
+            *looks.entry(now).or_default() += 1;
+            Some(Answer::Expired)
+        }
+        _ => Some(Answer::Accepted),
+    });
+    assert!(looks.values().all(|count| *count <= CONCURRENCY), "{looks:?}");
+    assert_eq!((scene.log.closed().len(), scene.undelivered()), (2_000, None));
+}

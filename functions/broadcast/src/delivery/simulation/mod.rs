@@ -17,7 +17,7 @@ use shared::{
     events::Emission,
 };
 
-use super::{Answer, Checkpoint, Command, Delivery, Health};
+use super::{Answer, CONCURRENCY, Checkpoint, Command, Delivery, Health};
 use crate::batch::{Batch, RoomEvents, Step};
 
 /// When everything begins, epoch milliseconds.

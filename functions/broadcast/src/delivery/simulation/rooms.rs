@@ -101,6 +101,106 @@ fn a_retry_of_fewer_records_than_were_told_repeats_nothing_either() {
     assert!(matches!(&other.delivery.checkpoints()[..], [(_, _, Checkpoint::Delete(_))]));
 }
 
+/// A second attempt at the first event is under way when the first one, given up, turns out to have been accepted.
+#[test]
+fn what_was_accepted_late_is_not_told_again_by_the_next_attempt() {
+    let mut scene = Scene::new(feed(0..2)).with(0, members(3), vec![]);
+    scene.latency = 1_200;
+    let scene = scene.run(1_300, &mut |Asked { now, .. }| if now == 0 { Some(Answer::Accepted) } else { NEVER });
+    let [(_, _, Checkpoint::Save(checkpoint))] = &scene.delivery.checkpoints()[..] else { panic!("{:?}", scene.log) };
+    let first = scene.undelivered().unwrap();
+    let next = Scene::new(feed(first..2)).with(0, members(3), vec![checkpoint.clone()]);
+    let next = next.run(TIME, &mut |_| Some(Answer::Accepted));
+    assert!((0..3).all(|number| next.log.told(&id(number)) == ["event 1"]), "{:?}", next.log);
+}
+
+/// A room whose partitions keep what attempts leave behind.
+struct Partitions {
+    members: Vec<Vec<Member>>,
+    checkpoints: Vec<Vec<DeliveryCheckpoint>>,
+}
+
+impl Partitions {
+    /// An attempt at these records with nothing in common with another but the checkpoints. If it cannot read the room to
+    /// its end, it reads half of every partition but the first.
+    fn attempt(
+        &mut self,
+        records: std::ops::Range<usize>,
+        is_unreadable: bool,
+        stop_at: u64,
+        gateway: Gateway<'_>,
+    ) -> Scene {
+        let (partitions, mut scene) = (self.members.len(), Scene::new(feed(records.clone())));
+        let health = Arc::new(Mutex::new(Health::new(scene.start)));
+        scene.delivery = Delivery::new(feed(records), &[partitions], health, scene.start, EPOCH);
+        for (partition, members) in self.members.iter().enumerate() {
+            let is_whole = partition == 0 || !is_unreadable;
+            let read = if is_whole { members.len() } else { members.len() / 2 };
+            scene.delivery.read(0, partition, members[..read].to_vec(), self.checkpoints[partition].clone());
+            if is_whole {
+                scene.delivery.read_to_its_end(0);
+            } else {
+                scene.delivery.unreadable(0);
+            }
+        }
+        let scene = scene.run(stop_at, gateway);
+        for (_, partition, checkpoint) in scene.delivery.checkpoints() {
+            let stored = &mut self.checkpoints[partition];
+            let (id, saved) = match checkpoint {
+                Checkpoint::Save(checkpoint) => (checkpoint.id.clone(), Some(checkpoint)),
+                Checkpoint::Delete(id) => (id, None),
+            };
+            stored.retain(|other| other.id != id);
+            stored.extend(saved);
+        }
+        scene
+    }
+}
+
+#[test]
+fn attempts_that_end_at_any_moment_tell_everyone_in_every_partition_each_event_once_and_in_order() {
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (count, records, partitions) = (random.usize(1..600), random.usize(1..6), random.usize(1..4));
+        let (refused, unanswered) = ([0, 5, 40][random.usize(0..3)], [0, 0, 3][random.usize(0..3)]);
+        let spread = |partition| members(count).into_iter().skip(partition).step_by(partitions).collect();
+        let mut room =
+            Partitions { members: (0..partitions).map(spread).collect(), checkpoints: vec![Vec::new(); partitions] };
+        let (mut first, mut told) = (Some(0), BTreeMap::<String, Vec<String>>::new());
+        for attempt in 0..200 {
+            let Some(record) = first else { break };
+            let is_unreadable = random.u8(0..4) == 0;
+            let stop_at = if attempt > 60 { TIME } else { random.u64(1..60) };
+            let scene = room.attempt(record..records, is_unreadable, stop_at, &mut |Asked { did, .. }| {
+                if did == Did::Post && random.u8(0..100) < unanswered {
+                    return NEVER;
+                }
+                Some(if random.u8(0..100) < refused { Answer::Refused } else { Answer::Accepted })
+            });
+            for (_, connection, did, frame, answer) in &scene.log.0 {
+                match (did, answer) {
+                    (Did::Post, Some(Answer::Accepted)) => {
+                        told.entry(connection.clone()).or_default().push(frame.clone());
+                    }
+                    // Who is closed loads the state again when it comes back.
+                    (Did::Close, Some(Answer::Accepted)) => {
+                        room.members
+                            .iter_mut()
+                            .for_each(|all| all.retain(|member| member.connection_id != *connection));
+                    }
+                    _ => {}
+                }
+            }
+            first = scene.undelivered();
+        }
+        assert_eq!((first, room.checkpoints.iter().flatten().next()), (None, None), "seed {seed}");
+        let expected: Vec<_> = (0..records).map(|record| format!("event {record}")).collect();
+        for member in room.members.iter().flatten() {
+            assert_eq!(told[&member.connection_id], expected, "{}, seed {seed}", member.connection_id);
+        }
+    }
+}
+
 #[test]
 fn the_last_of_many_sockets_hears_the_first_of_ten_records_as_early_as_if_it_were_alone() {
     let heard_by_all = |records| {

@@ -184,6 +184,27 @@ fn the_end_of_an_outage_hardly_ever_closes_anybody() {
     }
 }
 
+/// The same for an outage that begins while a room is being told: then many wait for its end, and each of them may be
+/// closed after ten seconds.
+#[test]
+fn the_end_of_an_outage_that_begins_within_a_room_hardly_ever_closes_anybody() {
+    for count in [200, 1000] {
+        let mut outages_with_a_close = 0;
+        for seed in 0..25 {
+            let (end, mut asked) = (12_000 + seed * 274, 0);
+            let mut scene = Scene::new(feed(0..1)).with(0, members(count), vec![]);
+            scene.seed = seed;
+            let scene = scene.run(TIME, &mut |Asked { now, .. }| {
+                asked += 1;
+                Some(if asked <= count / 4 || now >= end { Answer::Accepted } else { Answer::Refused })
+            });
+            outages_with_a_close += u32::from(scene.log.closed().iter().any(|(at, _)| *at >= end));
+            assert!(scene.undelivered().is_none() && scene.log.end() < end + 3_000, "{}", scene.log.end() - end);
+        }
+        assert!(outages_with_a_close <= 1, "{count} sockets: {outages_with_a_close} of 25 outages");
+    }
+}
+
 /// A post that is given up after a second may be accepted all the same.
 #[test]
 fn a_gateway_that_takes_longer_than_a_second_tells_everybody_and_does_not_send_an_event_without_end() {
