@@ -141,6 +141,7 @@ async fn tell(
     until: Instant,
 ) -> Result<Replayed, Error> {
     let Some((last, others)) = missed.split_last() else { return Ok(Replayed::Everything) };
+    app.flood.tells(&from.id, missed.len());
     let ids: Vec<_> = missed.iter().map(|missed| missed.user).collect();
     let users = app.users.all(&ids).await?;
     let one = async |Missed { user, is_new, .. }: &Missed, offset: &Offset| {

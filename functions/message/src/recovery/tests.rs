@@ -18,7 +18,7 @@ use shared::{
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::tests::{TOKEN_SECRET, hand_over, slow_gateway};
+use crate::tests::{TOKEN_SECRET, gateway, hand_over, hand_over_all, slow_gateway};
 
 fn user(number: u128) -> Uuid {
     Uuid::from_u128(number)
@@ -227,6 +227,21 @@ async fn a_log_of_some_pages_is_read_to_its_end_and_one_of_many_recovers_nobody(
         let (events, recovered) = told_from(database, Duration::ZERO).await;
         assert_eq!((recovered, events.len()), (expected, if expected { 44 } else { 0 }), "{pages}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_recovers_again_and_again_is_closed() {
+    let now = Timestamp::now().as_millisecond();
+    let complete_since = Some(now - 300_000);
+    let entries = vec![(0..500).collect()];
+    let database = Database { read: 0, entries, gone: &[], since: now - 5_000, complete_since, pages: 1 }.serve().await;
+    let (gateway, asked) = gateway(StatusCode::OK, StatusCode::NO_CONTENT).await;
+    let again = format!("40/users,{}", json!({ "recovery": true, "pid": pid() }));
+    hand_over_all(&database, &gateway, &[&*again; 40]).await;
+    let posts = asked.lock().unwrap().iter().filter(|call| call.starts_with("POST")).count();
+    // A window of the count may end in between.
+    assert!(posts <= 2 * 4 * 501, "{posts}");
+    assert!(asked.lock().unwrap().iter().any(|call| call.starts_with("DELETE")));
 }
 
 #[tokio::test]
