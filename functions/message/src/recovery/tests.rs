@@ -26,6 +26,8 @@ fn user(number: u128) -> Uuid {
 
 /// A database, at a moment: how often its log was read, and what will be in it.
 struct Database {
+    /// Whether the socket is in its room.
+    joined: bool,
     read: usize,
     /// The users of each entry. Each time the log is read it has one entry more, the first time the first.
     entries: Vec<Vec<u128>>,
@@ -47,7 +49,12 @@ fn beginning(at: i64) -> Value {
 impl Database {
     fn answer(&mut self, operation: &str, request: &Value) -> Value {
         match operation {
+            "TransactWriteItems" => {
+                self.joined = true;
+                json!({})
+            }
             "Query" => {
+                assert!(self.joined, "what is committed between reading and joining would be missed");
                 assert_eq!(request["ConsistentRead"], true, "{request}");
                 let page = request["ExclusiveStartKey"]["sk"]["S"].as_str().map_or(0, |page| page.parse().unwrap());
                 self.read += usize::from(page == 0);
@@ -133,7 +140,15 @@ async fn told_by(entries: &[&[u128]], gone: &'static [u128], takes: Duration) ->
     let now = Timestamp::now().as_millisecond();
     let entries = entries.iter().map(|users| users.to_vec()).collect();
     told_from(
-        Database { read: 0, entries, gone, since: now - 5_000, complete_since: Some(now - 300_000), pages: 1 },
+        Database {
+            joined: false,
+            read: 0,
+            entries,
+            gone,
+            since: now - 5_000,
+            complete_since: Some(now - 300_000),
+            pages: 1,
+        },
         takes,
     )
     .await
@@ -209,8 +224,15 @@ async fn where_posts_are_slow_the_answer_comes_in_time_and_the_list_is_to_be_loa
 async fn a_log_that_is_not_complete_since_then_recovers_nobody() {
     let now = Timestamp::now().as_millisecond();
     for (complete_since, expected) in [(None, false), (Some(now - 30_000), false), (Some(now - 90_000), true)] {
-        let database =
-            Database { read: 0, entries: vec![vec![1]], gone: &[], since: now - 5_000, complete_since, pages: 1 };
+        let database = Database {
+            joined: false,
+            read: 0,
+            entries: vec![vec![1]],
+            gone: &[],
+            since: now - 5_000,
+            complete_since,
+            pages: 1,
+        };
         let (events, recovered) = told_from(database, Duration::ZERO).await;
         assert_eq!((recovered, events.len()), (expected, usize::from(expected)), "{complete_since:?}");
     }
@@ -223,7 +245,8 @@ async fn a_log_of_some_pages_is_read_to_its_end_and_one_of_many_recovers_nobody(
     for (pages, expected) in [(2, true), (4, true), (5, false)] {
         let entries = vec![(0..40).collect(), vec![40], vec![41], vec![42], vec![43]];
         let complete_since = Some(now - 300_000);
-        let database = Database { read: 4, entries, gone: &[], since: now - 5_000, complete_since, pages };
+        let database =
+            Database { joined: false, read: 4, entries, gone: &[], since: now - 5_000, complete_since, pages };
         let (events, recovered) = told_from(database, Duration::ZERO).await;
         assert_eq!((recovered, events.len()), (expected, if expected { 44 } else { 0 }), "{pages}");
     }
@@ -234,7 +257,10 @@ async fn a_connection_that_recovers_again_and_again_is_closed() {
     let now = Timestamp::now().as_millisecond();
     let complete_since = Some(now - 300_000);
     let entries = vec![(0..500).collect()];
-    let database = Database { read: 0, entries, gone: &[], since: now - 5_000, complete_since, pages: 1 }.serve().await;
+    let database =
+        Database { joined: false, read: 0, entries, gone: &[], since: now - 5_000, complete_since, pages: 1 }
+            .serve()
+            .await;
     let (gateway, asked) = gateway(StatusCode::OK, StatusCode::NO_CONTENT).await;
     let again = format!("40/users,{}", json!({ "recovery": true, "pid": pid() }));
     hand_over_all(&database, &gateway, &[&*again; 40]).await;
