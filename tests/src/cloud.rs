@@ -137,9 +137,18 @@ impl Cloud {
     pub async fn has_settled(&self) -> bool {
         let before = (Timestamp::now() - 20.milliseconds()).as_millisecond();
         let items = self.items_of("ConnectionsTable").await;
-        let mut log = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("LOG#"));
+        let mut log =
+            items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("LOG#") && item.contains_key("events"));
         let told_at = |item: &HashMap<_, AttributeValue>| item.get("toldAt")?.as_n().ok()?.parse::<i64>().ok();
         log.all(|item| told_at(item).is_some_and(|at| at < before))
+    }
+
+    /// As if the log of the feed had been kept since that time, epoch milliseconds.
+    pub async fn begin_logs(&self, at: i64) {
+        let put = self.database().put_item().table_name(format!("{}-ConnectionsTable", self.stack));
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let put = put.item("pk", text("LOG#/users#feed")).item("sk", text("~"));
+        put.item("completeSince", AttributeValue::N(at.to_string())).send().await.expect("a put");
     }
 
     /// The items of the users table whose sort key begins like this.

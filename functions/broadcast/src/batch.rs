@@ -1,11 +1,12 @@
 //! A batch of stream records as what it means to sockets: for each room its events, in the order of the records.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use shared::{
     connections::Room,
     events::{self, Change, Emission},
+    recovery::WAITS,
     request,
 };
 
@@ -16,6 +17,8 @@ pub(crate) struct Batch {
     pub(crate) rooms: Vec<RoomEvents>,
     /// Records that describe no change of a user. They can never be told, so nothing waits for them.
     pub(crate) poisoned: usize,
+    /// Whether a change has waited so long that others may have been given up.
+    pub(crate) has_waited: bool,
 }
 
 /// The events of one room.
@@ -75,8 +78,13 @@ impl Batch {
         }
         let mut rooms: Vec<_> = rooms.into_iter().map(|(room, steps)| RoomEvents { room, steps }).collect();
         rooms.sort_by_key(|events| events.room == Room::feed());
-        Self { rooms, poisoned }
+        Self { rooms, poisoned, has_waited: records.iter().any(has_waited) }
     }
+}
+
+fn has_waited(record: &EventRecord) -> bool {
+    let committed_at = SystemTime::from(record.change.approximate_creation_date_time);
+    SystemTime::now().duration_since(committed_at).is_ok_and(|age| age > WAITS)
 }
 
 /// The record's key, as text.

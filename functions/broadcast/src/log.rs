@@ -1,14 +1,22 @@
 //! The log of a room, for those who are away: written before its members are read, and noted when all of them were told.
 
+use std::time::Duration;
+
+use futures::future::try_join;
 use shared::{
+    Error,
     connections::{LogEntry, LoggedEvent, Room},
     recovery::Offset,
 };
+use tokio::time::timeout;
 
 use crate::{
     Broadcast,
     batch::{Batch, RoomEvents},
 };
+
+/// For writing to a log. Whoever is thrown out waits as long; a log that takes longer counts as one that cannot be written.
+const WRITE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What became of the logs of a batch.
 #[derive(Default)]
@@ -28,7 +36,9 @@ impl Broadcast {
                 continue;
             }
             let entry = LogEntry::new(events);
-            if let Err(error) = self.connections.log(&room.room, &entry).await {
+            let begun = self.begin_anew(&room.room, &entry, batch.has_waited);
+            let written = try_join(begun, self.connections.log(&room.room, &entry));
+            if let Err(error) = in_time(written).await {
                 error.log();
                 logs.unwritten.push(index);
                 continue;
@@ -39,15 +49,26 @@ impl Broadcast {
         logs
     }
 
+    /// Changes may have been given up that were in no batch, and that the log does not have.
+    async fn begin_anew(&self, room: &Room, entry: &LogEntry, has_waited: bool) -> Result<(), Error> {
+        if has_waited { self.connections.begin_log_anew(room, entry.at).await } else { Ok(()) }
+    }
+
     /// Notes that everyone was told. Without that who comes back is told some events once more.
     pub(crate) async fn note_told(&self, logs: Logs) {
         for (room, mut entry) in logs.written {
             entry.told();
-            if let Err(error) = self.connections.log(&room, &entry).await {
+            if let Err(error) = in_time(self.connections.log(&room, &entry)).await {
                 error.log();
             }
         }
     }
+}
+
+async fn in_time<T>(write: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(WRITE_LIMIT, write)
+        .await
+        .unwrap_or_else(|elapsed| Err(Error::internal("writing to the log of a room")(elapsed)))
 }
 
 fn events(room: &RoomEvents) -> impl Iterator<Item = LoggedEvent> {

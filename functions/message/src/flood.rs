@@ -24,6 +24,9 @@ const STEP: u32 = 20;
 /// Frames of one connection within a window that close it.
 const LIMIT: u32 = 100;
 
+/// Users told to a client that comes back that count as a frame of its own, so that nobody recovers again and again.
+const TOLD: usize = 16;
+
 /// What to do about a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -64,6 +67,12 @@ impl Flood {
         if count < LIMIT { Verdict::Fine } else { self.too_many(connection_id) }
     }
 
+    /// Counts users a connection is told of. Whoever comes back once is far from the limit then.
+    pub(crate) fn tells(&self, connection_id: &str, users: usize) {
+        let frames = u32::try_from(users / TOLD).unwrap_or(LIMIT);
+        *self.lock().frames.entry(connection_id.to_owned()).or_default() += frames;
+    }
+
     /// Only the first to notice closes it.
     fn too_many(&self, connection_id: &str) -> Verdict {
         if !self.lock().closed.insert(connection_id.to_owned()) {
@@ -95,6 +104,8 @@ impl Flood {
 
 #[cfg(test)]
 mod tests {
+    use shared::recovery::MOST;
+
     use super::*;
 
     #[test]
@@ -103,5 +114,16 @@ mod tests {
         assert_eq!([flood.seen("a=", 1), flood.seen("a=", 1), flood.seen("b=", 1)], [Some(1), Some(2), Some(1)]);
         assert_eq!(flood.seen("a=", 2), Some(1));
         assert_eq!(flood.0.lock().unwrap().frames.len(), 1, "what is over is forgotten");
+    }
+
+    #[test]
+    fn one_recovery_leaves_room_for_frames_and_the_fifth_of_a_window_is_too_many() {
+        let flood = Flood::default();
+        let mut counts = Vec::new();
+        for _ in 0..4 {
+            counts.push(flood.seen("a=", 1).unwrap());
+            flood.tells("a=", MOST);
+        }
+        assert!(counts[1] < LIMIT / 2 && counts[3] < LIMIT && flood.seen("a=", 1).unwrap() > LIMIT, "{counts:?}");
     }
 }

@@ -31,6 +31,7 @@ use shared::{
     recovery::Pids,
     users::UserStore,
 };
+use tokio::sync::OnceCell;
 
 use flood::Flood;
 
@@ -47,6 +48,8 @@ pub struct Message {
     anonymous: Anonymous,
     shards: FeedShards,
     flood: Flood,
+    /// Done when the log of the feed is known to have its beginning.
+    log_begun: OnceCell<()>,
 }
 
 /// The connection a message came over.
@@ -84,6 +87,7 @@ impl Function for Message {
             anonymous: Anonymous::from_env(env)?,
             shards: FeedShards::from_env(env)?,
             flood: Flood::default(),
+            log_begun: OnceCell::new(),
         })
     }
 
@@ -150,9 +154,15 @@ pub(crate) mod tests {
 
     /// A gateway that answers posts with one status and closes with another, and what it was asked.
     pub(crate) async fn gateway(posts: StatusCode, closes: StatusCode) -> (String, Asked) {
+        slow_gateway(posts, closes, Duration::ZERO).await
+    }
+
+    /// The same, where each answer takes so long.
+    pub(crate) async fn slow_gateway(posts: StatusCode, closes: StatusCode, takes: Duration) -> (String, Asked) {
         let asked = Asked::default();
         let note = Arc::clone(&asked);
         let answer = async move |method: Method, uri: Uri, body: String| {
+            tokio::time::sleep(takes).await;
             note.lock().unwrap().push(format!("{method} {}: {body}", uri.path()));
             if method == Method::DELETE { closes } else { posts }
         };
@@ -166,6 +176,11 @@ pub(crate) mod tests {
 
     /// Hands over a frame, where this is the database and that the gateway.
     pub(crate) async fn hand_over(database: &str, gateway: &str, frame: &str) {
+        hand_over_all(database, gateway, &[frame]).await;
+    }
+
+    /// Hands over frames of one connection to one instance, one after another.
+    pub(crate) async fn hand_over_all(database: &str, gateway: &str, frames: &[&str]) {
         let env = [
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "a"),
@@ -180,11 +195,14 @@ pub(crate) mod tests {
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
         let mut event: Value =
             serde_json::from_str(include_str!("../../../tests/fixtures/events/message.json")).unwrap();
-        event["body"] = json!(frame);
-        let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), lambda_runtime::Context::default());
-        let answer = Message::from_env(&env).unwrap().handle(event).await.unwrap();
-        let answer = serde_json::to_value(answer).unwrap();
-        assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &Value::Null), "{frame}");
+        let message = Message::from_env(&env).unwrap();
+        for frame in frames {
+            event["body"] = json!(frame);
+            let event = serde_json::from_value(event.clone()).unwrap();
+            let answer = message.handle(LambdaEvent::new(event, lambda_runtime::Context::default())).await.unwrap();
+            let answer = serde_json::to_value(answer).unwrap();
+            assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &Value::Null), "{frame}");
+        }
     }
 
     const CONNECTION: &str = "/@connections/QQFxqeZfIAMCKRA%3D";

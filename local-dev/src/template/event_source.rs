@@ -205,6 +205,7 @@ mod tests {
         assert_eq!((source.batch_size, source.parallelization_factor), (100, 10));
         assert_eq!(source.maximum_retry_attempts, None, "age is the only budget");
         assert_eq!(source.maximum_record_age_in_seconds, Some(600));
+        assert!(shared::recovery::WAITS.as_secs() * 2 <= 600, "an invocation sees it before anything is given up");
         assert!(source.bisect_batch_on_function_error && source.report_batch_item_failures && source.enabled);
         assert_eq!(source.filters, [json!({ "dynamodb": { "Keys": { "sk": { "S": ["PROFILE"] } } } })]);
         let bucket = OnFailure { destination: "UndeliveredRecords".to_owned(), keeps_records: true };

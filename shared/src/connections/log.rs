@@ -1,10 +1,11 @@
 //! The log of a room: what its members are told, for those who are away meanwhile. `LOG#<namespace>#<room>` /
-//! `<epoch milliseconds>-<name>`.
+//! `<epoch milliseconds>-<name>`, and one row, `~`, that says since when nothing is missing there.
 //!
 //! One item for what one invocation of `broadcast` tells a room, which is one event where nothing else happens at the same
 //! time. It is written before the members are read, and again when all of them were told. So who joins and reads the log
 //! then misses nothing: an event is in the log by then, or its members are read later and include the one who joined.
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
@@ -12,13 +13,24 @@ use uuid::Uuid;
 
 use super::{ConnectionStore, Room};
 use crate::{
-    dynamodb::{Item, s},
+    dynamodb::{Item, n, s},
     error::Error,
     recovery::KEPT,
 };
 
 /// Characters of the name of an entry: enough that no two of one millisecond have the same.
 const NAME: usize = 8;
+
+/// Sort key of the row that says since when the log is complete. It sorts behind all entries, so that whoever reads any of
+/// them reads it too.
+const COMPLETE: &str = "~";
+
+/// What that row says, epoch milliseconds.
+const COMPLETE_SINCE: &str = "completeSince";
+
+/// Seconds an entry outlives [`KEPT`], so that none is missing that is still asked for: DynamoDB has another clock, and a
+/// reader needs a moment.
+const GRACE: i64 = 60 * 60;
 
 /// Megabytes of a log that are read at the most. They have tens of thousands of events.
 const PAGES: usize = 4;
@@ -84,7 +96,7 @@ impl LogEntry {
             sk: format!("{}-{}", sort_key(self.at), self.name),
             events: self.events.clone(),
             told_at: self.told_at,
-            expires_at: self.at / 1000 + i64::try_from(KEPT.as_secs()).unwrap_or_default(),
+            expires_at: self.at / 1000 + i64::try_from(KEPT.as_secs()).unwrap_or_default() + GRACE,
         };
         to_item(row).map_err(Error::internal("writing an entry of a log"))
     }
@@ -107,8 +119,35 @@ impl ConnectionStore {
         put.send().await.map(drop).map_err(Error::internal("writing to the log of a room"))
     }
 
+    /// Notes that from this time on (epoch milliseconds) nothing will be missing in the log of a room, if nothing is noted
+    /// there yet: whatever its members are told is in it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn begin_log(&self, room: &Room, at: i64) -> Result<(), Error> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(complete_since(room, at)));
+        match put.condition_expression("attribute_not_exists(pk)").send().await {
+            Err(error)
+                if !error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(Error::internal("beginning the log of a room")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that something may be missing in the log of a room before this time, epoch milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub async fn begin_log_anew(&self, room: &Room, at: i64) -> Result<(), Error> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(complete_since(room, at)));
+        put.send().await.map(drop).map_err(Error::internal("beginning the log of a room anew"))
+    }
+
     /// The entries of a room's log from this time on (epoch milliseconds), oldest first, read consistently: what was
-    /// written before this call is among them. `None` if they are too many to be read, or of another version.
+    /// written before this call is among them. `None` if some may be missing, if they are too many to be read, or of
+    /// another version.
     ///
     /// # Errors
     /// [`Error::Internal`] only.
@@ -123,11 +162,14 @@ impl ConnectionStore {
             .consistent_read(true);
         let mut pages = pages.into_paginator().send();
         let mut entries = Vec::new();
+        let mut complete = None;
         for _ in 0..PAGES {
-            let Some(page) = pages.next().await else { return Ok(Some(entries)) };
+            let Some(page) = pages.next().await else { break };
             let page = page.map_err(Error::internal("reading the log of a room"))?;
             let is_last = page.last_evaluated_key.is_none();
-            let read: Result<Vec<_>, _> = page.items.unwrap_or_default().into_iter().map(LogEntry::from_item).collect();
+            let mut items = page.items.unwrap_or_default();
+            complete = items.pop_if(|item| item.get("sk").is_some_and(|key| *key == s(COMPLETE))).or(complete);
+            let read: Result<Vec<_>, _> = items.into_iter().map(LogEntry::from_item).collect();
             match read {
                 Ok(read) => entries.extend(read),
                 Err(error) => {
@@ -136,11 +178,16 @@ impl ConnectionStore {
                 }
             }
             if is_last {
-                return Ok(Some(entries));
+                let since = complete.as_ref().and_then(|row| row.get(COMPLETE_SINCE)?.as_n().ok()?.parse::<i64>().ok());
+                return Ok(since.filter(|since| *since <= from).map(|_| entries));
             }
         }
         Ok(None)
     }
+}
+
+fn complete_since(room: &Room, at: i64) -> Item {
+    Item::from([("pk".into(), s(partition(room))), ("sk".into(), s(COMPLETE)), (COMPLETE_SINCE.into(), n(at))])
 }
 
 fn partition(room: &Room) -> String {

@@ -26,6 +26,12 @@ impl Room {
         Self { namespace: NAMESPACE, name: format!("user:{id}") }
     }
 
+    /// Whether what it is told is kept for members that are away. What a user's own room is told is never told later.
+    #[must_use]
+    pub fn has_log(&self) -> bool {
+        self.name == FEED
+    }
+
     /// Its name with that of its namespace.
     pub(super) fn of_namespace(&self) -> String {
         format!("{}#{}", self.namespace, self.name)

@@ -47,6 +47,12 @@ impl Since {
         (since.from() > now - kept).then_some(since)
     }
 
+    /// What a client has that is given a `pid` now.
+    #[must_use]
+    pub fn of_pid(issued_at: i64) -> Self {
+        Self { issued_at, offset: Offset::of_time(issued_at) }
+    }
+
     /// From when on entries of the log have to be looked at, epoch milliseconds.
     #[must_use]
     pub fn from(&self) -> i64 {

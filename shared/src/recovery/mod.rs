@@ -24,6 +24,10 @@ pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// one writes it again), and of the write itself. Milliseconds.
 pub const MARGIN: i64 = 2 * 60 * 1000;
 
+/// How long a change may wait for its delivery before others may have been given up that no log has: half of what the event
+/// source tries (`infra/template.yaml`), so that an invocation sees it in time.
+pub const WAITS: Duration = Duration::from_secs(5 * 60);
+
 /// What the clocks of functions may differ by, in milliseconds. Between the times that are compared there are calls that
 /// take some milliseconds as well: an event is posted only when it was written and its room was read.
 const SKEW: i64 = 10;

@@ -148,6 +148,23 @@ describe(`${GATEWAY.name}: recovery`, () => {
     }
   });
 
+  const keepsTables = process.env.DYNAMODB_ENDPOINT && "a database of its own keeps its tables";
+  test("a service that has lost its tables recovers nobody, and the client loads the list", { skip: keepsTables }, () =>
+    scene({ users: 3 }, async ({ cloud, follower }) => {
+      follower.socket.io.reconnection(false);
+      // Everything was in memory; what signs a `pid` stays.
+      await cloud.kill();
+      await follower.gone();
+      await cloud.start();
+      for (let round = 0; round < 2; round += 1) {
+        await cloud.api.register({ fullName: `After The Loss ${round}` });
+        assert.equal(await follower.back(), round > 0, `round ${round}`);
+        await follower.becomesRight();
+        await follower.cut();
+      }
+      assert.equal(follower.loads, 2);
+    }));
+
   test("a user's own socket is recovered, and a ban is heard once and never told later", async () => {
     const cloud = new Cloud();
     let own;

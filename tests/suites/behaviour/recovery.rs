@@ -97,6 +97,7 @@ async fn after_quiet_hours_all_is_told_and_after_more_than_a_day_the_list_is_to_
     let mut witness = Witness::of(&cloud).await;
     let changed_user = rename(&admin, &user, "Changed In The Last Hour").await;
     witness.hears(&cloud, &changed_user).await;
+    cloud.begin_logs((Timestamp::now() - (30 * 24).hours()).as_millisecond()).await;
     let back = async |hours: i64, offset: Option<String>| {
         let old = changed(&client.pid, |pid| pid.issued_at -= hours * 3_600_000);
         Recovering::back(&cloud, &old, &mut { offset }, json!({})).await
@@ -113,6 +114,36 @@ async fn after_quiet_hours_all_is_told_and_after_more_than_a_day_the_list_is_to_
         assert!(heard.is_empty() && !recovered, "{hours} {offset:?}: {heard:?}");
         assert_ne!(again.sid, client.sid);
     }
+    cloud.stop().await;
+}
+
+/// What waits for so long may have waited behind changes that were given up and that no log has.
+#[tokio::test]
+async fn who_was_away_while_changes_waited_for_minutes_loads_the_list_once() {
+    let cloud = Cloud::start().await;
+    registered(&cloud).await;
+    let client = Recovering::first(&cloud, json!({})).await;
+    let broadcast = async |minutes: i64| {
+        let event = include_str!("../../fixtures/events/broadcast.json");
+        let mut event: Value = serde_json::from_str(event).unwrap();
+        event["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] =
+            json!((Timestamp::now() - minutes.minutes()).as_second());
+        let answer = cloud.running().invoke("BroadcastFunction", event).await.unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+        until(async || cloud.has_settled().await).await;
+    };
+    let Recovering { socket, pid, mut offset, .. } = client;
+    drop(socket);
+    broadcast(2).await;
+    let (client, heard, recovered) = Recovering::back(&cloud, &pid, &mut offset, json!({})).await;
+    assert!(recovered && heard.len() == 1, "{heard:?}");
+    let Recovering { socket, pid, mut offset, .. } = client;
+    drop(socket);
+    broadcast(6).await;
+    let (client, heard, recovered) = Recovering::back(&cloud, &pid, &mut offset, json!({})).await;
+    assert!(!recovered && heard.is_empty(), "{heard:?}");
+    let (_client, heard, recovered) = client.again(&cloud, json!({})).await;
+    assert!(recovered && heard.is_empty(), "{heard:?}");
     cloud.stop().await;
 }
 

@@ -15,7 +15,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use shared::lambda::Function as _;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::*;
 use crate::LAST_CALLS;
@@ -30,7 +30,7 @@ fn batch() -> Batch {
     ban["dynamodb"]["NewImage"]["isBanned"] = json!({"BOOL": true});
     event["Records"].as_array_mut().unwrap().push(ban);
     let event: Event = serde_json::from_value(event).unwrap();
-    Batch::read(&event.records)
+    Batch { has_waited: false, ..Batch::read(&event.records) }
 }
 
 #[test]
@@ -64,11 +64,16 @@ type Calls = Arc<Mutex<Vec<String>>>;
 
 /// A database in which each room has one member, and which takes writes or does not; and a gateway.
 async fn cloud(writes: StatusCode) -> (Broadcast, Calls) {
-    cloud_with(writes, StatusCode::OK, usize::MAX).await
+    cloud_with(writes, StatusCode::OK, usize::MAX, Duration::ZERO).await
+}
+
+/// The same, where each write takes so much longer.
+async fn slow_cloud(writes: StatusCode, takes: Duration) -> (Broadcast, Calls) {
+    cloud_with(writes, StatusCode::OK, usize::MAX, takes).await
 }
 
 /// The same with a gateway that gives this answer, and a database that answers nothing after so many calls.
-async fn cloud_with(writes: StatusCode, gateway: StatusCode, answers: usize) -> (Broadcast, Calls) {
+async fn cloud_with(writes: StatusCode, gateway: StatusCode, answers: usize, takes: Duration) -> (Broadcast, Calls) {
     let (calls, status_of_gateway) = (Calls::default(), gateway);
     let asked = Arc::new(AtomicUsize::new(0));
     let note = Arc::clone(&calls);
@@ -79,6 +84,9 @@ async fn cloud_with(writes: StatusCode, gateway: StatusCode, answers: usize) -> 
         }
         // As long as a call takes on AWS.
         tokio::time::sleep(Duration::from_millis(4)).await;
+        if operation == "PutItem" {
+            tokio::time::sleep(takes).await;
+        }
         let member = if body.contains("user:") { "own=" } else { "feed=" };
         let (status, answer) = match operation.as_str() {
             "Query" => (StatusCode::OK, json!({"Items": [{"pk": {"S": "ROOM#"}, "sk": {"S": member}}]})),
@@ -127,6 +135,40 @@ async fn a_log_that_cannot_be_written_keeps_its_room_for_the_next_attempt_and_no
     assert!(posted.iter().any(|call| call.starts_with("DELETE")), "{calls:?}");
 }
 
+#[tokio::test]
+async fn a_ban_does_not_wait_for_a_log_that_hangs() {
+    let (broadcast, calls) = slow_cloud(StatusCode::OK, Duration::from_secs(60)).await;
+    // What is left then is to note where the next attempt goes on, which hangs as well.
+    let delivered = timeout(Duration::from_secs(4), broadcast.deliver(batch(), soon())).await;
+    let calls = calls.lock().unwrap().clone();
+    assert!(delivered.is_err() && calls.iter().any(|call| call == "DELETE /@connections/own%3D"), "{calls:?}");
+    assert!(!calls.iter().any(|call| call.ends_with("/@connections/feed%3D")), "{calls:?}");
+}
+
+/// What waits for so long may have waited behind changes that were given up and that no log has.
+#[tokio::test]
+async fn a_log_begins_anew_when_changes_have_waited_for_minutes() {
+    let (broadcast, calls) = cloud(StatusCode::OK).await;
+    let mut puts = Vec::new();
+    for has_waited in [false, false, true, true, false] {
+        broadcast.deliver(Batch { has_waited, ..batch() }, soon()).await;
+        let calls = std::mem::take(&mut *calls.lock().unwrap());
+        puts.push(calls.iter().filter(|call| *call == "PutItem").count());
+    }
+    assert_eq!(puts, [2, 2, 3, 3, 2], "beside the entry, which is written twice");
+}
+
+#[test]
+fn a_change_has_waited_when_it_is_five_minutes_old() {
+    for (minutes, expected) in [(0, false), (4, false), (6, true)] {
+        let mut event: Event =
+            serde_json::from_str(include_str!("../../../../tests/fixtures/events/broadcast.json")).unwrap();
+        let committed_at = SystemTime::now() - Duration::from_secs(minutes * 60);
+        event.records[0].change.approximate_creation_date_time = committed_at.into();
+        assert_eq!(Batch::read(&event.records).has_waited, expected, "{minutes}");
+    }
+}
+
 /// Before and after: the same change, told by the same function in the same minute, with its log and without.
 #[tokio::test]
 async fn a_change_costs_one_write_before_its_members_are_read_and_one_when_all_were_told() {
@@ -165,7 +207,7 @@ async fn a_change_costs_one_write_before_its_members_are_read_and_one_when_all_w
 #[tokio::test]
 async fn a_database_that_hangs_does_not_keep_the_function_from_answering_in_its_time() {
     // It answers the log and both rooms. Both members are gone, and what is stored of them cannot be removed.
-    let (broadcast, calls) = cloud_with(StatusCode::OK, StatusCode::GONE, 3).await;
+    let (broadcast, calls) = cloud_with(StatusCode::OK, StatusCode::GONE, 3, Duration::ZERO).await;
     let began = Instant::now();
     let delivered = broadcast.deliver(batch(), SystemTime::now() + Duration::from_millis(300)).await;
     assert!(began.elapsed() < LAST_CALLS, "{:?}", began.elapsed());

@@ -26,7 +26,7 @@ fn after_half_a_minute_without_a_gateway_the_event_arrives_the_banned_are_closed
 #[test]
 fn banned_sockets_that_take_nothing_are_closed_within_two_seconds() {
     for refuses in [Some(Answer::Refused), NEVER] {
-        let batch = Batch { rooms: vec![kick()], poisoned: 0 };
+        let batch = Batch { rooms: vec![kick()], ..Batch::default() };
         let scene = Scene::new(batch).with(0, members(9), vec![]).run(TIME, &mut |Asked { did, .. }| {
             if did == Did::Post { refuses } else { Some(Answer::Accepted) }
         });
@@ -54,7 +54,7 @@ fn a_banned_socket_that_takes_nothing_delays_the_next_batch_no_more_than_any_oth
 #[test]
 fn a_close_is_repeated_until_the_connection_is_gone_also_in_the_next_attempt() {
     let run = |stop_at, works_at| {
-        let batch = Batch { rooms: vec![kick()], poisoned: 0 };
+        let batch = Batch { rooms: vec![kick()], ..Batch::default() };
         Scene::new(batch).with(0, members(2), vec![]).run(stop_at, &mut |Asked { now, .. }| {
             Some(if now < works_at { Answer::Refused } else { Answer::Accepted })
         })
@@ -69,7 +69,7 @@ fn a_close_is_repeated_until_the_connection_is_gone_also_in_the_next_attempt() {
 fn who_joined_after_an_unban_is_neither_told_nor_thrown_out() {
     let mut members = members(2);
     members[1].generation = Some(1);
-    let batch = Batch { rooms: vec![kick()], poisoned: 0 };
+    let batch = Batch { rooms: vec![kick()], ..Batch::default() };
     let scene = Scene::new(batch).with(0, members, vec![]).run(TIME, &mut |_| Some(Answer::Accepted));
     assert_eq!(scene.log.closed().iter().map(|(_, closed)| *closed).collect::<Vec<_>>(), [id(0)]);
     assert_eq!(scene.log.told(&id(1)), [""; 0]);

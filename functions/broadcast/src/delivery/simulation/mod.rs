@@ -98,7 +98,7 @@ fn step(room: Room, record: usize, kick_before: Option<u32>) -> Step {
 /// The feed is told the changes of these records.
 fn feed(records: std::ops::Range<usize>) -> Batch {
     let steps = records.map(|record| step(Room::feed(), record, None)).collect();
-    Batch { rooms: vec![RoomEvents { room: Room::feed(), steps }], poisoned: 0 }
+    Batch { rooms: vec![RoomEvents { room: Room::feed(), steps }], ..Batch::default() }
 }
 
 /// A user is thrown out.
