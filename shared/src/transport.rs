@@ -26,7 +26,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
-use tokio::{sync::Semaphore, task::coop::consume_budget};
+use tokio::{sync::Semaphore, task::yield_now};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 
 /// Calls of SDK clients over the network at the same time, of all functions of a process; others wait, within their own
@@ -121,9 +121,10 @@ impl Local {
     /// # Errors
     /// [`NobodyThere`], as a refused connection would be.
     pub async fn call(&self, request: Request<Full<Bytes>>) -> Result<Response<Body>, NobodyThere> {
-        // Nothing here waits for a network, so without this whoever makes many calls would keep a thread, and its clock, for
-        // as long as they take together.
-        consume_budget().await;
+        // As over a network, calls that are made together are under way together, and none is answered before the others
+        // have begun: what became of the others is what a refusal is judged by. Nothing else here waits, so without this
+        // whoever makes many calls would keep a thread, and its clock, for as long as they take together.
+        yield_now().await;
         let service = {
             let services = self.transport.services.read().unwrap_or_else(PoisonError::into_inner);
             services.get(&self.authority).cloned().flatten()

@@ -88,6 +88,14 @@ impl Broadcast {
             }
             let wakes_at = delivery.wakes_at().map(Instant::from_std);
             tokio::select! {
+                // In this order, so that those who are on one page of a room hear before the next one is read. A database
+                // within the process answers at once, and would otherwise be read to the end of the room first.
+                biased;
+                () = &mut last_answers => break,
+                () = &mut stop, if !is_stopped => {
+                    is_stopped = true;
+                    delivery.stop();
+                }
                 Some((ticket, answer)) = calls.next() => delivery.answered(ticket, answer, Instant::now().into_std()),
                 Some(()) = forgetting.next() => {}
                 Some((room, partition, page)) = pages.next(), if !is_stopped => match page {
@@ -99,11 +107,6 @@ impl Broadcast {
                     None => delivery.read_to_its_end(room),
                 },
                 () = sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {}
-                () = &mut stop, if !is_stopped => {
-                    is_stopped = true;
-                    delivery.stop();
-                }
-                () = &mut last_answers => break,
             }
         }
         let remember = async {

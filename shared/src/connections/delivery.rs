@@ -22,7 +22,7 @@ const CHECKPOINT: char = '!';
 const CHECKPOINT_TTL: i64 = 15 * 60;
 
 /// Rows of the first page of a room. Those on it are told while the next page is read.
-const FIRST_PAGE: i32 = 256;
+const FIRST_PAGE: i32 = 128;
 
 /// Rows of each page of a room: each has twice as many as the one before, until a megabyte is the limit, as the table has
 /// it. So the first member hears soon, and a large room takes only some pages more than it has to.
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn the_first_page_of_a_room_is_small_and_a_million_members_take_few_pages_more_than_they_have_to() {
-        let sizes: Vec<_> = page_sizes().take(7).collect();
-        assert_eq!(sizes, [Some(256), Some(512), Some(1024), Some(2048), Some(4096), None, None]);
+        let sizes: Vec<_> = page_sizes().take(8).collect();
+        assert_eq!(sizes, [Some(128), Some(256), Some(512), Some(1024), Some(2048), Some(4096), None, None]);
     }
 
     #[test]

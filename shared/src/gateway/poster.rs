@@ -13,10 +13,7 @@ use http::{
 use http_body_util::{BodyExt as _, Full, Limited};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
-use tokio::{
-    task::yield_now,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::{
     Outcome,
@@ -161,9 +158,6 @@ impl Poster {
         let connections = match &self.way {
             Way::Network(connections) => connections,
             Way::Local(local) => {
-                // As over a network, posts that are made together are under way together, and none is answered before the
-                // others have begun: what became of the others is what a refusal is judged by.
-                yield_now().await;
                 let answer = local.call(self.request(address, payload, false)?).await;
                 return read(answer.map_err(|error| PostError::Unreachable(error.into()))?).await.0;
             }
