@@ -177,6 +177,6 @@ async fn upgrade(
 
 /// What Engine.IO answers for a session it does not know. Node ends the TCP connection of a refused upgrade as well.
 fn unknown_session() -> Response {
-    let body = serde_json::json!({ "code": 1, "message": "EngineSession ID unknown" });
+    let body = serde_json::json!({ "code": 1, "message": "Session ID unknown" });
     (StatusCode::BAD_REQUEST, [(CONNECTION, "close")], axum::Json(body)).into_response()
 }
