@@ -1,5 +1,11 @@
 //! The API's own document, and what it promises.
 
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use fancy_regex::Regex;
 use reqwest::{Client, Method, header::HeaderMap};
 use serde_json::{Map, Value};
 
@@ -98,8 +104,8 @@ impl Document {
                 }
                 "enum" => says(wanted.as_array().unwrap().contains(value), "the list of values"),
                 "pattern" => {
-                    let pattern = fancy_regex::Regex::new(wanted.as_str().unwrap()).expect("a pattern");
-                    says(value.as_str().is_none_or(|text| pattern.is_match(text).expect("a match")), "the pattern");
+                    let pattern = wanted.as_str().unwrap();
+                    says(value.as_str().is_none_or(|text| is_like(text, pattern)), "the pattern");
                 }
                 "format" => says(is_of_format(value, wanted.as_str().unwrap()), "the format"),
                 "oneOf" => says(wanted.as_array().unwrap().iter().filter(|part| fits(part)).count() == 1, "one of"),
@@ -140,6 +146,15 @@ impl Document {
         parts.extend(schema["allOf"].as_array().into_iter().flatten().flat_map(|part| self.whole(part)));
         parts
     }
+}
+
+/// Whether a text is like a pattern of the document. Each pattern is compiled once: that takes some milliseconds in a debug
+/// build, and frames are checked while others are timed.
+fn is_like(text: &str, pattern: &str) -> bool {
+    static PATTERNS: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let mut patterns = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    let compiled = patterns.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).expect("a pattern"));
+    compiled.is_match(text).expect("a match")
 }
 
 fn is_of_type(value: &Value, kind: &str) -> bool {

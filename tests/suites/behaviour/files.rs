@@ -5,9 +5,10 @@ use futures::future::join_all;
 use serde_json::json;
 use tests::{Edge, Process, Socket};
 
-/// Starts the program within these limits, as `ulimit` is told them.
+/// Starts the program within these limits, as `ulimit` is told them. Only `--loopback` makes calls go over connections, so
+/// that the files a test counts on are the same in every run of the suites.
 async fn limited(limits: &str, arguments: &[&str]) -> Process {
-    let limited = format!("ulimit {limits}; exec \"$0\" --port 0 \"$@\"");
+    let limited = format!("ulimit {limits}; export LOCAL_DEV_LOOPBACK=false; exec \"$0\" --port 0 \"$@\"");
     let command = ["-c", &limited, env!("CARGO_BIN_EXE_cloud")];
     Process::start("sh", &[&command, arguments].concat()).await
 }
