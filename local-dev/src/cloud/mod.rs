@@ -36,7 +36,7 @@ use crate::{
     gateway::{Gateway, Limits, SocketIoEdge},
     http_api,
     invoke_api::{Asynchronous, Names},
-    own_host,
+    open_files, own_host,
     permissions::{Guard, Permissions},
     schedule::Schedules,
     server::{Port, serve},
@@ -154,7 +154,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let api = template.web_socket_api().cloned().ok_or_else(|| no("AWS::Serverless::WebSocketApi"))?;
     let (limits, waits) = timeouts(&options);
     let throttle = template.socket_throttle(&scope)?;
-    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle);
+    let most = open_files::sockets(options.loopback);
+    let gateway = Gateway::new(api, functions.clone(), Arc::clone(&faults), limits, throttle, most);
     let (release, released) = watch::channel(false);
     let settings = Settings {
         database: &database,

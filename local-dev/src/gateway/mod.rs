@@ -36,7 +36,6 @@ use crate::{
     event::request_id,
     faults::{Faults, duration},
     functions::{FunctionError, Functions},
-    open_files,
     template::WebSocketApi,
     throttle::{Buckets, StageThrottle},
 };
@@ -100,16 +99,18 @@ struct Inner {
 }
 
 impl Gateway {
+    /// With at most so many connections at the same time.
     pub(crate) fn new(
         api: WebSocketApi,
         functions: Functions,
         faults: Arc<Faults>,
         limits: Limits,
         throttle: StageThrottle,
+        most: usize,
     ) -> Self {
         let (connections, opened, unfinished) = (RwLock::default(), watch::Sender::new(0), watch::Sender::new(0));
         let (stopping, throttle) = (AtomicBool::new(false), Buckets::new(throttle));
-        let (most, was_full) = (open_files::sockets(), AtomicBool::new(false));
+        let was_full = AtomicBool::new(false);
         Self(Arc::new(Inner {
             api,
             functions,

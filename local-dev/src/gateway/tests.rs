@@ -60,7 +60,7 @@ async fn with(
         routes: routes.iter().map(|key| ((*key).to_owned(), "F".to_owned())).collect::<BTreeMap<_, _>>(),
         answering: answering.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>(),
     };
-    (Gateway::new(api, functions.unwrap(), faults, Limits::default(), throttle), sent)
+    (Gateway::new(api, functions.unwrap(), faults, Limits::default(), throttle, usize::MAX), sent)
 }
 
 fn handshake() -> UpgradeRequest {
