@@ -7,12 +7,10 @@ use std::{
 };
 
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use planner::{Crowd, Load, read_and_hash};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{
-    Anonymous, Options, Running, StartError, admin_hash::read_and_hash, capacity::Crowd, contract::Out, cost::Load,
-    open_files, start,
-};
+use crate::{Anonymous, Options, Running, StartError, contract::Out, open_files, start};
 
 /// The system's allocator keeps the 19 MiB of every password hash; this one gives them back when the thread ends.
 #[global_allocator]
@@ -54,7 +52,7 @@ pub fn run() -> ExitCode {
     };
     let given = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.is_empty());
     let filter = given.and_then(|filter| EnvFilter::try_new(filter).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,dynoxide=error,local_dev::outbox=info"));
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,dynoxide=error,emulator::messages=info"));
     let colours = std::io::stderr().is_terminal();
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // It would say on standard error that standard error is gone, and panic.

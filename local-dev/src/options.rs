@@ -3,16 +3,16 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{
-    Args, ValueEnum,
+    Args, Command, FromArgMatches as _, ValueEnum,
     builder::{NonEmptyStringValueParser, TypedValueParser as _},
 };
 use url::Url;
 
 use shared::origins::parse_list;
 
-use crate::{Fault, Limits, faults::duration};
+use emulator::{Fault, duration};
 
-/// How to run the cloud. `Options::default()` is what no flags mean, except that tests want `port: 0`.
+/// How to run the cloud. [`Options::default()`] is what no flags mean; tests want `port: 0`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Address to listen on. The default keeps everything on this machine.
@@ -166,32 +166,39 @@ impl Anonymous {
     }
 }
 
+/// What no flags mean, whatever the environment says.
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            host: [127, 0, 0, 1].into(),
-            port: 3000,
-            allowed_hosts: Vec::new(),
-            dynamodb_endpoint: None,
-            data_dir: None,
-            stack_name: "moien-realtime".to_owned(),
-            origins: None,
-            anonymous: Anonymous::Allow,
-            admin_email: "admin@example.com".to_owned(),
-            admin_password: "local-admin".to_owned(),
-            token_secret: None,
-            registrations_per_hour: 0,
-            parameters: Vec::new(),
-            concurrent_invocations: 1000,
-            lambda_endpoint: None,
-            env_file: None,
-            enforce_policies: false,
-            loopback: false,
-            faults: Vec::new(),
-            retry_pause: Duration::from_secs(60),
-            limits: Limits::default(),
-            record_age: None,
-        }
+        let command = Self::augment_args(Command::new("local-dev")).mut_args(|arg| arg.env(None::<&str>));
+        let defaults = command.try_get_matches_from(["local-dev"]);
+        defaults.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The limits of API Gateway that end or cut something short. Shorter ones show what a client makes of it.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Limits of the gateway")]
+pub struct Limits {
+    /// Without a message in either direction a connection at /dev ends after this time.
+    #[arg(long = "idle-timeout", env = "LOCAL_DEV_IDLE_TIMEOUT", value_name = "TIME", default_value = "600s", value_parser = duration)]
+    pub idle: Duration,
+    /// Any connection at /dev ends after this time.
+    #[arg(long = "lifetime", env = "LOCAL_DEV_LIFETIME", value_name = "TIME", default_value = "7200s", value_parser = duration)]
+    pub lifetime: Duration,
+    /// A function that has not answered a message by then is not waited for.
+    #[arg(long = "integration-timeout", env = "LOCAL_DEV_INTEGRATION_TIMEOUT", value_name = "TIME", default_value = "29s", value_parser = duration)]
+    pub integration: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Options::default().limits
+    }
+}
+
+impl From<Limits> for emulator::Limits {
+    fn from(Limits { idle, lifetime, integration }: Limits) -> Self {
+        Self { idle, lifetime, integration }
     }
 }
 
@@ -208,9 +215,8 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_of_the_struct_are_those_of_the_flags() {
-        let parsed = Command::parse_from(["local-dev"]).options;
-        assert_eq!(format!("{parsed:?}"), format!("{:?}", Options::default()));
+    fn the_limits_are_those_of_the_emulator_unless_they_are_said() {
+        assert_eq!(emulator::Limits::from(Limits::default()), emulator::Limits::default());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! variables share one process.
 
 use std::{sync::OnceLock, time::Duration};
+use transport::Transport;
 
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
@@ -20,7 +21,6 @@ use aws_types::SdkConfig;
 use crate::{
     config::{ConfigError, Environment},
     dynamodb::RetryConflicts,
-    transport::Transport,
 };
 
 /// A call that got no answer for this long is tried again; the slowest healthy one takes a tenth of it.

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, num::NonZeroU8};
 
-use crate::transport::Transport;
+use transport::Transport;
 
 /// What one function was started with: its variables, and how its requests get to the services it calls.
 #[derive(Clone, Default)]

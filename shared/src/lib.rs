@@ -24,7 +24,6 @@ pub mod recovery;
 pub mod repeats;
 pub mod request;
 pub mod sessions;
-pub mod transport;
 pub mod users;
 pub mod verification;
 

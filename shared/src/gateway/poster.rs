@@ -4,6 +4,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use transport::{Local, Transport};
 
 use bytes::Bytes;
 use http::{
@@ -23,11 +24,7 @@ use super::{
     payload::Payload,
     signature::{self, Signature},
 };
-use crate::{
-    config::ConfigError,
-    error::Chain,
-    transport::{Local, Transport},
-};
+use crate::{config::ConfigError, error::Chain};
 
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);

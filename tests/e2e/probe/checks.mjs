@@ -196,7 +196,7 @@ export async function management(stage, report) {
     const needs = "needs AWS credentials that may execute-api:ManageConnections";
     report.unseen("close code of DELETE", "1000", needs);
     report.unseen("a client that does not read", "429 LimitExceededException", needs);
-    report.unseen("other answers of @connections", "as in local-dev/README.md", needs);
+    report.unseen("other answers of @connections", "as in local-dev/emulator/README.md", needs);
     return;
   }
   const wire = await new Wire(stage).join(stage.admin);

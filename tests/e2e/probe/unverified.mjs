@@ -1,4 +1,4 @@
-// Each line of local-dev/README.md about what nobody could tell us of the real gateway: by which line of the report it
+// Each line of local-dev/emulator/README.md about what nobody could tell us of the real gateway: by which line of the report it
 // shows, or where it does where a client cannot see it. A suite holds this and that list together.
 
 export const UNVERIFIED = [

@@ -55,7 +55,7 @@ describe("the probe", () => {
   });
 
   test("every line of the README about what is not known is one that it looks at", () => {
-    const [, list] = readFileSync(here("../../../local-dev/README.md"), "utf8").split("Nobody could tell us these");
+    const [, list] = readFileSync(here("../../../local-dev/emulator/README.md"), "utf8").split("Nobody could tell us these");
     const labels = [...list.split("\n## ")[0].matchAll(/^- \*\*(.+?)\*\*:/gm)].map(([, label]) => label);
     assert.deepEqual(labels, UNVERIFIED.map(({ label }) => label));
   });

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, env, error::Error, fs, process::ExitCode};
 
-use local_dev::{Call, needs};
+use emulator::{Call, needs, template::Template};
 use tests::Recording;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -15,7 +15,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         tests.extend(calls.into_iter().map(|call| (call, test.clone())));
     }
     let calls: Vec<Call> = tests.keys().cloned().collect();
-    let needs = needs(&calls);
+    let needs = needs(&Template::parse(local_dev::TEMPLATE)?, &calls)?;
     println!("{} permissions, {} distinct calls recorded", needs.len(), calls.len());
     let mut needless = 0;
     for (permission, call) in &needs {

@@ -1,7 +1,8 @@
 //! The bill is of what happens: the model's numbers are those of a real connection.
 
 use jiff::{Timestamp, ToSpan as _};
-use local_dev::{CYCLE, Cycle, RECOVERY, RENEWAL, Recovery, Spent};
+use local_dev::Spent;
+use planner::{CYCLE, Cycle, RECOVERY, RENEWAL, Recovery};
 use shared::{
     auth::{Role, Tokens},
     config::Environment,

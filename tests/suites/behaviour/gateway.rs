@@ -1,4 +1,4 @@
-//! The gateway edge, as API Gateway is: its gate, its limits, its error frames. Rows of the table in local-dev/README.md.
+//! The gateway edge, as API Gateway is: its gate, its limits, its error frames. Rows of the table in local-dev/emulator/README.md.
 
 use std::time::Duration;
 

@@ -11,8 +11,8 @@ use tests::{Edge, Process, Rest, Socket, TOKEN_SECRET, until};
 
 /// Everything our crates say, and what others say in production; but not what people would have been sent, which only
 /// `local-dev` prints.
-const EVERYTHING: &str = "local_dev::messages=off,info,api=trace,broadcast=trace,connect=trace,disconnect=trace,handshake=trace,\
-                          heartbeat=trace,message=trace,notify=trace,shared=trace,local_dev=trace";
+const EVERYTHING: &str = "emulator::messages=off,info,api=trace,broadcast=trace,connect=trace,disconnect=trace,handshake=trace,\
+                          heartbeat=trace,message=trace,notify=trace,shared=trace,emulator=trace,local_dev=trace";
 
 /// What goes wrong on the busy day: the first record until it is too old, so that it is given up.
 #[rustfmt::skip]

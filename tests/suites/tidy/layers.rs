@@ -27,18 +27,25 @@ fn all(repository: &Repository, file: &str, pattern: &str) -> BTreeSet<String> {
     Regex::new(pattern).unwrap().captures_iter(text).map(|captures| captures[1].to_owned()).collect()
 }
 
-/// Dependencies against the direction tests → local-dev → functions → shared, or between functions.
+/// Folders with crates of ours, each in a folder of its own.
+const FOLDERS: [&str; 5] = ["", "functions/", "shared/", "local-dev/", "infra/"];
+
+/// Dependencies against the direction tests → local-dev → functions → shared, or between functions; and of the emulator on
+/// anything of this product.
 pub(crate) fn forbidden_dependencies(repository: &Repository) -> Vec<String> {
     let functions: BTreeSet<&str> = repository.crates("functions/").collect();
     let mut found = Vec::new();
-    for name in repository.crates("").chain(repository.crates("functions/")) {
+    let ours: BTreeSet<&str> = FOLDERS.iter().flat_map(|folder| repository.crates(folder)).collect();
+    for (folder, name) in FOLDERS.iter().flat_map(|folder| repository.crates(folder).map(move |name| (folder, name))) {
+        let above = ["emulator", "planner", "local-dev", "tests"];
         let forbidden = |other: &str| match name {
             "tests" => false,
             "local-dev" => other == "tests",
-            "shared" => functions.contains(other) || matches!(other, "local-dev" | "tests"),
-            _ => functions.contains(other) || matches!(other, "local-dev" | "tests"),
+            "planner" => matches!(other, "local-dev" | "tests"),
+            "emulator" => ours.contains(other) && other != "transport",
+            "transport" => ours.contains(other),
+            _ => functions.contains(other) || above.contains(&other),
         };
-        let folder = if functions.contains(name) { "functions/" } else { "" };
         let path = format!("{folder}{name}/Cargo.toml");
         let manifest = repository.text(&path).unwrap_or_default();
         let wrong = dependencies(manifest).into_iter().filter(|other| forbidden(other));
@@ -78,6 +85,9 @@ mod tests {
             ("functions/notify/Cargo.toml", "[dependencies]\nshared.workspace = true\n"),
             ("shared/Cargo.toml", "[dependencies]\nserde = \"1\"\n"),
             ("local-dev/Cargo.toml", "[dependencies]\napi.workspace = true\nshared.workspace = true\n"),
+            ("local-dev/emulator/Cargo.toml", "[dependencies]\ntransport.workspace = true\n"),
+            ("infra/planner/Cargo.toml", "[dependencies]\nemulator.workspace = true\nshared.workspace = true\n"),
+            ("shared/transport/Cargo.toml", "[dependencies]\nhttp = \"1\"\n"),
             ("tests/Cargo.toml", "[dependencies]\nlocal-dev.workspace = true\n"),
             (TABLE, "| `functions/api` | x |\n| `functions/notify` | x |\n"),
             (TEMPLATE, "      CodeUri: ../functions/api\n      CodeUri: ../functions/notify\n"),
@@ -114,6 +124,16 @@ mod tests {
         assert_eq!(up("shared/Cargo.toml", "api"), ["shared/Cargo.toml depends on api"]);
         assert_eq!(up("functions/api/Cargo.toml", "local-dev"), ["functions/api/Cargo.toml depends on local-dev"]);
         assert_eq!(up("local-dev/Cargo.toml", "tests"), ["local-dev/Cargo.toml depends on tests"]);
+        assert_eq!(up("infra/planner/Cargo.toml", "local-dev"), ["infra/planner/Cargo.toml depends on local-dev"]);
+    }
+
+    #[test]
+    fn an_emulator_that_knows_the_product_is_found() {
+        for name in ["shared", "api", "planner", "local-dev"] {
+            let manifest = format!("[dependencies]\n{name}.workspace = true");
+            let found = forbidden_dependencies(&with("local-dev/emulator/Cargo.toml", &manifest));
+            assert_eq!(found, [format!("local-dev/emulator/Cargo.toml depends on {name}")]);
+        }
     }
 
     #[test]

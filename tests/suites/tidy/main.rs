@@ -51,7 +51,7 @@ fn every_function_is_in_the_table_and_in_the_template() {
 }
 
 #[test]
-fn no_function_depends_on_another_and_shared_on_none_of_them() {
+fn no_function_depends_on_another_and_shared_on_none_of_them_and_the_emulator_on_nothing_of_this_product() {
     nothing_of(&layers::forbidden_dependencies(&Repository::read()));
 }
 

@@ -30,6 +30,7 @@ const PAGES: &[&str] = &[
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "local-dev/README.md",
+    "local-dev/emulator/README.md",
     "infra/README.md",
     "local-dev/dashboard/README.md",
 ];
