@@ -51,11 +51,17 @@ export class Cloud {
     ].flat();
   }
 
+  /** Ends it, and starts it at the same port with these arguments as well, for this one life. */
+  async restart(...also) {
+    await this.stop();
+    return this.start(this.port, also);
+  }
+
   /** Resolves when the program answers; `port` 0 lets it choose, and a restart gets the same port again. */
-  async start(port = this.port ?? 0) {
+  async start(port = this.port ?? 0, also = []) {
     const program = process.env.CLOUD_BIN;
     if (!program) throw new Error("CLOUD_BIN must name the program under test; `cargo test` sets it");
-    const child = spawn(program, ["--port", `${port}`, ...this.#arguments], {
+    const child = spawn(program, ["--port", `${port}`, ...this.#arguments, ...also], {
       env: environment(),
       stdio: ["ignore", "pipe", "pipe"],
     });
