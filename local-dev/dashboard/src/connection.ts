@@ -38,6 +38,8 @@ export class Connection {
       transports: ["websocket"],
       forceNew: true,
       autoConnect: false,
+      // Somebody looks at it: after an outage it tries again within three seconds, half of this by chance included.
+      reconnectionDelayMax: 2_000,
       auth: (send) => void this.#authenticate(send),
     });
     this.socket.on("connect", () => this.#connected());
