@@ -41,7 +41,7 @@ impl Environment {
         std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
     }
 
-    /// The same variables for a function that is one process with services it calls.
+    /// These variables with another transport, for a function that is one process with services it calls.
     #[must_use]
     pub fn over(self, transport: Transport) -> Self {
         Self { transport, ..self }
@@ -82,9 +82,9 @@ impl FromIterator<(String, String)> for Environment {
 /// Whether a socket without a token hears the feed (`ANONYMOUS`, `allow` or `deny`; deny when unset).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anonymous {
-    /// It joins the feed.
+    /// A socket without a token joins the feed.
     Allow,
-    /// It is refused as unauthenticated.
+    /// A socket without a token is refused as unauthenticated.
     Deny,
 }
 

@@ -125,7 +125,8 @@ mod tests {
         refusing(json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{first}") })).await
     }
 
-    /// The same, with the error's whole body.
+    /// A database that answers the first request with an error of this body and the others with success; and how many
+    /// it got.
     async fn refusing(first: Value) -> (Client, Arc<AtomicUsize>) {
         let requests = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&requests);

@@ -67,7 +67,7 @@ pub enum Error {
 pub struct FieldError {
     /// The JSON key, path or query parameter.
     pub field: String,
-    /// What it must be.
+    /// What the field must be.
     pub message: String,
 }
 

@@ -29,7 +29,7 @@ const RECOVERY: &str = "recovery";
 pub enum Joined {
     /// The socket is in its rooms; from now on it is told.
     Yes,
-    /// This connection joined the namespace before and has not left it.
+    /// The connection joined the namespace before and has not left it.
     Already,
     /// The connection is not (or no longer) known.
     NoConnection,
@@ -51,7 +51,7 @@ pub enum Renewed {
 /// A connection in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its id.
+    /// The id of the connection.
     pub connection_id: String,
     /// The session generation of the user it joined for; `None` for sockets that are no user's.
     pub generation: Option<u32>,
@@ -260,8 +260,8 @@ enum Written {
 }
 
 impl Member {
-    /// Its row in a room. The row outlives the token, so that whoever reads the room finds a socket that should be closed;
-    /// it does not outlive the connection.
+    /// The row of the member in a room. The row outlives the token, so that whoever reads the room finds a socket that
+    /// should be closed; it does not outlive the connection.
     fn to_item(&self, room: &str) -> Item {
         let mut item = member_key(room, &self.connection_id);
         item.insert("expiresAt".into(), n(expiry()));

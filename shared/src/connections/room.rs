@@ -32,7 +32,7 @@ impl Room {
         self.name == FEED
     }
 
-    /// Its name with that of its namespace.
+    /// The name of the room with that of its namespace.
     pub(super) fn of_namespace(&self) -> String {
         format!("{}#{}", self.namespace, self.name)
     }

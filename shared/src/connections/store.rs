@@ -214,12 +214,12 @@ impl ConnectionStore {
     }
 }
 
-/// Who counts as silent, in epoch seconds.
+/// Which connections count as silent, in epoch seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silent {
     /// Since when there was no proof of life.
     pub since: i64,
-    /// Who connected later is not meant.
+    /// Connections that were opened after this time are not meant.
     pub connected_before: i64,
 }
 

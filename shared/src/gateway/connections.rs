@@ -42,8 +42,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// milliseconds, as long as it takes the first ones to carry their first posts.
 const OPENING: usize = 8;
 
-/// The same where the server may speak HTTP/2, and so one is enough. The second is there in case the first is lost on its
-/// way.
+/// Connections being opened at the same time where the server may speak HTTP/2, and so one is enough. The second is
+/// there in case the first is lost on its way.
 const OPENING_HTTP2: usize = 2;
 
 /// Most connections. A delivery makes 128 posts at a time; the rest is for those that hang.

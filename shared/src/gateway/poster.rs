@@ -58,7 +58,7 @@ pub(super) struct Poster {
 /// How posts get to the gateway.
 enum Way {
     Network(Connections),
-    /// It is in this process.
+    /// The gateway is in this process.
     Local(Local),
 }
 
@@ -75,7 +75,7 @@ pub(super) enum PostError {
     Broken(hyper::Error),
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
-    /// Its status, and what the answer calls the error.
+    /// The status of the answer, and what the answer calls the error.
     #[error("it answered {status}{text}")]
     Refused { status: u16, text: String },
 }

@@ -24,7 +24,7 @@ pub struct Missed {
     pub user: Uuid,
     /// Whether the client has never heard of that user.
     pub is_new: bool,
-    /// That of the last event about that user.
+    /// The offset of the last event about that user.
     pub offset: Offset,
 }
 

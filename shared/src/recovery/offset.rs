@@ -26,7 +26,7 @@ struct Known {
 }
 
 impl Offset {
-    /// What it looks like, as a regular expression.
+    /// What an offset looks like, as a regular expression.
     pub const PATTERN: &str = "^[0-9]{13}(-[0-9a-f]{8}(\\.[0-9]{1,4})?)*$";
 
     /// Of a client that has everything from before this time, epoch milliseconds.
@@ -52,7 +52,7 @@ impl Offset {
         offset
     }
 
-    /// Its time, epoch milliseconds.
+    /// The time of the offset, epoch milliseconds.
     #[must_use]
     pub fn at(&self) -> i64 {
         self.at

@@ -45,7 +45,7 @@ impl Owner {
         }
     }
 
-    /// As it stands in a token. No user has the nil UUID.
+    /// The id as it stands in a token. No user has the nil UUID.
     fn id(self) -> Uuid {
         match self {
             Self::Admin => Uuid::nil(),

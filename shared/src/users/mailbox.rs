@@ -37,7 +37,7 @@ impl Mailbox {
     /// Reads a bare address in which everything is seen.
     ///
     /// # Errors
-    /// What it must be, in words a form can show.
+    /// What the address must be, in words a form can show.
     pub fn parse(address: &str) -> Result<Self, &'static str> {
         let mailbox = Self::read(address)?;
         let (local, domain) = address.rsplit_once('@').ok_or(NONE)?;

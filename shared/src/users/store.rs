@@ -309,7 +309,7 @@ impl UserStore {
 
 /// What a conditional update came to.
 enum Applied {
-    /// It was written; this is the row now.
+    /// The update was written; this is the row now.
     Now(User),
     /// The condition failed; this is the row, if there is one.
     Not(Option<User>),

@@ -42,7 +42,7 @@ pub struct User {
     /// Whether the phone number was confirmed with a code.
     #[serde(default)]
     pub phone_verified: bool,
-    /// As typed at registration; unique however it is spelt, see [`mailbox`](super::mailbox).
+    /// The address as typed at registration; unique however it is spelt, see [`mailbox`](super::mailbox).
     pub email: String,
     /// Whether the address was confirmed with a code.
     #[serde(default)]
@@ -86,7 +86,7 @@ pub struct PublicUser {
     pub banned_at: Option<String>,
     /// Whether the phone number is confirmed.
     pub phone_verified: bool,
-    /// As typed at registration: before the `@` it is ASCII, its domain may be in any script.
+    /// The address as typed at registration: before the `@` it is ASCII, its domain may be in any script.
     #[schema(format = "idn-email", example = "sara@example.com")]
     pub email: String,
     /// Whether the address is confirmed.
