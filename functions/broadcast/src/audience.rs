@@ -120,12 +120,12 @@ impl Audience {
         last
     }
 
-    /// This member is not spoken to any more.
+    /// Notes that a member is not spoken to any more.
     pub(crate) fn end(&mut self, index: u32) {
         self.ended.insert(index);
     }
 
-    /// Whether it is not spoken to any more.
+    /// Whether a member is not spoken to any more.
     pub(crate) fn has_ended(&self, index: u32) -> bool {
         !self.ended.is_empty() && self.ended.contains(&index)
     }

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Work {
     pub(crate) job: Job,
     pub(crate) lease: Lease,
-    /// As it was when the job was begun.
+    /// The progress as it was when the job was begun.
     before: Progress,
     began: Instant,
     state: Mutex<State>,

@@ -62,7 +62,7 @@ struct Sender {
 /// What the client gets for a frame.
 #[derive(Debug, PartialEq)]
 enum Reaction {
-    /// This packet.
+    /// A packet.
     Answer(Packet),
     /// Nothing; the connection stays open.
     Nothing,
@@ -157,7 +157,7 @@ pub(crate) mod tests {
         slow_gateway(posts, closes, Duration::ZERO).await
     }
 
-    /// The same, where each answer takes so long.
+    /// A gateway as of [`gateway`], where each answer takes so long.
     pub(crate) async fn slow_gateway(posts: StatusCode, closes: StatusCode, takes: Duration) -> (String, Asked) {
         let asked = Asked::default();
         let note = Arc::clone(&asked);

@@ -20,7 +20,7 @@ const SAME_MOMENT: Duration = Duration::from_secs(2);
 /// A socket is closed when a sound one would have been refused as often once in this many events.
 const ODDS: f64 = 100_000.0;
 
-/// This many refusals in a row, of whichever sockets, are an outage. Refusals during an outage are not counted against
+/// Refusals in a row, of whichever sockets, that count as an outage. Refusals during an outage are not counted against
 /// a socket afterwards.
 const OUTAGE: u32 = 64;
 

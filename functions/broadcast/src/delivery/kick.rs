@@ -11,16 +11,16 @@ use super::{Answer, Command, Ticket};
 /// How long a member that takes nothing is told why, before it is closed all the same.
 const COURTESY: Duration = Duration::from_millis(800);
 
-/// How long at least, where others take what they are sent and it is the member that does not.
+/// How long at least a member is told why, where others take what they are sent and it is the member that does not.
 const COURTESY_TO_THE_SLOW: Duration = Duration::from_millis(200);
 
-/// The same after a close that failed, when all that was tried before.
+/// How long a member is told why once more, after everything was tried and the close failed.
 const COURTESY_AGAIN: Duration = Duration::from_millis(200);
 
 /// Pause between two attempts at being polite.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
-/// How far it is.
+/// How far the kick is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Event,
@@ -36,20 +36,20 @@ pub(super) struct Kick {
     pub(super) until: Instant,
     /// Whether that time begins with the next call.
     starts_again: bool,
-    /// Whether it took its event.
+    /// Whether the member took its event.
     was_told: bool,
 }
 
 /// What follows an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// The next call, at once.
+    /// The next call is made, at once.
     GoOn,
-    /// The same call, after a pause.
+    /// This call is made once more, after a pause.
     Again,
-    /// It is closed.
+    /// The member is closed.
     Closed,
-    /// It could not be closed. After a pause, everything that did not succeed once more.
+    /// The member could not be closed. After a pause, everything that did not succeed is tried once more.
     NotClosed,
 }
 

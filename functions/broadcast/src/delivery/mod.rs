@@ -91,13 +91,13 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(PartialOrd, Ord))]
 pub(crate) enum Answer {
-    /// It was done; of a look, that the connection is there.
+    /// The call was done; of a look, that the connection is there.
     Accepted,
     /// The gateway does not know the connection.
     Gone,
     /// No connection will ever take this frame.
     TooLarge,
-    /// It was refused, or has no answer.
+    /// The call was refused, or has no answer.
     Refused,
     /// The token of the connection has ended, which only a look finds out.
     Expired,
@@ -150,7 +150,8 @@ enum UndecidedCloses {
     Refused(Instant),
     /// One is being tried. Others wait for what comes of it.
     UnderWay,
-    /// They have been accepted since this time: so the gateway works, and who refuses after that may be closed, too.
+    /// Closes have been accepted since this time: so the gateway works, and sockets that refuse after that may be
+    /// closed, too.
     Accepted(Instant),
 }
 
@@ -159,7 +160,7 @@ enum UndecidedCloses {
 enum Alarm {
     /// The pause of a member is over, if it is still this pause.
     Retry(Key, u32),
-    /// This call may hang; and whether it was found to hang before.
+    /// A call that may hang; and whether it was found to hang before.
     Check(Ticket, bool),
 }
 
