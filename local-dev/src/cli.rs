@@ -29,7 +29,7 @@ struct Command {
     instead: Option<Instead>,
 }
 
-/// What it does instead of running.
+/// What the program does instead of running.
 #[derive(Subcommand)]
 enum Instead {
     /// What a month on AWS costs.

@@ -118,7 +118,7 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
-/// As browsers will send them: what was written otherwise would be compared with that and never match.
+/// Origins as browsers send them: an origin that is written otherwise would never match.
 fn origins(list: &str) -> Result<String, String> {
     let origins = parse_list(list).map_err(|(origin, problem)| format!("`{origin}` {problem}"))?;
     Ok(origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
@@ -150,9 +150,9 @@ fn stack_name(name: &str) -> Result<String, &'static str> {
 /// Whether sockets without a token hear the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Anonymous {
-    /// They do.
+    /// Sockets without a token hear the feed.
     Allow,
-    /// They are refused as unauthenticated, as on AWS by default.
+    /// Sockets without a token are refused as unauthenticated, as on AWS by default.
     Deny,
 }
 

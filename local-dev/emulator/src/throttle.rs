@@ -20,9 +20,9 @@ pub struct Throttle {
 /// What the routes of a stage let through; without a throttle everything passes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StageThrottle {
-    /// Each route, if it has none of its own.
+    /// The throttle of each route that has none of its own.
     pub default: Option<Throttle>,
-    /// Those of single routes, by route key.
+    /// The throttles of single routes, by route key.
     pub routes: BTreeMap<String, Throttle>,
 }
 

@@ -40,9 +40,9 @@ pub(super) struct EngineSession {
     state: Mutex<Joining>,
     /// Told when the namespace is joined and what was waiting is on its way.
     pub(super) settled: Notify,
-    /// The TCP connection its WebSocket runs over.
+    /// The TCP connection that the session's WebSocket runs over.
     websocket: Mutex<Option<CloseHandle>>,
-    /// That of the request by which a polling client waits for frames.
+    /// The TCP connection of the request by which a polling client waits for frames.
     poll: Mutex<Option<CloseHandle>>,
     /// One, for the WebSocket a polling session may become.
     upgrades: Arc<Semaphore>,
@@ -72,7 +72,7 @@ pub(super) struct Joining {
 /// The answer of a CONNECT.
 pub(super) enum Verdict {
     Accepted,
-    /// In these words.
+    /// The CONNECT is refused, in these words.
     Refused(String),
 }
 
@@ -137,7 +137,7 @@ impl EngineSession {
         }
     }
 
-    /// Its handshake was answered, and polling goes on with this session id.
+    /// Notes that the handshake was answered, and that polling goes on with this session id.
     pub(super) fn polls_as(self: &Arc<Self>, sid: String) {
         self.edge.sessions().insert(sid.clone(), Arc::downgrade(self));
         let _ = self.polling.set(sid);
@@ -156,7 +156,7 @@ impl EngineSession {
         &self.id
     }
 
-    /// Its WebSocket runs over this TCP connection.
+    /// Notes that the session's WebSocket runs over this TCP connection.
     pub(super) fn runs_over(&self, close_handle: CloseHandle) {
         *self.websocket.lock().unwrap_or_else(PoisonError::into_inner) = Some(close_handle);
     }

@@ -92,17 +92,17 @@ impl Database {
         }
     }
 
-    /// Where other processes reach it: the value for `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// Where other processes reach the database: the value for `AWS_ENDPOINT_URL_DYNAMODB`.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// It, for requests of this process; `None` where it is none of this process.
+    /// The database as a service for requests of this process; `None` where it is in another process.
     pub(crate) fn service(&self) -> Option<Service> {
         self.embedded.as_ref().map(Embedded::service)
     }
 
-    /// Whether it is in this process.
+    /// Whether the database is in this process.
     pub(crate) fn is_embedded(&self) -> bool {
         self.embedded.is_some()
     }
@@ -181,7 +181,7 @@ pub(crate) enum DatabaseError {
     /// The file of `--data-dir` is none of ours, or nothing can be done with it.
     #[error("cannot use {file}: {reason}; or choose another --data-dir")]
     Unusable {
-        /// Its whole name.
+        /// The whole name of the file.
         file: String,
         /// Why, and what to do.
         reason: Unusable,

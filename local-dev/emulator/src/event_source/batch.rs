@@ -63,9 +63,9 @@ pub(super) enum BatchResult {
 pub(super) enum Next {
     /// Nothing is left.
     Finished,
-    /// These, in this order, at once: the batch was cut.
+    /// The batch was cut: these parts are sent at once, in this order.
     Cut(Vec<Batch>),
-    /// The same again, after a pause; how many retries that makes.
+    /// The batch is sent again, after a pause; how many retries that makes.
     Retry(Batch, u32),
     /// No more attempts.
     GiveUp(Batch),

@@ -63,7 +63,7 @@ impl Wakeup {
 
 /// A declared event source and what it connects.
 pub(crate) struct Wiring {
-    /// As declared.
+    /// The event source as declared.
     pub(crate) source: EventSource,
     /// The table it reads.
     pub(crate) table: LiveTable,
@@ -116,7 +116,7 @@ pub(crate) enum EventSourceError {
         action: &'static str,
         /// ARN.
         stream: String,
-        /// What it answered.
+        /// What the stream answered.
         source: Box<aws_sdk_dynamodbstreams::Error>,
     },
     /// A checkpoint could not be read or written.

@@ -19,7 +19,7 @@ pub(super) struct Record {
     pub(super) created: SystemTime,
     /// The latest time it can have been made at: streams round down, and its age counts from here.
     pub(super) created_by: SystemTime,
-    /// The same for all changes of one partition key.
+    /// A hash of the partition key: all changes of one key have the same.
     pub(super) key_hash: u64,
     /// Length of the JSON text.
     pub(super) size: usize,

@@ -43,7 +43,7 @@ Resources:
 /// A table, and a function that takes or refuses what is written to it.
 struct Bench {
     database: Database,
-    /// The same as if it were not in this process.
+    /// The database as if it were not in this process.
     remote: Option<Database>,
     poll_every: Duration,
     table: LiveTable,

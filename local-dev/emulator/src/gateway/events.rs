@@ -73,7 +73,7 @@ impl UpgradeRequest {
         Self { headers, uri: parts.uri.clone(), client }
     }
 
-    /// The same, of a session that begins with polling: to the functions it is a WebSocket like any other.
+    /// The request of a session that begins with polling as that of a WebSocket: functions see no difference.
     #[must_use]
     pub fn into_websocket(mut self) -> Self {
         let query = self.uri.query().unwrap_or_default().replace("transport=polling", "transport=websocket");
@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Those of a captured `$connect`.
+    /// The headers of a captured `$connect`.
     fn headers(value: impl Fn(&str) -> Value) -> Value {
         let names = [
             "Host",

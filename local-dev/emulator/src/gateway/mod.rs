@@ -221,7 +221,7 @@ impl Gateway {
         self.message_in(turn, id, body).await
     }
 
-    /// The same for who has waited for the turn already.
+    /// Hands a text message whose turn has come to its route, and returns the frame to answer with, if there is one.
     pub(crate) async fn message_in(&self, turn: Turn, id: &str, body: String) -> Result<Option<String>, NotSent> {
         let answer = self.handle(id, body).await;
         drop(turn);

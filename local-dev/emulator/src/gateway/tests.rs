@@ -30,7 +30,7 @@ fn gateway(routes: &[&str], answering: &[&str], selection: RouteSelection) -> (G
     with(json!({"statusCode": 200, "body": "hello"}), StageThrottle::default(), routes, answering, selection)
 }
 
-/// The same with another answer and a throttle.
+/// A gateway with these routes, all to one function that gives this answer, and with this throttle.
 fn with(
     answer: Value,
     throttle: StageThrottle,

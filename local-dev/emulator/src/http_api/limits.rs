@@ -33,7 +33,7 @@ pub(super) fn head_is_too_large(parts: &Parts) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
     TooLarge,
-    /// It ended early, or its chunks are none.
+    /// The body ended early, or its chunks are none.
     Broken,
 }
 

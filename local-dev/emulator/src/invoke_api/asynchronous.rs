@@ -63,7 +63,7 @@ impl Asynchronous {
         }
     }
 
-    /// The same with what was given up beside what others gave up.
+    /// Keeps the events that are given up beside those that others gave up.
     pub(crate) fn keeping_in(self, dead_letters: DeadLetters) -> Self {
         Self { dead_letters, ..self }
     }

@@ -12,7 +12,7 @@ pub(super) const TYPE: &str = "AWS::DynamoDB::Table";
 /// A declared table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name in the template.
+    /// The name of the table in the template.
     pub logical_id: String,
     /// Attribute name and type (`S`, `N` or `B`) of every key attribute.
     pub attributes: Vec<(String, String)>,
@@ -38,11 +38,11 @@ pub struct KeySchema {
 /// A global secondary index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    /// Its name.
+    /// The name of the index.
     pub name: String,
-    /// Its key.
+    /// The key of the index.
     pub key_schema: KeySchema,
-    /// Which attributes it holds.
+    /// Which attributes the index holds.
     pub projection: Projection,
 }
 
@@ -72,7 +72,7 @@ pub enum ViewType {
 }
 
 impl ViewType {
-    /// As the DynamoDB API spells it.
+    /// The view type as the DynamoDB API spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::KeysOnly => "KEYS_ONLY",

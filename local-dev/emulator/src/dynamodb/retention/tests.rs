@@ -17,7 +17,7 @@ const PAGE: &str =
              WHERE table_name = ?1 AND shard_id = ?2 AND CAST(sequence_number AS INTEGER) > ?3
              ORDER BY CAST(sequence_number AS INTEGER) ASC
              LIMIT ?4";
-/// And for the range of a shard.
+/// The statement that dynoxide 3.2 looks through the stream table with for the range of a shard.
 const RANGE: &str = "SELECT MIN(CAST(sequence_number AS INTEGER)), MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = ?1 AND shard_id = ?2";
 
 struct Bench {
