@@ -143,7 +143,7 @@ impl Cloud {
         log.all(|item| told_at(item).is_some_and(|at| at < before))
     }
 
-    /// As if the log of the feed had been kept since that time, epoch milliseconds.
+    /// Makes it look as if the log of the feed had been kept since that time, epoch milliseconds.
     pub async fn begin_logs(&self, at: i64) {
         let put = self.database().put_item().table_name(format!("{}-ConnectionsTable", self.stack));
         let text = |text: &str| AttributeValue::S(text.to_owned());

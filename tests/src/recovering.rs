@@ -9,13 +9,13 @@ use crate::{Cloud, Edge, Rest, Socket, until};
 
 /// A client that keeps of its events what `socket.io-client` keeps.
 pub struct Recovering {
-    /// Its connection.
+    /// The client's connection.
     pub socket: Socket,
-    /// Its Socket.IO id.
+    /// The client's Socket.IO id.
     pub sid: String,
-    /// What it says when it comes back.
+    /// The `pid` that the client says when it comes back.
     pub pid: String,
-    /// Of the last event that had one.
+    /// The offset of the last event that had one.
     pub offset: Option<String>,
 }
 

@@ -19,11 +19,11 @@ use tokio::{
 
 /// What a function said.
 pub(crate) enum Said {
-    /// That it has started and wants an event.
+    /// The function has started and wants an event.
     Ready(Instant),
-    /// Its answer.
+    /// The function's answer.
     Answer(Instant, Value),
-    /// Its error, of the invocation or of its start.
+    /// The function's error, of the invocation or of its start.
     Error(String),
 }
 

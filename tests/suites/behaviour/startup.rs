@@ -34,7 +34,7 @@ async fn a_terminal_that_goes_away_ends_it_like_ctrl_c() {
     assert!(program.hang_up().await.success());
 }
 
-/// As with `nohup`. Elsewhere than on Linux a program is not told.
+/// A program that `nohup` starts ignores that its terminal goes away. Elsewhere than on Linux a program is not told.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_terminal_that_goes_away_ends_nothing_that_was_to_ignore_it() {

@@ -30,12 +30,12 @@ pub(crate) enum Do {
     Rename,
 }
 
-/// What the client sees of it.
+/// What the client sees of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reaction {
     /// Nothing; the connection is open.
     Silence,
-    /// These frames, in any order; the connection is open.
+    /// Frames in any order; the connection is open.
     Answers(&'static [&'static str]),
     /// Other frames than any the table has.
     Surprise(Vec<String>),

@@ -35,7 +35,7 @@ const PAGES: &[&str] = &[
     "local-dev/dashboard/README.md",
 ];
 
-/// This test. Its examples name what does not exist.
+/// The folder of this test, which is left out: its examples name what does not exist.
 const ITSELF: &str = "tests/suites/tidy/";
 
 /// Files and folders.

@@ -36,7 +36,7 @@ pub struct Cycle {
     pub reads: f64,
 }
 
-/// The same for a token that is renewed on an open connection: an event and its acknowledgement.
+/// What a token uses that is renewed on an open connection: an event and its acknowledgement.
 pub const RENEWAL: Cycle = Cycle { frames: 2.0, invocations: 1.0, writes: 8.0, reads: 2.0 };
 
 /// Bytes of logs at `LogLevel=info`, with the 26 that CloudWatch adds to each line: of a REST request (access log and the
@@ -181,7 +181,7 @@ impl Load {
         self.listeners.unwrap_or_else(|| self.connections.min(10.0))
     }
 
-    /// What it comes to.
+    /// What this load costs.
     ///
     /// # Errors
     /// [`TemplateError`] if the template is none.

@@ -122,9 +122,9 @@ pub(crate) struct Memory {
 
 /// What was seen of the server.
 pub(crate) struct Seen {
-    /// If its process is known.
+    /// The server's memory, if its process is known.
     pub(crate) memory: Option<Memory>,
-    /// What it used from the first request to the last delivery, if its process is known.
+    /// What the server used from the first request to the last delivery, if its process is known.
     pub(crate) processor_time: Option<Duration>,
     /// Silent sockets that it did not close.
     pub(crate) silent_open: usize,
