@@ -1,5 +1,5 @@
-//! Throwing a member out: its event, the Socket.IO DISCONNECT packet, the close. The first two are courtesy and have only
-//! so much time; the close is what must happen, and is tried until it succeeds.
+//! Throwing a member out: its event, the Socket.IO DISCONNECT packet, the close. The event and the packet are courtesy
+//! and have only so much time; the close must happen, and is tried until it succeeds.
 
 use std::{
     sync::Arc,
@@ -17,7 +17,7 @@ const COURTESY_TO_THE_SLOW: Duration = Duration::from_millis(200);
 /// How long a member is told why once more, after everything was tried and the close failed.
 const COURTESY_AGAIN: Duration = Duration::from_millis(200);
 
-/// Pause between two attempts at being polite.
+/// Pause between two attempts to tell a member why.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// How far the kick is.
@@ -58,14 +58,14 @@ impl Kick {
         Self { at: At::Event, until: now + COURTESY, starts_again: false, was_told: false }
     }
 
-    /// The call it is due begins.
+    /// Notes that the next call begins.
     pub(super) fn begin(&mut self, now: Instant) {
         if std::mem::take(&mut self.starts_again) {
             self.until = now + COURTESY_AGAIN;
         }
     }
 
-    /// When its courtesy began, if it has lasted long enough for a member that does not take what others do.
+    /// When courtesy began, if it has lasted long enough for a member that does not take what others do.
     pub(super) fn is_slow_since(&self, now: Instant) -> Option<Instant> {
         let since = self.until.checked_sub(COURTESY)?;
         (self.is_post() && now >= since + COURTESY_TO_THE_SLOW).then_some(since)
@@ -76,12 +76,12 @@ impl Kick {
         (now + COURTESY_TO_THE_SLOW).min(self.until)
     }
 
-    /// Whether the call it is due is a post.
+    /// Whether the next call is a post.
     pub(super) fn is_post(&self) -> bool {
         self.at != At::Close
     }
 
-    /// The call it is due.
+    /// The next call.
     pub(super) fn command(
         &self,
         ticket: Ticket,
@@ -97,12 +97,13 @@ impl Kick {
         }
     }
 
-    /// The time for courtesy is over.
+    /// Ends the time for courtesy: the next call is the close.
     pub(super) fn give_up(&mut self) {
         self.at = At::Close;
     }
 
-    /// `may_open`: the connection is so young that the gateway may not know it yet.
+    /// What follows the answer to the last call. `may_open`: the connection is so young that the gateway may not know
+    /// it yet.
     pub(super) fn answered(&mut self, answer: Answer, may_open: bool, now: Instant) -> Next {
         let has_time = now + PAUSE < self.until;
         match (self.at, answer) {

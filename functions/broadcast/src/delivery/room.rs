@@ -177,7 +177,7 @@ impl Room {
     pub(super) fn hand_out(&mut self, time: i64, now: Instant) -> Option<(u32, Queue)> {
         loop {
             if self.index >= self.audience.len() {
-                // Those who are still to be read have to hear this step, too.
+                // Members that are still to be read have to hear this step, too.
                 let goes_on = self.unread == 0 && !self.is_unreadable && self.pass + 1 < self.steps.len();
                 if !goes_on {
                     return None;
@@ -187,7 +187,7 @@ impl Room {
             }
             let member = self.index;
             self.index += 1;
-            // One that is behind comes to this step by itself.
+            // A member that is behind comes to this step by itself.
             if self.queues.contains_key(&member) || self.audience.has_ended(member) || !self.is_for(self.pass, member) {
                 continue;
             }

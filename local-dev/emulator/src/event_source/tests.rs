@@ -15,7 +15,7 @@ use crate::{
     template::{OnFailure, StartingPosition, Template},
 };
 
-/// So long that no poll can explain a delivery.
+/// A pause between polls that is so long that no poll can explain a delivery.
 const NEVER: Duration = Duration::from_secs(3600);
 
 const TEMPLATE: &str = "
