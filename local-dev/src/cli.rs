@@ -86,7 +86,7 @@ fn without_empty_variable(arg: Arg) -> Arg {
     if is_empty { arg.env(None::<&'static str>) } else { arg }
 }
 
-/// To standard output. That nobody reads to the end is no error.
+/// Writes to standard output. That nobody reads to the end is no error.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -104,7 +104,7 @@ pub struct Options {
     #[arg(long, env = "LOCAL_DEV_RETRY_PAUSE", value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub retry_pause: Duration,
 
-    /// When the gateway ends something.
+    /// The times after which the gateway ends something.
     #[command(flatten)]
     pub limits: Limits,
 
@@ -132,7 +132,7 @@ fn lambda_endpoint(url: &str) -> Result<String, &'static str> {
     endpoint(url).ok_or("it is no URL such as http://127.0.0.1:9000")
 }
 
-/// Of HTTP, and with a host, so that clients can be made for it.
+/// The URL, if it is one of HTTP and has a host, so that clients can be made for it.
 fn endpoint(url: &str) -> Option<String> {
     let parsed = Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()))?;
     parsed.has_host().then(|| parsed.as_str().trim_end_matches('/').to_owned())

@@ -140,7 +140,7 @@ impl Error {
         }
     }
 
-    /// For the `Retry-After` header, seconds.
+    /// Seconds for the `Retry-After` header.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {

@@ -40,9 +40,9 @@ pub struct Asked<'a> {
 
 /// What a request with a key is.
 pub enum Begun {
-    /// The first of its name: to be done, and then to be kept or abandoned with this.
+    /// The first request of its name: to be done, and then to be kept or abandoned with this ticket.
     First(Ticket),
-    /// One of before, with its answer.
+    /// A request that was answered before, with its answer.
     Again(Kept),
 }
 

@@ -26,7 +26,7 @@ pub struct Process {
     seen: Vec<String>,
 }
 
-/// Where it listens, for clients.
+/// The address where the program listens, for clients.
 impl AsRef<str> for Process {
     fn as_ref(&self) -> &str {
         &self.url

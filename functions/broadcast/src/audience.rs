@@ -37,7 +37,7 @@ pub(crate) struct Details {
     token_expires_at: u32,
     /// Epoch milliseconds; 0 if that is not known.
     pub(crate) connected_at: i64,
-    /// Whether it is told offsets.
+    /// Whether the member is told offsets.
     pub(crate) recovers: bool,
 }
 

@@ -42,7 +42,7 @@ struct State {
 /// A partition to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Part {
-    /// Of what is due; otherwise 0.
+    /// The minute of what is due; otherwise 0.
     minute: i64,
     number: u8,
 }

@@ -73,7 +73,7 @@ impl Flood {
         *self.lock().frames.entry(connection_id.to_owned()).or_default() += frames;
     }
 
-    /// Only the first to notice closes it.
+    /// What to do about a connection that sends too much: only the first to notice closes it.
     fn too_many(&self, connection_id: &str) -> Verdict {
         if !self.lock().closed.insert(connection_id.to_owned()) {
             return Verdict::Late;

@@ -123,7 +123,7 @@ impl Notify {
         None
     }
 
-    /// Of what somebody panicked over the records are still right.
+    /// The records that were sent; they are still right where somebody panicked over them.
     fn sent(&self) -> MutexGuard<'_, Sent> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -142,7 +142,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// Of one function, or several, that are not told their environment.
+    /// The code of one function, or several, that are not told their environment.
     #[cfg(test)]
     pub(crate) fn of(handlers: impl IntoIterator<Item = (&'static str, Handler)>) -> Self {
         let start = |handler: Handler| -> Start { Box::new(move |_| Ok(Arc::clone(&handler))) };
@@ -157,7 +157,7 @@ const CALLS_AT_ONCE: usize = 128;
 #[derive(Clone)]
 struct Remote {
     client: reqwest::Client,
-    /// One for all functions.
+    /// The permits for calls, one set for all functions.
     calls: Arc<Semaphore>,
     url: String,
 }
@@ -263,7 +263,7 @@ impl Functions {
         Self { concurrency: Arc::new(Semaphore::new(invocations.min(Semaphore::MAX_PERMITS))), ..self }
     }
 
-    /// At most so many invocations for the APIs at once; the others wait for their turn.
+    /// Limits the invocations for the APIs to so many at once; the others wait for their turn.
     pub(crate) fn at_most(self, invocations: usize) -> Self {
         Self { turns: Arc::new(Semaphore::new(invocations)), ..self }
     }

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 /// Requests a route lets through.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Throttle {
-    /// In a second, in the long run.
+    /// Requests in a second, in the long run.
     pub rate: f64,
-    /// At once.
+    /// Requests at once.
     pub burst: f64,
 }
 

@@ -44,7 +44,7 @@ pub(super) struct EngineSession {
     websocket: Mutex<Option<CloseHandle>>,
     /// The TCP connection of the request by which a polling client waits for frames.
     poll: Mutex<Option<CloseHandle>>,
-    /// One, for the WebSocket a polling session may become.
+    /// One permit, for the WebSocket a polling session may become.
     upgrades: Arc<Semaphore>,
     /// Whether that WebSocket was probed, and waits for the client to let go of its poll.
     pub(super) probed: watch::Sender<bool>,
@@ -57,7 +57,7 @@ pub(super) struct Joining {
     pub(super) sid: Option<Sid>,
     /// The namespace is joined; what functions post goes straight through.
     pub(super) joined: bool,
-    /// When the management API closed it.
+    /// When the management API closed the session.
     closed: Option<Instant>,
     /// What functions posted before; clients hear it right after CONNECT was answered.
     pub(super) waiting: Vec<String>,
@@ -272,8 +272,8 @@ impl EngineSession {
         self.poll.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until a poll has to be answered because the client is to go over to a WebSocket. Not at once: a client that never
-    /// hears of its WebSocket polls again right away.
+    /// Waits until a poll has to be answered because the client is to go over to a WebSocket. Not at once: a client
+    /// that never hears of its WebSocket polls again right away.
     pub(super) async fn is_to_let_go(&self) {
         // The sender lives as long as this session.
         let _ = self.probed.subscribe().wait_for(|probed| *probed).await;

@@ -53,15 +53,15 @@ pub enum Renewed {
 pub struct Member {
     /// The id of the connection.
     pub connection_id: String,
-    /// The session generation of the user it joined for; `None` for sockets that are no user's.
+    /// The session generation of the user the member joined for; `None` for sockets that are no user's.
     pub generation: Option<u32>,
     /// When the token it joined with ends, epoch seconds; `None` without a token. From then on it is a member by mistake:
     /// it is closed and not told.
     pub token_expires_at: Option<i64>,
-    /// When its WebSocket was opened, epoch milliseconds; `None` in rows of an older version. A gateway may not know a
-    /// connection of the last few seconds yet (ARCHITECTURE.md, "An early 410 means not open yet").
+    /// When the member's WebSocket was opened, epoch milliseconds; `None` in rows of an older version. A gateway may
+    /// not know a connection of the last few seconds yet (ARCHITECTURE.md, "An early 410 means not open yet").
     pub connected_at: Option<i64>,
-    /// Whether it asked for recovery: each event of a log comes with its offset then.
+    /// Whether the member asked for recovery: each event of a log comes with its offset then.
     pub recovers: bool,
 }
 

@@ -223,7 +223,8 @@ pub struct Silent {
     pub connected_before: i64,
 }
 
-/// One row of another version must not keep the others from their pings.
+/// The connections of these rows. A row of another version is left out, so that it does not keep the others from their
+/// pings.
 pub(super) fn connections(items: Vec<Item>) -> Vec<Connection> {
     let read = |item| from_item(item).map_err(Error::internal("reading a connection item"));
     items.into_iter().filter_map(|item| read(item).inspect_err(Error::log).ok()).collect()

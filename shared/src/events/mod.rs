@@ -67,7 +67,7 @@ impl Emission {
         format!("{arguments},\"{offset}\"]").into()
     }
 
-    /// Whether it is for a member of its room that joined in this session generation.
+    /// Whether the event is for a member of its room that joined in this session generation.
     #[must_use]
     pub fn is_for(&self, generation: Option<u32>) -> bool {
         let (Some(kick_before), Some(generation)) = (self.kick_before, generation) else { return true };
@@ -82,9 +82,9 @@ const FEED: &str = "The feed: administrators, and sockets without a token where 
 pub struct Event {
     /// The name of the event.
     pub name: &'static str,
-    /// Whose sockets hear it, for people.
+    /// Whose sockets hear the event, for people.
     pub heard_by: &'static str,
-    /// After what, for people.
+    /// After what the event is heard, for people.
     pub when: &'static str,
     /// Adds the schema of its one argument; the name of that.
     pub payload: fn(&mut Schemas) -> String,

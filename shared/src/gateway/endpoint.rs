@@ -31,7 +31,7 @@ pub struct Address {
     canonical_path: String,
 }
 
-/// Not the id of any connection: nothing could be addressed with it.
+/// A text that is not the id of any connection: nothing could be addressed with it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not the id of a connection")]
 pub struct NotAnId(String);

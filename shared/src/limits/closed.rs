@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-/// For how long, in seconds, and how many of them.
+/// For how long, in seconds, and how many counters are remembered.
 const REMEMBERED_SECONDS: i64 = 1;
 const REMEMBERED: usize = 1000;
 

@@ -20,7 +20,7 @@ pub struct Since {
 /// A user who changed while the client was away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
-    /// Who.
+    /// The user who changed.
     pub user: Uuid,
     /// Whether the client has never heard of that user.
     pub is_new: bool,

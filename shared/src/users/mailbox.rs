@@ -27,9 +27,9 @@ const DOMAIN: &str = "must have an Internet domain after the @, such as example.
 /// The address of somebody who can be sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mailbox {
-    /// Before the `@`, in the case of its letters.
+    /// The part before the `@`, in the case of its letters.
     local: String,
-    /// After it, in ASCII and lower case.
+    /// The part after the `@`, in ASCII and lower case.
     domain: String,
 }
 

@@ -33,10 +33,10 @@ pub struct User {
     /// Whether an administrator disabled the account.
     #[serde(default)]
     pub is_banned: bool,
-    /// When, ISO 8601 with milliseconds.
+    /// When the account was banned, ISO 8601 with milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banned_at: Option<String>,
-    /// Why; for administrators, not part of [`PublicUser`].
+    /// Why the account was banned; for administrators, not part of [`PublicUser`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ban_reason: Option<String>,
     /// Whether the phone number was confirmed with a code.
@@ -52,7 +52,7 @@ pub struct User {
     pub photo_url: Option<String>,
     /// ISO 8601 with milliseconds; sorts as text.
     pub created_at: String,
-    /// Never leaves the service.
+    /// The hash of the password, which never leaves the service.
     pub password_hash: PasswordHash,
     /// Goes up with every ban; sessions of an earlier generation are over, also after an unban.
     #[serde(default)]

@@ -56,7 +56,7 @@ impl Stub {
         Self { address, said, server }
     }
 
-    /// For `AWS_LAMBDA_RUNTIME_API`.
+    /// The address for `AWS_LAMBDA_RUNTIME_API`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }

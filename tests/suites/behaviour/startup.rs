@@ -116,7 +116,7 @@ async fn the_database_of_another_program_is_refused_and_left_alone() {
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
-/// On a full disk: no file may grow.
+/// The program as on a full disk: no file may grow.
 #[cfg(unix)]
 fn on_a_full_disk(folder: &Path) -> Command {
     let mut shell = Command::new("sh");

@@ -4,7 +4,7 @@ use tests::Edge;
 
 /// One client, one connection.
 pub(crate) struct RecordedSession {
-    /// For people.
+    /// The session's name, for people.
     pub(crate) name: &'static str,
     /// What happens, in order. An edge that closes has played its last step.
     pub(crate) steps: Vec<Step>,
@@ -62,7 +62,7 @@ impl Step {
         difference.as_ref().unwrap_or(&self.node)
     }
 
-    /// Our functions differ from Node, for this reason.
+    /// This step, at which our functions differ from Node for this reason.
     pub(crate) fn but_we(mut self, reaction: Reaction, reason: &'static str) -> Self {
         assert!(self.node != reaction && !reason.is_empty(), "no difference");
         self.gateway = Some(reaction);

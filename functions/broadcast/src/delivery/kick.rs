@@ -32,7 +32,7 @@ enum At {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kick {
     at: At,
-    /// Until when courtesy is tried.
+    /// The time until which courtesy is tried.
     pub(super) until: Instant,
     /// Whether that time begins with the next call.
     starts_again: bool,

@@ -96,7 +96,7 @@ impl Cause {
         matches!(self, Self::Gone | Self::Expired)
     }
 
-    /// For the log, where the socket is at fault.
+    /// The reason for the log, where the socket is at fault.
     pub(super) fn reason(self) -> Option<&'static str> {
         match self {
             Self::Gone | Self::Expired => None,

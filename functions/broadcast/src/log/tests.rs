@@ -169,7 +169,7 @@ fn a_change_has_waited_when_it_is_five_minutes_old() {
     }
 }
 
-/// Before and after: the same change, told by the same function in the same minute, with its log and without.
+/// Compares one change that is told by the same function in the same minute, with its log and without.
 #[tokio::test]
 async fn a_change_costs_one_write_before_its_members_are_read_and_one_when_all_were_told() {
     let (broadcast, calls) = cloud(StatusCode::OK).await;

@@ -115,7 +115,7 @@ impl Database {
     }
 }
 
-/// Of an anonymous socket that was here a minute ago.
+/// The `pid` of an anonymous socket that was here a minute ago.
 fn pid() -> String {
     let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
     let pid = Pid {
@@ -219,7 +219,7 @@ async fn where_posts_are_slow_the_answer_comes_in_time_and_the_list_is_to_be_loa
     assert!(recovered && events.len() == 500, "{} were told", events.len());
 }
 
-/// Of another table, or behind changes that were given up.
+/// A log may be that of another table, or behind changes that were given up.
 #[tokio::test]
 async fn a_log_that_is_not_complete_since_then_recovers_nobody() {
     let now = Timestamp::now().as_millisecond();

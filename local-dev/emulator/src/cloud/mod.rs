@@ -62,9 +62,9 @@ pub enum StartError {
     /// The port is taken, or not ours to take.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Where.
+        /// Where the program cannot listen.
         address: SocketAddr,
-        /// Why.
+        /// Why the program cannot listen.
         source: io::Error,
     },
     /// The folder of `--data-dir` or the file of `--env-file` cannot be used.
@@ -72,7 +72,7 @@ pub enum StartError {
     DataDir {
         /// The folder as given, or the file in it.
         folder: String,
-        /// Why.
+        /// Why the folder cannot be used.
         source: io::Error,
     },
     /// Another process has the folder of `--data-dir`.
@@ -129,7 +129,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Of a SAM template.
+    /// An emulator of a SAM template.
     ///
     /// # Errors
     /// [`TemplateError`], which names the resource and the property.

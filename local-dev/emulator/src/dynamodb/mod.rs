@@ -34,7 +34,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// For an endpoint that checks nothing. DynamoDB Local wants the key to be alphanumeric.
+    /// Access to an endpoint that checks nothing. DynamoDB Local wants the key to be alphanumeric.
     pub(crate) fn local(region: impl Into<String>) -> Self {
         Self { region: region.into(), credentials: Credentials::new("local", "local", None, None, "local-dev") }
     }
@@ -73,7 +73,7 @@ impl Database {
         Self::over(network(endpoint), endpoint, access)
     }
 
-    /// Both clients over one HTTP client, and so one pool of connections.
+    /// A database with both clients over one HTTP client, and so one pool of connections.
     fn over(http: SharedHttpClient, endpoint: &str, access: &Access) -> Self {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -141,7 +141,7 @@ impl Database {
     }
 }
 
-/// Without TLS unless it is needed: loading certificates takes longer than all else.
+/// An HTTP client for this endpoint, without TLS unless it is needed: loading certificates takes longer than all else.
 fn network(endpoint: &str) -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new();
     if endpoint.starts_with("https://") {
@@ -208,7 +208,7 @@ pub(crate) enum DatabaseError {
     Differs {
         /// Physical table name.
         table: String,
-        /// One sentence each.
+        /// The differences, one sentence each.
         differences: Vec<String>,
     },
 }

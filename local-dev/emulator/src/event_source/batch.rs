@@ -40,7 +40,7 @@ impl RetryPolicy {
 /// Records that go to a function together.
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
-    /// In stream order, never empty.
+    /// The records in stream order, never empty.
     pub(super) records: Vec<Arc<Record>>,
     /// How often a function has seen the first of them.
     pub(super) invocations: u32,
@@ -61,7 +61,7 @@ pub(super) enum BatchResult {
 /// What happens next with the records that are not done.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Nothing is left.
+    /// No record is left.
     Finished,
     /// The batch was cut: these parts are sent at once, in this order.
     Cut(Vec<Batch>),

@@ -62,7 +62,7 @@ impl Checkpoints {
         Self { client: client.clone(), table: table.to_owned(), key: format!("{mapping}#{label}"), claim: None }
     }
 
-    /// These checkpoints, which tell the database what is saved.
+    /// Has these checkpoints tell the database what is saved.
     pub(super) fn claiming(self, claim: Option<Claim>) -> Self {
         Self { claim, ..self }
     }

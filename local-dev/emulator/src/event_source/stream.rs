@@ -69,7 +69,7 @@ pub(super) fn number(change: &Change) -> &SequenceNumber {
 /// A page of a shard.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// In order.
+    /// The changes, in order.
     pub(super) changes: Vec<Change>,
     /// How to go on; `None` at the end of a closed shard. Only this tells: the embedded database shows an ending sequence
     /// number on shards that still grow.

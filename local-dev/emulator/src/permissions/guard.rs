@@ -71,7 +71,7 @@ impl Guard {
         Ok(Self { address, service, server })
     }
 
-    /// For requests of this process.
+    /// The guard as a service for requests of this process.
     pub(crate) fn service(&self) -> Service {
         self.service.clone()
     }
@@ -80,7 +80,7 @@ impl Guard {
         self.address
     }
 
-    /// For the functions' `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// The URL for the functions' `AWS_ENDPOINT_URL_DYNAMODB`.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -3,7 +3,7 @@
 /// A template that cannot be read, or a value of it that cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// Not YAML at all.
+    /// The template is no YAML at all.
     #[error("the template is not valid YAML: {0}")]
     Yaml(String),
     /// YAML, but not a SAM template.
@@ -33,7 +33,7 @@ pub enum TemplateError {
         function: String,
         /// The name of the variable.
         variable: String,
-        /// Why.
+        /// Why the variable has no value.
         source: Box<TemplateError>,
     },
     /// A value was given for a parameter that the template does not declare.

@@ -46,12 +46,12 @@ pub struct Function {
 pub struct Route {
     /// Upper case, or `ANY`.
     pub method: String,
-    /// With its variables, e.g. `/{proxy+}`; `$default` catches all.
+    /// The path with its variables, e.g. `/{proxy+}`; `$default` catches all.
     pub path: String,
 }
 
 impl Route {
-    /// Of an event of type `HttpApi`, which may leave out either.
+    /// The route of an event of type `HttpApi`, which may leave out either.
     pub(super) fn of_event(method: Option<String>, path: Option<String>) -> Self {
         Self {
             method: method.map_or_else(|| "ANY".to_owned(), |method| method.to_uppercase()),

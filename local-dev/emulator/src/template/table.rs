@@ -49,7 +49,7 @@ pub struct Index {
 /// Which attributes an index holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Projection {
-    /// All of them.
+    /// All attributes.
     All,
     /// Only the keys.
     KeysOnly,
@@ -61,13 +61,13 @@ pub enum Projection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ViewType {
-    /// Only its keys.
+    /// Only the keys of the item.
     KeysOnly,
-    /// How it is now.
+    /// The item as it is now.
     NewImage,
-    /// How it was.
+    /// The item as it was.
     OldImage,
-    /// Both.
+    /// The item as it was and as it is now.
     NewAndOldImages,
 }
 

@@ -23,7 +23,7 @@ struct State {
     lost: Vec<String>,
 }
 
-/// One rename. A median needs no list of times: the arrival in the middle is the median.
+/// What is known of one rename. A median needs no list of times: the arrival in the middle is the median.
 #[derive(Clone, Copy, Default)]
 struct Mutation {
     sent: Option<Instant>,

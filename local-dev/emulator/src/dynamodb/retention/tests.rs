@@ -39,7 +39,7 @@ impl Bench {
         bench
     }
 
-    /// In memory, and in a folder.
+    /// A bench in memory, and one in a folder.
     fn both() -> [Self; 2] {
         [Self::new(None), Self::new(Some(tempfile::tempdir().unwrap()))]
     }
