@@ -158,7 +158,7 @@ pub(crate) mod tests {
         slow_gateway(posts, closes, Duration::ZERO).await
     }
 
-    /// A gateway as of [`gateway`], where each answer takes so long.
+    /// A gateway like that of [`gateway`], where each answer takes so long.
     pub(crate) async fn slow_gateway(posts: StatusCode, closes: StatusCode, takes: Duration) -> (String, Asked) {
         let asked = Asked::default();
         let note = Arc::clone(&asked);

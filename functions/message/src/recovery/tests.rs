@@ -135,7 +135,7 @@ async fn told(entries: &[&[u128]], gone: &'static [u128]) -> (Vec<(u128, Option<
     told_by(entries, gone, Duration::ZERO).await
 }
 
-/// What a client hears as of [`told`], where each post takes so long.
+/// What a client hears as in [`told`], where each post takes so long.
 async fn told_by(entries: &[&[u128]], gone: &'static [u128], takes: Duration) -> (Vec<(u128, Option<String>)>, bool) {
     let now = Timestamp::now().as_millisecond();
     let entries = entries.iter().map(|users| users.to_vec()).collect();
@@ -154,7 +154,7 @@ async fn told_by(entries: &[&[u128]], gone: &'static [u128], takes: Duration) ->
     .await
 }
 
-/// What a client hears as of [`told_by`], from this database.
+/// What a client hears as in [`told_by`], from this database.
 async fn told_from(database: Database, takes: Duration) -> (Vec<(u128, Option<String>)>, bool) {
     let pid = pid();
     let database = database.serve().await;

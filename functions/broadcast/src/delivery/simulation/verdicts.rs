@@ -47,7 +47,7 @@ fn dead(count: usize, of: usize) -> Scene {
     dead_while_starved(count, of, 0)
 }
 
-/// A delivery as of [`dead`], while this function has no processor for its first milliseconds.
+/// A delivery like that of [`dead`], while this function has no processor for its first milliseconds.
 fn dead_while_starved(count: usize, of: usize, starved_until: u64) -> Scene {
     let mut scene = Scene::new(feed(0..2)).with(0, members(of), vec![]);
     scene.starved_until = starved_until;
