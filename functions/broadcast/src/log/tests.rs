@@ -72,7 +72,7 @@ async fn slow_cloud(writes: StatusCode, takes: Duration) -> (Broadcast, Calls) {
     cloud_with(writes, StatusCode::OK, usize::MAX, takes).await
 }
 
-/// A database like that of [`slow_cloud`] that answers nothing after so many calls, and a gateway that gives this answer.
+/// A database like that of [`slow_cloud`] that answers nothing after so many calls, and a gateway with this answer.
 async fn cloud_with(writes: StatusCode, gateway: StatusCode, answers: usize, takes: Duration) -> (Broadcast, Calls) {
     let (calls, status_of_gateway) = (Calls::default(), gateway);
     let asked = Arc::new(AtomicUsize::new(0));

@@ -94,9 +94,9 @@ pub(crate) struct Deliveries {
     pub(crate) received: usize,
     /// Deliveries that never came, or too late.
     pub(crate) missing: usize,
-    /// Came again.
+    /// Deliveries that came again.
     pub(crate) doubled: usize,
-    /// Came after a newer one of the same user.
+    /// Deliveries that came after a newer one of the same user.
     pub(crate) reordered: usize,
     /// Why sockets were lost.
     pub(crate) lost_sockets: Vec<String>,
@@ -106,7 +106,7 @@ pub(crate) struct Deliveries {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Memory {
-    /// Right after the start, before any request.
+    /// Memory right after the start, before any request.
     pub(crate) idle: u64,
     /// Memory after the users were registered.
     pub(crate) before_sockets: u64,
@@ -116,7 +116,7 @@ pub(crate) struct Memory {
     pub(crate) per_socket: u64,
     /// Memory after the run, with sockets still open.
     pub(crate) after_run: u64,
-    /// The most there ever was.
+    /// The most memory there ever was.
     pub(crate) peak: u64,
 }
 
