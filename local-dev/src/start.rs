@@ -1,9 +1,13 @@
 //! Putting the program together: what the options mean to the emulator, and what this product adds to it.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, fs, net::SocketAddr};
 
 use emulator::{DynamoDb, Emulator, Running, Settings, StartError};
-use shared::auth::{MIN_SECRET_BYTES, Passwords};
+use shared::{
+    Error,
+    auth::{MIN_SECRET_BYTES, Passwords},
+    users::PasswordHash,
+};
 
 use crate::{Options, dashboard, functions, open_files, socketio};
 
@@ -61,8 +65,7 @@ fn secrets(options: &Options) -> Result<BTreeMap<String, String>, StartError> {
 
 /// Parameters of the template as the options have them.
 async fn parameters(options: &Options) -> Result<BTreeMap<String, String>, StartError> {
-    let hash = Passwords::default().hash(options.admin_password.clone()).await;
-    let hash = hash.map_err(|error| StartError::Other(error.into()))?;
+    let hash = admin_hash(options).await.map_err(|error| StartError::Other(error.into()))?;
     let mut parameters = BTreeMap::from([
         ("Anonymous".to_owned(), options.anonymous.parameter().to_owned()),
         ("AdminEmail".to_owned(), options.admin_email.clone()),
@@ -73,6 +76,24 @@ async fn parameters(options: &Options) -> Result<BTreeMap<String, String>, Start
     parameters.extend(options.parameters.iter().cloned());
     parameters.extend(options.origins.clone().map(|origins| ("Origins".to_owned(), origins)));
     Ok(parameters)
+}
+
+/// The hash of the administrator's password. With a data folder it is kept there for as long as the password is the same:
+/// another hash ends the administrator's sessions, as another password would.
+async fn admin_hash(options: &Options) -> Result<PasswordHash, Error> {
+    let (passwords, password) = (Passwords::default(), &options.admin_password);
+    let file = options.data_dir.as_deref().map(|folder| folder.join("admin-password-hash"));
+    if let Some(kept) = file.as_deref().and_then(|file| fs::read_to_string(file).ok()).map(PasswordHash)
+        && passwords.verify(password.clone(), Some(kept.clone())).await.unwrap_or(false)
+    {
+        return Ok(kept);
+    }
+    let hash = passwords.hash(password.clone()).await?;
+    if let Some(file) = file {
+        // A folder that cannot be written to is an error of the database in it, which says what to do.
+        let _ = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, &hash.0));
+    }
+    Ok(hash)
 }
 
 /// What `/` says without the dashboard.

@@ -16,7 +16,8 @@ Resources:
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hello = handler(|event, _context| async move {
-        Ok(json!({ "statusCode": 200, "body": format!("Hello, {}!\n", event["pathParameters"]["name"]) }))
+        let name = event["pathParameters"]["name"].as_str().unwrap_or_default();
+        Ok(json!({ "statusCode": 200, "body": format!("Hello, {name}!\n") }))
     });
     let emulator = Emulator::of(TEMPLATE)?.function("hello", move |_environment| Ok(hello.clone()));
     let running = emulator.start(Settings { address: ([127, 0, 0, 1], 3000).into(), ..Settings::default() }).await?;

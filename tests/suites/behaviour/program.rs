@@ -75,6 +75,38 @@ async fn users_and_tokens_survive_a_restart_with_a_data_dir() {
     second.interrupt().await;
 }
 
+#[tokio::test]
+async fn the_administrator_stays_logged_in_over_a_restart_with_a_data_dir_unless_the_password_is_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let credentials = json!({ "email": "admin@example.com", "password": "local-admin" });
+    let mut session = first.rest().post("/auth/admin/login", credentials).await.expect(200);
+    first.interrupt().await;
+    for (password, status) in [("local-admin", 200), ("another one", 401), ("local-admin", 401)] {
+        let arguments = [arguments(folder.path()), vec!["--admin-password", password]].concat();
+        let program = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments).await;
+        let token = json!({ "refreshToken": session["tokens"]["refreshToken"] });
+        let answer = program.rest().post("/auth/admin/refresh", token).await.expect(status);
+        if status == 200 {
+            session = answer;
+        }
+        program.interrupt().await;
+    }
+}
+
+#[tokio::test]
+async fn codes_for_people_are_printed_where_the_program_runs() {
+    // An empty filter is none, so the log is as everybody sees it who says nothing about it.
+    let mut program = Process::logging(env!("CARGO_BIN_EXE_cloud"), &["--port", "0"], "").await;
+    let user = program.rest().register().await;
+    let rest = program.rest().login(&user).await;
+    let path = format!("/users/{}/email/verify/send", user["id"].as_str().unwrap());
+    rest.post(&path, json!({})).await.expect(200);
+    program.logged(&["is your code to confirm this e-mail address"]).await;
+    program.logged(&["channel=\"email\"", user["email"].as_str().unwrap()]).await;
+    program.interrupt().await;
+}
+
 /// Kills the program while events are on their way, and expects each of them to be heard, before or after. The first one
 /// is slow, so that some are left for the second.
 #[tokio::test]

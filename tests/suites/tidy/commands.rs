@@ -101,7 +101,7 @@ fn cargo(repository: &Repository, subcommand: &str, arguments: &[&str]) -> Vec<S
 }
 
 fn has_package(repository: &Repository, name: &str) -> bool {
-    repository.crates("").chain(repository.crates("functions/")).any(|package| package == name)
+    repository.packages().any(|(_, package)| package == name)
 }
 
 /// Whether a crate has this file, or this folder with a `main.rs`, among its targets of a kind.

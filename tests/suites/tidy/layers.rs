@@ -27,16 +27,13 @@ fn all(repository: &Repository, file: &str, pattern: &str) -> BTreeSet<String> {
     Regex::new(pattern).unwrap().captures_iter(text).map(|captures| captures[1].to_owned()).collect()
 }
 
-/// Folders with crates of ours, each in a folder of its own.
-const FOLDERS: [&str; 5] = ["", "functions/", "shared/", "local-dev/", "infra/"];
-
 /// Dependencies against the direction tests → local-dev → functions → shared, or between functions; and of the emulator on
 /// anything of this product.
 pub(crate) fn forbidden_dependencies(repository: &Repository) -> Vec<String> {
     let functions: BTreeSet<&str> = repository.crates("functions/").collect();
     let mut found = Vec::new();
-    let ours: BTreeSet<&str> = FOLDERS.iter().flat_map(|folder| repository.crates(folder)).collect();
-    for (folder, name) in FOLDERS.iter().flat_map(|folder| repository.crates(folder).map(move |name| (folder, name))) {
+    let ours: BTreeSet<&str> = repository.packages().map(|(_, name)| name).collect();
+    for (folder, name) in repository.packages() {
         let above = ["emulator", "planner", "local-dev", "tests"];
         let forbidden = |other: &str| match name {
             "tests" => false,

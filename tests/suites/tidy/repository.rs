@@ -35,6 +35,9 @@ const PAGES: &[&str] = &[
     "local-dev/dashboard/README.md",
 ];
 
+/// Folders with crates, each in a folder of its own.
+const CRATES: [&str; 5] = ["", "functions/", "shared/", "local-dev/", "infra/"];
+
 /// The folder of this test, which is left out: its examples name what does not exist.
 const ITSELF: &str = "tests/suites/tidy/";
 
@@ -141,6 +144,11 @@ impl Repository {
             Some(end) => self.files_called(end).any(defines),
             None => self.files().chain(self.rust_files()).any(|(_, text)| defines(text)),
         }
+    }
+
+    /// The folder and the name of every crate.
+    pub(crate) fn packages(&self) -> impl Iterator<Item = (&str, &str)> {
+        CRATES.iter().flat_map(|folder| self.crates(folder).map(move |name| (*folder, name)))
     }
 
     /// The names of the crates under a folder such as `functions/`.
