@@ -29,7 +29,7 @@ struct Command {
     instead: Option<Instead>,
 }
 
-/// What it does instead of running.
+/// What the program does instead of running.
 #[derive(Subcommand)]
 enum Instead {
     /// What a month on AWS costs.
@@ -86,7 +86,7 @@ fn without_empty_variable(arg: Arg) -> Arg {
     if is_empty { arg.env(None::<&'static str>) } else { arg }
 }
 
-/// To standard output. That nobody reads to the end is no error.
+/// Writes to standard output. That nobody reads to the end is no error.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::Value;
 use shared::contract::Contract;
 
-/// Where to write it.
+/// Where to write the contract.
 #[derive(Debug, Args)]
 pub(crate) struct Out {
     /// Folder to write to; it is made if it is not there.

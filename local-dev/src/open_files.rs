@@ -1,10 +1,10 @@
 //! How many files this process may open, each socket being one.
 
-/// What it has open beside sockets: the database, ports, standard streams, REST requests under way.
+/// Files that are open beside sockets: the database, ports, standard streams, REST requests under way.
 const OTHERS: u64 = 224;
 
-/// What calls between functions and services have open besides, where they go over connections: both ends of the posts and
-/// of the calls of SDK clients that may be under way.
+/// Files that calls between functions and services have open besides, where they go over connections: both ends of the
+/// posts and of the calls of SDK clients that may be under way.
 const CONNECTIONS: u64 = 384;
 
 /// Below so many sockets the limit is worth a line at the start.

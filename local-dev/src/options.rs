@@ -104,7 +104,7 @@ pub struct Options {
     #[arg(long, env = "LOCAL_DEV_RETRY_PAUSE", value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub retry_pause: Duration,
 
-    /// When the gateway ends something.
+    /// The times after which the gateway ends something.
     #[command(flatten)]
     pub limits: Limits,
 
@@ -118,7 +118,7 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
-/// As browsers will send them: what was written otherwise would be compared with that and never match.
+/// Origins as browsers send them: an origin that is written otherwise would never match.
 fn origins(list: &str) -> Result<String, String> {
     let origins = parse_list(list).map_err(|(origin, problem)| format!("`{origin}` {problem}"))?;
     Ok(origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
@@ -132,7 +132,7 @@ fn lambda_endpoint(url: &str) -> Result<String, &'static str> {
     endpoint(url).ok_or("it is no URL such as http://127.0.0.1:9000")
 }
 
-/// Of HTTP, and with a host, so that clients can be made for it.
+/// The URL, if it is one of HTTP and has a host, so that clients can be made for it.
 fn endpoint(url: &str) -> Option<String> {
     let parsed = Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()))?;
     parsed.has_host().then(|| parsed.as_str().trim_end_matches('/').to_owned())
@@ -150,9 +150,9 @@ fn stack_name(name: &str) -> Result<String, &'static str> {
 /// Whether sockets without a token hear the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Anonymous {
-    /// They do.
+    /// Sockets without a token hear the feed.
     Allow,
-    /// They are refused as unauthenticated, as on AWS by default.
+    /// Sockets without a token are refused as unauthenticated, as on AWS by default.
     Deny,
 }
 

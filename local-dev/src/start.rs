@@ -14,7 +14,7 @@ use crate::{Options, dashboard, functions, open_files, socketio};
 /// The template this program was built with.
 pub const TEMPLATE: &str = include_str!("../../infra/template.yaml");
 
-/// Who verification codes come from.
+/// The sender of verification codes.
 const SENDER: &str = "no-reply@moien-delivery.example";
 
 /// The secret of the template that `--token-secret` gives.

@@ -136,7 +136,7 @@ impl Used {
     }
 }
 
-/// Of this thread, so far; zero where the system does not tell.
+/// The processor time of this thread so far; zero where the system does not tell.
 fn processor_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default())

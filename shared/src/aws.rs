@@ -77,7 +77,8 @@ impl Clients {
         Ok(aws_sdk_apigatewaymanagement::Client::new(&at(&self.common, &self.http, Some(endpoint))))
     }
 
-    /// The same for who makes its own repetitions: a call is made once, and has failed when it has no answer in this time.
+    /// The client of the management API for callers that make their own repetitions: a call is made once, and has
+    /// failed when it has no answer in this time.
     ///
     /// # Errors
     /// [`ConfigError::Missing`] without the endpoint.
@@ -157,7 +158,7 @@ fn common(env: &Environment, credentials: Credentials) -> Result<SdkConfig, Conf
         .build())
 }
 
-/// The same for a service at an endpoint of its own, or where AWS has it.
+/// The configuration for a service at an endpoint of its own, or where AWS has it.
 fn at(common: &SdkConfig, http: &HttpClients, endpoint: Option<&str>) -> SdkConfig {
     let mut config = common.to_builder().http_client(http.of(endpoint));
     config.set_endpoint_url(endpoint.map(str::to_owned));

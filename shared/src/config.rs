@@ -28,7 +28,7 @@ pub enum ConfigError {
         /// What is wrong with it and what would be right; never its value, which may be secret.
         problem: &'static str,
     },
-    /// Nobody could be reached over TLS.
+    /// TLS cannot be set up, and so nobody could be reached over it.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
 }
@@ -41,7 +41,7 @@ impl Environment {
         std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
     }
 
-    /// The same variables for a function that is one process with services it calls.
+    /// These variables with another transport, for a function that is one process with services it calls.
     #[must_use]
     pub fn over(self, transport: Transport) -> Self {
         Self { transport, ..self }
@@ -82,9 +82,9 @@ impl FromIterator<(String, String)> for Environment {
 /// Whether a socket without a token hears the feed (`ANONYMOUS`, `allow` or `deny`; deny when unset).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anonymous {
-    /// It joins the feed.
+    /// A socket without a token joins the feed.
     Allow,
-    /// It is refused as unauthenticated.
+    /// A socket without a token is refused as unauthenticated.
     Deny,
 }
 
@@ -110,13 +110,13 @@ impl Anonymous {
 pub struct FeedShards(NonZeroU8);
 
 impl FeedShards {
-    /// One partition, as if there were no such thing.
+    /// One partition, as if there were no shards.
     pub const ONE: Self = Self(NonZeroU8::MIN);
 
     /// The most there may be.
     pub const MAX: u8 = 64;
 
-    /// So many; `None` for 0 and for more than [`FeedShards::MAX`].
+    /// So many shards; `None` for 0 and for more than [`FeedShards::MAX`].
     #[must_use]
     pub fn new(count: u8) -> Option<Self> {
         NonZeroU8::new(count).filter(|count| count.get() <= Self::MAX).map(Self)

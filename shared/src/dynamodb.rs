@@ -96,7 +96,7 @@ pub(crate) async fn transact(
     }
 }
 
-/// Only if no condition failed: that answer would not change.
+/// Whether another attempt may succeed: only if no condition failed, as that answer would not change.
 fn is_passing(error: &SdkError<TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
         return false;
@@ -125,7 +125,8 @@ mod tests {
         refusing(json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{first}") })).await
     }
 
-    /// The same, with the error's whole body.
+    /// A database that answers the first request with an error of this body and the others with success; and how many
+    /// it got.
     async fn refusing(first: Value) -> (Client, Arc<AtomicUsize>) {
         let requests = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&requests);
@@ -162,7 +163,7 @@ mod tests {
         assert_eq!(condition_failed(&error), Some(None));
         assert_eq!(requests.load(Ordering::Relaxed), 1);
     }
-    /// Of a transaction with one action that was cancelled for this reason: how often it was sent.
+    /// How often a transaction with one action was sent that was cancelled for this reason.
     async fn attempts_after(reason: &str) -> usize {
         let (client, requests) = refusing(json!({
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",

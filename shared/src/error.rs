@@ -67,7 +67,7 @@ pub enum Error {
 pub struct FieldError {
     /// The JSON key, path or query parameter.
     pub field: String,
-    /// What it must be.
+    /// What the field must be.
     pub message: String,
 }
 
@@ -140,7 +140,7 @@ impl Error {
         }
     }
 
-    /// For the `Retry-After` header, seconds.
+    /// Seconds for the `Retry-After` header.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {

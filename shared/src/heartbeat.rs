@@ -96,7 +96,7 @@ mod tests {
         assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
     }
 
-    /// Which is what makes rows findable that another version of the program wrote.
+    /// The slot and the part must not change: they make rows findable that another version of the program wrote.
     #[test]
     fn a_connection_always_has_the_same_slot_and_part() {
         assert_eq!((slot_of("QQFxqeZfIAMCKRA="), part_of("QQFxqeZfIAMCKRA=")), (0, 6));

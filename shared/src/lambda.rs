@@ -13,7 +13,7 @@ use crate::{
 pub trait Function: Sized + Send + Sync + 'static {
     /// The event of AWS it is invoked with.
     type Event: DeserializeOwned + Send;
-    /// What its caller gets.
+    /// What the caller of the function gets.
     type Answer: Serialize;
     /// A failed invocation.
     type Error: std::error::Error + Send + Sync + 'static;

@@ -28,9 +28,9 @@ const WORK_SECONDS: i64 = 15;
 
 /// A request with a key.
 pub struct Asked<'a> {
-    /// Who asks.
+    /// Who makes the request.
     pub caller: &'a str,
-    /// For what: method and path.
+    /// What is asked for: method and path.
     pub route: &'a str,
     /// The caller's name for the request.
     pub key: &'a str,
@@ -40,13 +40,13 @@ pub struct Asked<'a> {
 
 /// What a request with a key is.
 pub enum Begun {
-    /// The first of its name: to be done, and then to be kept or abandoned with this.
+    /// The first request of its name: to be done, and then to be kept or abandoned with this ticket.
     First(Ticket),
-    /// One of before, with its answer.
+    /// A request that was answered before, with its answer.
     Again(Kept),
 }
 
-/// Who of several that ask at the same moment does it.
+/// The right to do what a request asks for, which only one of several callers has that ask at the same moment.
 pub struct Ticket(String);
 
 /// An answer.

@@ -36,7 +36,7 @@ pub struct Recording {
     pub calls: Vec<Call>,
 }
 
-/// Where it listens, for clients.
+/// The address where the cloud listens, for clients.
 impl AsRef<str> for Cloud {
     fn as_ref(&self) -> &str {
         &self.url
@@ -44,18 +44,19 @@ impl AsRef<str> for Cloud {
 }
 
 impl Cloud {
-    /// With the defaults: anonymous sockets hear the feed. Functions may do what the template grants and no more.
+    /// Starts a cloud with the defaults: anonymous sockets hear the feed. Functions may do what the template grants and
+    /// no more.
     pub async fn start() -> Self {
         Self::with(Options::default()).await
     }
 
-    /// With other options; the port is always a free one.
+    /// Starts a cloud with other options; the port is always a free one.
     pub async fn with(options: Options) -> Self {
         Self::begin(Options { enforce_policies: true, ..options }).await
     }
 
-    /// For hundreds of clients at once, or where time is taken: without the hop that enforces policies, which all of them
-    /// would queue for.
+    /// Starts a cloud for hundreds of clients at once, or where time is taken: without the hop that enforces policies,
+    /// which all of them would queue for.
     pub async fn for_crowds() -> Self {
         Self::begin(Options::default()).await
     }
@@ -91,7 +92,7 @@ impl Cloud {
         &self.url
     }
 
-    /// Whether it runs on the DynamoDB at `DYNAMODB_ENDPOINT`.
+    /// Whether the cloud runs on the DynamoDB at `DYNAMODB_ENDPOINT`.
     pub fn has_shared_database(&self) -> bool {
         self.shared_database
     }
@@ -143,7 +144,7 @@ impl Cloud {
         log.all(|item| told_at(item).is_some_and(|at| at < before))
     }
 
-    /// As if the log of the feed had been kept since that time, epoch milliseconds.
+    /// Makes it look as if the log of the feed had been kept since that time, epoch milliseconds.
     pub async fn begin_logs(&self, at: i64) {
         let put = self.database().put_item().table_name(format!("{}-ConnectionsTable", self.stack));
         let text = |text: &str| AttributeValue::S(text.to_owned());

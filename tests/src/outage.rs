@@ -15,7 +15,7 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// In front of another DynamoDB.
+    /// An outage that can be begun in front of this DynamoDB.
     pub async fn before(endpoint: &str) -> Self {
         let behind = endpoint.strip_prefix("http://").expect("a plain endpoint").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
@@ -29,17 +29,17 @@ impl Outage {
         Self { endpoint, is_there }
     }
 
-    /// Where it listens.
+    /// Where the database is reached through the outage.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// From now on there is no database, also for who is connected to it.
+    /// Begins the outage: there is no database, also for who is connected to it.
     pub fn begin(&self) {
         self.is_there.send_replace(false);
     }
 
-    /// It is back.
+    /// Ends the outage: the database is back.
     pub fn end(&self) {
         self.is_there.send_replace(true);
     }

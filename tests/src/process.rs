@@ -26,7 +26,7 @@ pub struct Process {
     seen: Vec<String>,
 }
 
-/// Where it listens, for clients.
+/// The address where the program listens, for clients.
 impl AsRef<str> for Process {
     fn as_ref(&self) -> &str {
         &self.url
@@ -39,12 +39,12 @@ impl Process {
         Self::launch(Command::new(program).args(arguments)).await
     }
 
-    /// The same with these variables.
+    /// Starts the program with these environment variables.
     pub async fn start_in(program: &str, arguments: &[&str], variables: impl Iterator<Item = (&str, &str)>) -> Self {
         Self::launch(Command::new(program).args(arguments).envs(variables)).await
     }
 
-    /// The same with a log as detailed as this filter says, for [`Process::logged`].
+    /// Starts the program with a log as detailed as this filter says, for [`Process::logged`].
     pub async fn logging(program: &str, arguments: &[&str], filter: &str) -> Self {
         let mut command = Command::new(program);
         Self::launch(command.args(arguments).env("RUST_LOG", filter).stderr(Stdio::piped())).await
@@ -92,7 +92,7 @@ impl Process {
         self.seen.join("\n")
     }
 
-    /// What it printed at start.
+    /// What the program printed at start.
     pub fn banner(&self) -> &str {
         &self.banner
     }

@@ -9,13 +9,13 @@ use crate::{Cloud, Edge, Rest, Socket, until};
 
 /// A client that keeps of its events what `socket.io-client` keeps.
 pub struct Recovering {
-    /// Its connection.
+    /// The client's connection.
     pub socket: Socket,
-    /// Its Socket.IO id.
+    /// The client's Socket.IO id.
     pub sid: String,
-    /// What it says when it comes back.
+    /// The `pid` that the client says when it comes back.
     pub pid: String,
-    /// Of the last event that had one.
+    /// The offset of the last event that had one.
     pub offset: Option<String>,
 }
 
@@ -115,7 +115,7 @@ pub fn with(auth: &Value, more: Value) -> Value {
 pub struct Witness(Socket);
 
 impl Witness {
-    /// One on the feed.
+    /// A witness on the feed.
     pub async fn of(cloud: &Cloud) -> Self {
         Self(Socket::connected(cloud, Edge::Gateway, None).await)
     }
@@ -137,7 +137,7 @@ pub async fn rename(admin: &Rest, user: &Value, name: &str) -> Value {
     admin.patch(&format!("/users/{}", id(user)), json!({"fullName": name})).await.expect(200)["user"].clone()
 }
 
-/// Registered, and heard of by everybody who is there.
+/// Registers a user, and returns when everybody who is there has heard of it.
 pub async fn registered(cloud: &Cloud) -> Value {
     let mut witness = Witness::of(cloud).await;
     let user = cloud.rest().register().await;
@@ -145,7 +145,7 @@ pub async fn registered(cloud: &Cloud) -> Value {
     user
 }
 
-/// Some users, and all of them heard of.
+/// Registers so many users at once, and returns when all of them were heard of.
 pub async fn registered_at_once(cloud: &Cloud, count: usize) -> Vec<Value> {
     let mut witness = Socket::connected(cloud, Edge::Gateway, None).await;
     let rest = cloud.rest();

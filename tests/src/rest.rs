@@ -86,7 +86,7 @@ impl Rest {
         }
     }
 
-    /// The same client as another machine: it comes from another loopback address and says so to nobody.
+    /// This client as another machine: it comes from another loopback address and says so to nobody.
     #[must_use]
     pub fn from_elsewhere(&self) -> Self {
         if cfg!(target_os = "linux") {
@@ -98,13 +98,13 @@ impl Rest {
         }
     }
 
-    /// The same client with a token.
+    /// This client with a token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// The same client with one more header.
+    /// This client with one more header.
     #[must_use]
     pub fn with_header(&self, name: &'static str, value: &str) -> Self {
         let mut headers = self.headers.clone();

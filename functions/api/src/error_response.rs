@@ -24,7 +24,7 @@ impl From<Error> for ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// There is an access token, and it is no good.
+    /// The answer to a request with an access token that is not valid.
     pub(crate) fn bad_token() -> Self {
         let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
         Self { challenge, ..Error::Unauthenticated.into() }

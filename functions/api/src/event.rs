@@ -45,7 +45,7 @@ struct Http {
 /// What only the gateway knows of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
-    /// Its name for the request; without one, Lambda's for the invocation.
+    /// The gateway's name for the request; without one, Lambda's for the invocation.
     pub(crate) request_id: String,
     /// Where the request comes from.
     pub(crate) source_ip: Option<String>,
@@ -107,7 +107,7 @@ fn escape(text: &str, what: &[u8], into: &mut String) {
     }
 }
 
-/// Those that are headers. Text that is not ASCII is its bytes, of which a route may think what it likes.
+/// The headers of the event that HTTP allows. Text that is not ASCII becomes its bytes, which the route judges.
 fn headers(declared: HashMap<String, Option<String>>) -> HeaderMap {
     let header = |(name, value): (String, Option<String>)| {
         Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value?.as_bytes()).ok()?))

@@ -97,7 +97,7 @@ impl<S: Send + Sync> FromRequestParts<S> for UserId {
     }
 }
 
-/// For optional keys: absent is `None`, present must be a `T`. With `T = Option<_>`, null is a value of its own.
+/// Reads an optional key: absent is `None`, present must be a `T`. With `T = Option<_>`, null is a value of its own.
 pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }

@@ -86,7 +86,7 @@ fn key(headers: &HeaderMap) -> Result<String, Error> {
     Ok(key.to_owned())
 }
 
-/// Who asks: nobody in particular where no token is needed; `None` without a good one where one is.
+/// Who asks: `Some(None)` where no token is needed; `None` where one is needed and there is no valid one.
 fn caller(app: &App, route: &str, headers: &HeaderMap) -> Option<Option<Claims>> {
     if route == OPEN {
         return Some(None);

@@ -37,7 +37,7 @@ pub(crate) struct Details {
     token_expires_at: u32,
     /// Epoch milliseconds; 0 if that is not known.
     pub(crate) connected_at: i64,
-    /// Whether it is told offsets.
+    /// Whether the member is told offsets.
     pub(crate) recovers: bool,
 }
 
@@ -120,12 +120,12 @@ impl Audience {
         last
     }
 
-    /// This member is not spoken to any more.
+    /// Notes that a member is not spoken to any more.
     pub(crate) fn end(&mut self, index: u32) {
         self.ended.insert(index);
     }
 
-    /// Whether it is not spoken to any more.
+    /// Whether a member is not spoken to any more.
     pub(crate) fn has_ended(&self, index: u32) -> bool {
         !self.ended.is_empty() && self.ended.contains(&index)
     }

@@ -36,7 +36,7 @@ pub(crate) struct Step {
     /// The sequence number of its record.
     pub(crate) sequence_number: Arc<str>,
     pub(crate) emission: Emission,
-    /// Its message for members that asked for recovery, if the event is in the log of the room.
+    /// The message for members that asked for recovery, if the event is in the log of the room.
     pub(crate) frame_with_offset: Option<Arc<str>>,
     /// The REST request that made the change, for the log.
     pub(crate) request_id: Option<Arc<str>>,

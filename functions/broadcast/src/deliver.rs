@@ -173,7 +173,7 @@ impl Broadcast {
         }
     }
 
-    /// Without its checkpoint an attempt tells again what was told, which at least once allows.
+    /// Saves the checkpoints. Without its checkpoint an attempt tells again what was told, which at least once allows.
     async fn save(&self, delivery: &Delivery, partitions: &[Vec<String>]) {
         for (room, partition, checkpoint) in delivery.checkpoints() {
             let partition = &partitions[room][partition];

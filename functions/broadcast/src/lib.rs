@@ -104,7 +104,7 @@ impl Broadcast {
     }
 }
 
-/// From commit until now, in milliseconds. Streams round the time of a commit down to its second.
+/// The time from commit until now, in milliseconds. Streams round the time of a commit down to its second.
 fn latencies_of(records: &[EventRecord]) -> impl Iterator<Item = f64> {
     let now = SystemTime::now();
     let since = move |record: &EventRecord| now.duration_since(record.change.approximate_creation_date_time.into());

@@ -15,7 +15,8 @@ use crate::{
     batch::{Batch, RoomEvents},
 };
 
-/// For writing to a log. Whoever is thrown out waits as long; a log that takes longer counts as one that cannot be written.
+/// How long writing to a log may take. Sockets that are thrown out wait as long; a log that takes longer counts as one
+/// that cannot be written.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What became of the logs of a batch.

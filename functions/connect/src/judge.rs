@@ -17,7 +17,7 @@ pub(crate) enum Refusal {
     /// A client of another Engine.IO than 4 would not understand what follows.
     #[error("another Engine.IO than 4")]
     Protocol,
-    /// There is nothing but WebSocket here.
+    /// The transport is not WebSocket, and there is no other here.
     #[error("another transport than websocket")]
     Transport,
     /// An upgrade of a polling session, which cannot exist here. A client that was let in would wait for the answer to a

@@ -16,7 +16,7 @@ pub(crate) const YOUNG: i64 = 30;
 pub(crate) enum Due {
     Nothing,
     Ping,
-    /// Why.
+    /// Why the connection is closed.
     Close(&'static str),
 }
 

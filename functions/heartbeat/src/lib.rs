@@ -77,8 +77,9 @@ impl Function for Heartbeat {
         })
     }
 
-    /// One minute's work, and that of minutes in which this failed or never ran. What does not fit into the function's
-    /// time, or cannot be read, is taken up by the next minute. What another invocation is at, or has done, is left alone.
+    /// Does one minute's work, and that of minutes in which this failed or never ran. What does not fit into the
+    /// function's time, or cannot be read, is taken up by the next minute. What another invocation is at, or has done,
+    /// is left alone.
     ///
     /// # Errors
     /// [`Error::Internal`] if something could not be read; everything else has been done.

@@ -24,10 +24,10 @@ const OVERLAP: i64 = 5;
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Progress {
-    /// Of a slot: the minute, counted from the epoch, whose turn was the last to be finished.
+    /// The progress of a slot: the minute, counted from the epoch, whose turn was the last to be finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) minute: Option<i64>,
-    /// When that was.
+    /// When that turn was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pinged: Option<Pinged>,
     /// Whether those that did not answer are closed.
@@ -39,7 +39,7 @@ pub(crate) struct Progress {
     /// A turn that ran out of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) interrupted: Option<Turn>,
-    /// Of what is due: everything until this time is done, epoch seconds.
+    /// The progress of what is due: everything until this time is done, epoch seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) swept: Option<i64>,
 }
@@ -54,9 +54,9 @@ pub(crate) struct Pinged {
 /// The turn of a slot: a walk over its connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Turn {
-    /// Whose it is.
+    /// The minute whose turn it is.
     pub(crate) minute: i64,
-    /// When it began, epoch seconds.
+    /// When the turn began, epoch seconds.
     pub(crate) started: i64,
     /// How many connections were visited until now.
     pub(crate) visited: u64,

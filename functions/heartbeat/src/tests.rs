@@ -116,7 +116,7 @@ async fn serve(State(aws): State<Arc<Aws>>, request: Request) -> (axum::http::St
     (axum::http::StatusCode::from_u16(status).unwrap(), answer.to_string())
 }
 
-/// One heartbeat of that minute.
+/// Has the heartbeat do one minute's work.
 async fn beat(aws: Aws) -> Arc<Aws> {
     let aws = Arc::new(aws);
     let router = Router::new().fallback(serve).with_state(Arc::clone(&aws));

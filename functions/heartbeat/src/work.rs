@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Work {
     pub(crate) job: Job,
     pub(crate) lease: Lease,
-    /// As it was when the job was begun.
+    /// The progress as it was when the job was begun.
     before: Progress,
     began: Instant,
     state: Mutex<State>,
@@ -42,7 +42,7 @@ struct State {
 /// A partition to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Part {
-    /// Of what is due; otherwise 0.
+    /// The minute of what is due; otherwise 0.
     minute: i64,
     number: u8,
 }

@@ -17,13 +17,14 @@ use crate::{Message, Sender};
 /// A call of the management API that has no answer after this long has failed.
 pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(1);
 
-/// For an answer to be taken by the gateway.
+/// How long the gateway may take to accept an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
-/// For a connection to be closed.
+/// How long closing a connection may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
-/// For its rows to be removed. Who reads a room, and the heartbeat, find them otherwise.
+/// How long removing a connection's rows may take. Rows that are left are found by who reads a room, and by the
+/// heartbeat.
 const FORGET_LIMIT: Duration = Duration::from_secs(2);
 
 /// Pauses between attempts grow from this to [`MAX_PAUSE`].

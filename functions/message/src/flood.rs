@@ -30,11 +30,11 @@ const TOLD: usize = 16;
 /// What to do about a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is handled.
+    /// The frame is handled.
     Fine,
-    /// It makes too many: the connection is closed.
+    /// The frame makes too many: the connection is closed.
     TooMany,
-    /// It comes from a connection that is being closed, and costs nothing any more.
+    /// The frame comes from a connection that is being closed, and costs nothing any more.
     Late,
 }
 
@@ -73,7 +73,7 @@ impl Flood {
         *self.lock().frames.entry(connection_id.to_owned()).or_default() += frames;
     }
 
-    /// Only the first to notice closes it.
+    /// What to do about a connection that sends too much: only the first to notice closes it.
     fn too_many(&self, connection_id: &str) -> Verdict {
         if !self.lock().closed.insert(connection_id.to_owned()) {
             return Verdict::Late;
@@ -96,7 +96,7 @@ impl Flood {
         Some(*frames)
     }
 
-    /// Of what somebody panicked over the counts are still right.
+    /// The counts; they are still right where somebody panicked over them.
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

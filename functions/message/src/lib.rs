@@ -35,7 +35,8 @@ use tokio::sync::OnceCell;
 
 use flood::Flood;
 
-/// For finding out what to do about a message. With the limits of [`answer`] below the function's timeout in the template.
+/// How long it may take to find out what to do about a message. With the limits of [`answer`] this is below the
+/// function's timeout in the template.
 const TIME_LIMIT: Duration = Duration::from_secs(7);
 
 /// The function and what it needs.
@@ -62,7 +63,7 @@ struct Sender {
 /// What the client gets for a frame.
 #[derive(Debug, PartialEq)]
 enum Reaction {
-    /// This packet.
+    /// A packet.
     Answer(Packet),
     /// Nothing; the connection stays open.
     Nothing,
@@ -157,7 +158,7 @@ pub(crate) mod tests {
         slow_gateway(posts, closes, Duration::ZERO).await
     }
 
-    /// The same, where each answer takes so long.
+    /// A gateway like that of [`gateway`], where each answer takes so long.
     pub(crate) async fn slow_gateway(posts: StatusCode, closes: StatusCode, takes: Duration) -> (String, Asked) {
         let asked = Asked::default();
         let note = Arc::clone(&asked);
@@ -263,7 +264,8 @@ pub(crate) mod tests {
         assert_eq!(asked.lock().unwrap().len(), 2, "one post, one close");
     }
 
-    /// Even if nothing works it is over before the function's time is, which is 20 seconds in the template.
+    /// Even if nothing works, the message is done with before the function's time is over, which is 20 seconds in the
+    /// template.
     #[tokio::test(start_paused = true)]
     async fn with_nothing_to_rely_on_it_still_ends_in_time() {
         let hanging = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

@@ -35,9 +35,9 @@ const ROUNDS: usize = 8;
 enum Replayed {
     /// The client has everything.
     Everything,
-    /// It has to load the list.
+    /// The client has to load the list.
     Not,
-    /// Its connection takes no frames.
+    /// The client's connection takes no frames.
     Closed,
 }
 
@@ -123,7 +123,7 @@ async fn replay(
     Ok(Replayed::Not)
 }
 
-/// Those of the users told of that are in these entries.
+/// Users that the client was told of and that changed again in these entries.
 fn changed(entries: impl Iterator<Item = LogEntry>, told: &HashSet<Uuid>, offset: &Offset) -> Vec<Missed> {
     let users: HashSet<_> = entries.flat_map(|entry| entry.events).map(|event| event.user).collect();
     let again = users.intersection(told);

@@ -40,9 +40,9 @@ const CONCURRENCY: usize = 10;
 
 /// What a service made of a message.
 pub(crate) enum SendOutcome {
-    /// It will be delivered.
+    /// The message will be delivered.
     Taken,
-    /// Never: the service does not take this one, whoever asks how often. With its code for that.
+    /// The service never takes this message, however often it is asked; with the service's code for that.
     Refused(String),
 }
 
@@ -123,7 +123,7 @@ impl Notify {
         None
     }
 
-    /// Of what somebody panicked over the records are still right.
+    /// The records that were sent; they are still right where somebody panicked over them.
     fn sent(&self) -> MutexGuard<'_, Sent> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -127,7 +127,7 @@ impl io::Write for Lines {
     }
 }
 
-/// One test, because a subscriber of one thread does not always hear what another thread was the first to log.
+/// This is one test, because a subscriber of one thread does not always hear what another thread was the first to log.
 #[tokio::test]
 async fn a_message_refused_for_good_is_done_with_in_one_line_without_the_address_and_others_are_tried_again() {
     let lines = Lines::default();

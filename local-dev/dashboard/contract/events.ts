@@ -43,7 +43,7 @@ export interface PublicUser {
   bannedAt: string | null;
   /** Whether the phone number is confirmed. */
   phoneVerified: boolean;
-  /** As typed at registration: before the `@` it is ASCII, its domain may be in any script. */
+  /** The address as typed at registration: before the `@` it is ASCII, its domain may be in any script. */
   email: string;
   /** Whether the address is confirmed. */
   emailVerified: boolean;
@@ -53,7 +53,7 @@ export interface PublicUser {
   createdAt: string;
 }
 
-/** Who is gone. */
+/** The user who is gone. */
 export interface UserDeleted {
   /** UUID. */
   id: string;

@@ -405,14 +405,14 @@ export interface components {
             photoUrl?: string | null;
         };
         CodeConfirmation: {
-            /** @description As it was sent; the case of its letters and spaces do not matter. */
+            /** @description The code as it was sent; the case of its letters and spaces do not matter. */
             code: string;
         };
         /** @description What both logins are sent. */
         Credentials: {
-            /** @description However it is spelt: in any case of its letters, its domain in Unicode or in Punycode. */
+            /** @description The address, however it is spelt: in any case of its letters, its domain in Unicode or in Punycode. */
             email: string;
-            /** @description As chosen at registration. */
+            /** @description The password as chosen at registration. */
             password: string;
         };
         /** @description `{"ok":true}` with what was asked for, if anything. */
@@ -422,7 +422,7 @@ export interface components {
         };
         /** @description `{"ok":true}` with what was asked for, if anything. */
         Done_OfUser: {
-            /** @description Who it is about. */
+            /** @description The user the request was about. */
             user: components["schemas"]["PublicUser"];
         } & {
             /** @description Always true. */
@@ -460,7 +460,7 @@ export interface components {
                 /** @description Always `admin`. */
                 role: components["schemas"]["Role"];
             };
-            /** @description What proves it from now on. */
+            /** @description The tokens that prove the login from now on. */
             tokens: components["schemas"]["TokenPair"];
         } & {
             /** @description Always true. */
@@ -503,7 +503,7 @@ export interface components {
                 phoneVerified: boolean;
                 /**
                  * Format: idn-email
-                 * @description As typed at registration: before the `@` it is ASCII, its domain may be in any script.
+                 * @description The address as typed at registration: before the `@` it is ASCII, its domain may be in any script.
                  * @example sara@example.com
                  */
                 email: string;
@@ -520,7 +520,7 @@ export interface components {
                  */
                 createdAt: string;
             };
-            /** @description What proves it from now on. */
+            /** @description The tokens that prove the login from now on. */
             tokens: components["schemas"]["TokenPair"];
         } & {
             /** @description Always true. */
@@ -544,7 +544,7 @@ export interface components {
         FieldError: {
             /** @description The JSON key, path or query parameter. */
             field: string;
-            /** @description What it must be. */
+            /** @description What the field must be. */
             message: string;
         };
         /** @description A sign of life. */
@@ -563,7 +563,7 @@ export interface components {
             uptime: number;
         };
         PasswordConfirmation: {
-            /** @description That of the account. */
+            /** @description The password of the account. */
             password: string;
         };
         /** @description What everyone may see of a user: REST answers and event payloads. All keys are always present. */
@@ -601,7 +601,7 @@ export interface components {
             phoneVerified: boolean;
             /**
              * Format: idn-email
-             * @description As typed at registration: before the `@` it is ASCII, its domain may be in any script.
+             * @description The address as typed at registration: before the `@` it is ASCII, its domain may be in any script.
              * @example sara@example.com
              */
             email: string;

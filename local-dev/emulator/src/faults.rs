@@ -39,7 +39,7 @@ pub enum Fault {
 pub enum Often {
     /// The next so many times.
     Next(u32),
-    /// Of a hundred, by chance.
+    /// So many times of a hundred, by chance.
     Percent(u8),
 }
 

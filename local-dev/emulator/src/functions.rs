@@ -37,7 +37,7 @@ pub(crate) enum FunctionError {
         function: String,
         /// The type of its error.
         kind: String,
-        /// What it said.
+        /// What the error said.
         message: String,
     },
     /// As many invocations as the account may have at once were under way.
@@ -46,12 +46,12 @@ pub(crate) enum FunctionError {
         /// Logical id.
         function: String,
     },
-    /// It ran longer than the template allows.
+    /// The function ran longer than the template allows.
     #[error("{function} timed out after {limit:?}")]
     TimedOut {
         /// Logical id.
         function: String,
-        /// Its timeout.
+        /// The timeout of the function.
         limit: Duration,
     },
 }
@@ -74,7 +74,7 @@ pub(crate) enum StartError {
     /// A fault names a function that is not there.
     #[error("--fault: there is no function `{name}`; there are: {known}")]
     UnknownInFault {
-        /// As given.
+        /// The name as given.
         name: String,
         /// Last parts of their `CodeUri`.
         known: String,
@@ -84,7 +84,7 @@ pub(crate) enum StartError {
     Refused {
         /// Logical id.
         function: String,
-        /// Its own words.
+        /// The function's own words.
         source: BoxError,
     },
 }
@@ -95,7 +95,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What a function finds around it. It may be secret, and so is not printed.
 #[derive(Clone, Default)]
 pub struct Environment {
-    /// Its environment variables.
+    /// Environment variables of the function.
     pub variables: HashMap<String, String>,
     /// How its requests get to the services of this process.
     pub transport: Transport,
@@ -107,7 +107,7 @@ pub struct Environment {
 pub struct Failure {
     /// The type of the error.
     pub error_type: String,
-    /// What it says.
+    /// What the error says.
     pub error_message: String,
 }
 
@@ -135,14 +135,14 @@ pub(crate) type Start = Box<dyn Fn(Environment) -> Result<Handler, BoxError> + S
 
 /// Where the code of functions comes from.
 pub(crate) enum Code {
-    /// This program, by the last part of their `CodeUri`.
+    /// The code in this program, by the last part of the functions' `CodeUri`.
     Here(BTreeMap<String, Start>),
     /// The Lambda Invoke API at this URL, such as that of `cargo lambda watch`.
     Behind(String),
 }
 
 impl Code {
-    /// Of one function, or several, that are not told their environment.
+    /// The code of one function, or several, that are not told their environment.
     #[cfg(test)]
     pub(crate) fn of(handlers: impl IntoIterator<Item = (&'static str, Handler)>) -> Self {
         let start = |handler: Handler| -> Start { Box::new(move |_| Ok(Arc::clone(&handler))) };
@@ -157,7 +157,7 @@ const CALLS_AT_ONCE: usize = 128;
 #[derive(Clone)]
 struct Remote {
     client: reqwest::Client,
-    /// One for all functions.
+    /// The permits for calls, one set for all functions.
     calls: Arc<Semaphore>,
     url: String,
 }
@@ -263,7 +263,7 @@ impl Functions {
         Self { concurrency: Arc::new(Semaphore::new(invocations.min(Semaphore::MAX_PERMITS))), ..self }
     }
 
-    /// At most so many invocations for the APIs at once; the others wait for their turn.
+    /// Limits the invocations for the APIs to so many at once; the others wait for their turn.
     pub(crate) fn at_most(self, invocations: usize) -> Self {
         Self { turns: Arc::new(Semaphore::new(invocations)), ..self }
     }
@@ -300,7 +300,7 @@ impl Functions {
         self.run_as(Uuid::new_v4(), function, event).await
     }
 
-    /// The same under that request id, which all attempts at an asynchronous invocation share.
+    /// Invokes a function under this request id, which all attempts at an asynchronous invocation share.
     async fn run_as(&self, id: Uuid, function: &str, event: Value) -> Result<Value, FunctionError> {
         let Some(deployed) = self.deployed.get(function) else {
             let (kind, message) = ("ResourceNotFound".to_owned(), "no such function".to_owned());

@@ -39,9 +39,9 @@ use transport::{BrokenBody, Service};
 /// The other end of an accepted connection, for whoever handles its requests.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Where it comes from.
+    /// Where the connection comes from.
     pub address: SocketAddr,
-    /// Which of this machine's addresses it reached.
+    /// Which of this machine's addresses the connection reached.
     pub local: SocketAddr,
     /// Ends the connection.
     pub close_handle: CloseHandle,
@@ -138,7 +138,7 @@ struct Cut {
 }
 
 impl CloseHandle {
-    /// From now on nothing more is read from the connection.
+    /// Cuts the connection: from now on nothing more is read from it.
     pub fn cut(&self) {
         self.0.done.store(true, Ordering::Release);
         self.0.reader.wake();
@@ -167,7 +167,7 @@ impl Port {
     }
 }
 
-/// That a machine has no IPv6 is nothing to speak of, but that somebody else is there is.
+/// Listens at `[::1]` too. That a machine has no IPv6 is not worth a warning, but another program at that port is.
 async fn other_loopback(port: u16) -> Option<TcpListener> {
     let bound = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await;
     if bound.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
@@ -205,7 +205,7 @@ impl Port {
         (AcceptedConnection { stream, close_handle: close_handle.clone() }, Peer { address, local, close_handle })
     }
 
-    /// Where it listens.
+    /// Where the port listens.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.main.local_addr()
     }

@@ -39,7 +39,7 @@ pub struct Settings {
     pub faults: Vec<Fault>,
     /// How long a failed asynchronous invocation waits for its second attempt; the third one waits twice as long.
     pub retry_pause: Duration,
-    /// When the gateway ends something.
+    /// The times after which the gateway ends something.
     pub limits: Limits,
     /// Records that could not be handled for this long are given up, whatever the template says.
     pub record_age: Option<Duration>,
@@ -50,7 +50,7 @@ pub struct Settings {
 /// The DynamoDB to use.
 #[derive(Debug, Clone)]
 pub enum DynamoDb {
-    /// One in this process, in memory or in a folder.
+    /// A database in this process, in memory or in a folder.
     Embedded(Option<PathBuf>),
     /// The one at this URL, such as DynamoDB Local.
     At(String),

@@ -39,12 +39,12 @@ impl Spent {
         }
     }
 
-    /// One invocation.
+    /// What one invocation uses.
     pub(crate) fn invocation() -> Self {
         Self { invocations: 1.0, ..Self::default() }
     }
 
-    /// One call of the management API.
+    /// What one call of the management API uses.
     pub(crate) fn management(method: &str) -> Self {
         match method {
             "POST" => Self { posts: 1.0, ..Self::default() },
@@ -53,7 +53,7 @@ impl Spent {
         }
     }
 
-    /// One request to DynamoDB, whose items are small. In a transaction each part is written twice.
+    /// What one request to DynamoDB uses, whose items are small. In a transaction each part is written twice.
     pub(crate) fn request(operation: &str, request: &Value) -> Self {
         let parts = |list: &Value| precise(list.as_array().map_or(0, Vec::len));
         let unit = |request: &Value| if request["ConsistentRead"] == true { 1.0 } else { 0.5 };

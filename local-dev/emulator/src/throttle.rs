@@ -11,18 +11,18 @@ use tokio::time::Instant;
 /// Requests a route lets through.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Throttle {
-    /// In a second, in the long run.
+    /// Requests in a second, in the long run.
     pub rate: f64,
-    /// At once.
+    /// Requests at once.
     pub burst: f64,
 }
 
 /// What the routes of a stage let through; without a throttle everything passes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StageThrottle {
-    /// Each route, if it has none of its own.
+    /// The throttle of each route that has none of its own.
     pub default: Option<Throttle>,
-    /// Those of single routes, by route key.
+    /// The throttles of single routes, by route key.
     pub routes: BTreeMap<String, Throttle>,
 }
 

@@ -40,11 +40,11 @@ pub(super) struct EngineSession {
     state: Mutex<Joining>,
     /// Told when the namespace is joined and what was waiting is on its way.
     pub(super) settled: Notify,
-    /// The TCP connection its WebSocket runs over.
+    /// The TCP connection that the session's WebSocket runs over.
     websocket: Mutex<Option<CloseHandle>>,
-    /// That of the request by which a polling client waits for frames.
+    /// The TCP connection of the request by which a polling client waits for frames.
     poll: Mutex<Option<CloseHandle>>,
-    /// One, for the WebSocket a polling session may become.
+    /// One permit, for the WebSocket a polling session may become.
     upgrades: Arc<Semaphore>,
     /// Whether that WebSocket was probed, and waits for the client to let go of its poll.
     pub(super) probed: watch::Sender<bool>,
@@ -57,7 +57,7 @@ pub(super) struct Joining {
     pub(super) sid: Option<Sid>,
     /// The namespace is joined; what functions post goes straight through.
     pub(super) joined: bool,
-    /// When the management API closed it.
+    /// When the management API closed the session.
     closed: Option<Instant>,
     /// What functions posted before; clients hear it right after CONNECT was answered.
     pub(super) waiting: Vec<String>,
@@ -72,7 +72,7 @@ pub(super) struct Joining {
 /// The answer of a CONNECT.
 pub(super) enum Verdict {
     Accepted,
-    /// In these words.
+    /// The CONNECT is refused, in these words.
     Refused(String),
 }
 
@@ -137,7 +137,7 @@ impl EngineSession {
         }
     }
 
-    /// Its handshake was answered, and polling goes on with this session id.
+    /// Notes that the handshake was answered, and that polling goes on with this session id.
     pub(super) fn polls_as(self: &Arc<Self>, sid: String) {
         self.edge.sessions().insert(sid.clone(), Arc::downgrade(self));
         let _ = self.polling.set(sid);
@@ -156,7 +156,7 @@ impl EngineSession {
         &self.id
     }
 
-    /// Its WebSocket runs over this TCP connection.
+    /// Notes that the session's WebSocket runs over this TCP connection.
     pub(super) fn runs_over(&self, close_handle: CloseHandle) {
         *self.websocket.lock().unwrap_or_else(PoisonError::into_inner) = Some(close_handle);
     }
@@ -272,8 +272,8 @@ impl EngineSession {
         self.poll.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until a poll has to be answered because the client is to go over to a WebSocket. Not at once: a client that never
-    /// hears of its WebSocket polls again right away.
+    /// Waits until a poll has to be answered because the client is to go over to a WebSocket. Not at once: a client
+    /// that never hears of its WebSocket polls again right away.
     pub(super) async fn is_to_let_go(&self) {
         // The sender lives as long as this session.
         let _ = self.probed.subscribe().wait_for(|probed| *probed).await;

@@ -27,10 +27,10 @@ const UPGRADED_WITHIN: Duration = Duration::from_secs(10);
 /// What the client asks on a new WebSocket.
 const PROBE: &str = "2probe";
 
-/// The answer to that.
+/// The answer to the probe.
 const PROBE_ANSWER: &str = "3probe";
 
-/// By this the client goes over to the WebSocket; it has no poll waiting any more.
+/// The message with which the client goes over to the WebSocket; it has no poll waiting any more.
 const UPGRADE: &str = "5";
 
 /// Bytes that wait between the two ends.

@@ -20,7 +20,7 @@ pub struct Passwords {
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$SB8g8rjmNaANxSoDm6OERA$ZFxws/gxFWRj39Hxeh37IXtCPvetFDnXVP5yjnhne48";
 
 impl Default for Passwords {
-    /// As many at a time as there are cores.
+    /// Hashes as many passwords at a time as there are cores.
     fn default() -> Self {
         let slots = std::thread::available_parallelism().map_or(1, usize::from);
         Self { slots: Arc::new(Semaphore::new(slots)) }

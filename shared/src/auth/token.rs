@@ -37,13 +37,13 @@ pub struct Claims {
     pub sub: String,
     /// What the bearer may be.
     pub role: Role,
-    /// Who issued it.
+    /// Who issued the token.
     pub iss: String,
-    /// For whom.
+    /// Whom the token is for.
     pub aud: String,
-    /// When, epoch seconds.
+    /// When the token was issued, epoch seconds.
     pub iat: i64,
-    /// Until when, epoch seconds.
+    /// When the token ends, epoch seconds.
     pub exp: i64,
 }
 

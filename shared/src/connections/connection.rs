@@ -19,7 +19,7 @@ pub struct Connection {
     pub origin: Option<String>,
     /// When the client gave its last proof of life, epoch milliseconds.
     pub last_seen: i64,
-    /// Whether it ever joined a namespace. Leaving all of them later does not change that.
+    /// Whether the connection ever joined a namespace. Leaving all of them later does not change that.
     #[serde(default)]
     pub joined: bool,
     /// The Socket.IO sockets on this connection, by namespace.
@@ -74,7 +74,7 @@ pub struct Socket {
     /// What that one may be; absent for anonymous sockets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// When the token it has now expires, epoch seconds.
+    /// When the token that the socket has now expires, epoch seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expires_at: Option<i64>,
     /// Partition keys of the rooms it is in.

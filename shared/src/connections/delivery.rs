@@ -34,7 +34,7 @@ fn page_sizes() -> impl Iterator<Item = Option<i32>> {
 /// A page of the rows of a room's partition.
 #[derive(Debug, Default)]
 pub struct RoomPage {
-    /// Its members, in the order of their ids.
+    /// Members of the room, in the order of their ids.
     pub members: Vec<Member>,
     /// Deliveries to this partition that were interrupted.
     pub checkpoints: Vec<DeliveryCheckpoint>,

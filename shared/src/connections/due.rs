@@ -17,7 +17,7 @@ use crate::{
     heartbeat::{CONNECT_TIMEOUT, part_of},
 };
 
-/// As many as DynamoDB reads in one batch.
+/// Most rows of a page: as many as DynamoDB reads in one batch.
 const PAGE: i32 = 100;
 
 /// Most calls for one batch; what is left then is read in the next minute.
@@ -41,7 +41,7 @@ pub(super) fn closes_without_connect(connected_at: i64) -> i64 {
 }
 
 impl ConnectionStore {
-    /// The same as a part of a transaction.
+    /// The part of a transaction that has the heartbeat look at a connection from this time on (epoch seconds).
     pub(super) fn due_action(&self, connection_id: &str, at: i64) -> Result<TransactWriteItem, Error> {
         let row = Put::builder().table_name(&self.table).set_item(Some(due_item(connection_id, at))).build();
         let row = row.map_err(Error::internal("building a row of what is due"))?;

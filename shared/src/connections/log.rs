@@ -40,7 +40,7 @@ const PAGES: usize = 4;
 pub struct LogEntry {
     /// Names it among all entries.
     pub name: String,
-    /// When it was written, epoch milliseconds.
+    /// When the entry was written, epoch milliseconds.
     pub at: i64,
     /// The events, in the order in which each member is told them.
     pub events: Vec<LoggedEvent>,
@@ -80,7 +80,7 @@ impl LogEntry {
         Self { name, at: Timestamp::now().as_millisecond(), events, told_at: None }
     }
 
-    /// All members have been told, now.
+    /// Notes that all members have been told, now.
     pub fn told(&mut self) {
         self.told_at = Some(Timestamp::now().as_millisecond());
     }

@@ -29,7 +29,7 @@ const RECOVERY: &str = "recovery";
 pub enum Joined {
     /// The socket is in its rooms; from now on it is told.
     Yes,
-    /// This connection joined the namespace before and has not left it.
+    /// The connection joined the namespace before and has not left it.
     Already,
     /// The connection is not (or no longer) known.
     NoConnection,
@@ -51,17 +51,17 @@ pub enum Renewed {
 /// A connection in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its id.
+    /// The id of the connection.
     pub connection_id: String,
-    /// The session generation of the user it joined for; `None` for sockets that are no user's.
+    /// The session generation of the user the member joined for; `None` for sockets that are no user's.
     pub generation: Option<u32>,
     /// When the token it joined with ends, epoch seconds; `None` without a token. From then on it is a member by mistake:
     /// it is closed and not told.
     pub token_expires_at: Option<i64>,
-    /// When its WebSocket was opened, epoch milliseconds; `None` in rows of an older version. A gateway may not know a
-    /// connection of the last few seconds yet (ARCHITECTURE.md, "An early 410 means not open yet").
+    /// When the member's WebSocket was opened, epoch milliseconds; `None` in rows of an older version. A gateway may
+    /// not know a connection of the last few seconds yet (ARCHITECTURE.md, "An early 410 means not open yet").
     pub connected_at: Option<i64>,
-    /// Whether it asked for recovery: each event of a log comes with its offset then.
+    /// Whether the member asked for recovery: each event of a log comes with its offset then.
     pub recovers: bool,
 }
 
@@ -260,8 +260,8 @@ enum Written {
 }
 
 impl Member {
-    /// Its row in a room. The row outlives the token, so that whoever reads the room finds a socket that should be closed;
-    /// it does not outlive the connection.
+    /// The row of the member in a room. The row outlives the token, so that whoever reads the room finds a socket that
+    /// should be closed; it does not outlive the connection.
     fn to_item(&self, room: &str) -> Item {
         let mut item = member_key(room, &self.connection_id);
         item.insert("expiresAt".into(), n(expiry()));

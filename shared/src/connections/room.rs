@@ -32,7 +32,7 @@ impl Room {
         self.name == FEED
     }
 
-    /// Its name with that of its namespace.
+    /// The name of the room with that of its namespace.
     pub(super) fn of_namespace(&self) -> String {
         format!("{}#{}", self.namespace, self.name)
     }
@@ -48,12 +48,12 @@ impl Room {
         (0..self.shards(shards)).map(|shard| self.partition(shard))
     }
 
-    /// Only the feed grows with the number of sockets.
+    /// How many partitions the room has: only the feed grows with the number of sockets.
     fn shards(&self, shards: FeedShards) -> u8 {
         if self.name == FEED { shards.count() } else { 1 }
     }
 
-    /// The first one has the plain name, which it had before there were others.
+    /// The key of a partition. The first one has the plain name, which it had before there were others.
     fn partition(&self, shard: u8) -> String {
         if shard == 0 { self.to_string() } else { format!("{self}#{shard}") }
     }

@@ -214,16 +214,17 @@ impl ConnectionStore {
     }
 }
 
-/// Who counts as silent, in epoch seconds.
+/// Which connections count as silent, in epoch seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silent {
     /// Since when there was no proof of life.
     pub since: i64,
-    /// Who connected later is not meant.
+    /// Connections that were opened after this time are not meant.
     pub connected_before: i64,
 }
 
-/// One row of another version must not keep the others from their pings.
+/// The connections of these rows. A row of another version is left out, so that it does not keep the others from their
+/// pings.
 pub(super) fn connections(items: Vec<Item>) -> Vec<Connection> {
     let read = |item| from_item(item).map_err(Error::internal("reading a connection item"));
     items.into_iter().filter_map(|item| read(item).inspect_err(Error::log).ok()).collect()

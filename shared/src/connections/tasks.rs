@@ -27,7 +27,7 @@ pub struct Task<Progress> {
     name: String,
     /// Goes up with every change of the progress.
     revision: i64,
-    /// As of the last time somebody ended it.
+    /// How far the task had come when somebody last ended it.
     #[serde(default)]
     pub progress: Progress,
 }

@@ -48,7 +48,7 @@ pub(super) fn document(contract: &Contract) -> Value {
     })
 }
 
-/// Both entrances: the convenient one, and the one that is API Gateway.
+/// The servers of the document: the convenient entrance, and the one that is API Gateway.
 fn servers() -> Value {
     json!({
         "socketio": {

@@ -33,9 +33,9 @@ pub struct Contract {
 pub struct Heard {
     /// The event's name.
     pub name: &'static str,
-    /// Whose sockets hear it, for people.
+    /// Whose sockets hear the event, for people.
     pub heard_by: &'static str,
-    /// After what, for people.
+    /// After what the event is heard, for people.
     pub when: &'static str,
     /// Name of the schema.
     pub payload: String,
@@ -44,7 +44,7 @@ pub struct Heard {
 }
 
 impl Contract {
-    /// Of what is built in here.
+    /// The contract of what is built in here.
     #[must_use]
     pub fn new() -> Self {
         let mut schemas = Schemas::default();

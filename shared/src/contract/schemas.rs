@@ -23,17 +23,17 @@ impl Schemas {
         name
     }
 
-    /// All of them.
+    /// All schemas, with their names.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, schema)| (name.as_str(), schema))
     }
 
-    /// One of them, or null.
+    /// The schema of this name, or null.
     pub(super) fn get(&self, name: &str) -> &Value {
         self.0.get(name).unwrap_or(&Value::Null)
     }
 
-    /// Those that one refers to, and those that these refer to.
+    /// The schemas that one schema refers to, and those that they refer to in turn.
     pub(super) fn needed_by(&self, name: &str) -> Map<String, Value> {
         let mut needed = Map::new();
         let mut open = vec![self.get(name)];

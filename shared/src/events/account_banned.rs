@@ -38,9 +38,9 @@ pub struct AccountBanned {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountBannedKind {
-    /// It is disabled until it is unbanned.
+    /// The account is disabled until it is unbanned.
     Banned,
-    /// It is gone.
+    /// The account is gone.
     Deleted,
 }
 

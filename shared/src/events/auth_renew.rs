@@ -35,7 +35,7 @@ impl AuthRenewAnswer {
         Self::Renewed(AuthRenewed { ok: true, expires_at })
     }
 
-    /// That token does not let the socket stay.
+    /// The answer that the token does not let the socket stay.
     #[must_use]
     pub fn refused(message: Refusal) -> Self {
         Self::Refused(AuthRenewRefused { ok: false, message })

@@ -12,7 +12,7 @@ use crate::users::User;
 pub enum Change {
     /// The user was registered.
     Created(User),
-    /// Some attribute changed.
+    /// Some attribute of the user changed.
     Updated {
         /// The row as it was.
         before: User,
@@ -23,7 +23,7 @@ pub enum Change {
     Deleted {
         /// The row as it was.
         user: User,
-        /// When, to the second; the stream knows no better.
+        /// When the user was deleted, to the second; the stream knows no better.
         at: Timestamp,
     },
 }

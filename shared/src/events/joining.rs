@@ -71,7 +71,7 @@ pub enum ConnectRefusal {
 }
 
 impl ConnectRefusal {
-    /// As it is on the wire.
+    /// The refusal as it is on the wire.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {

@@ -33,9 +33,9 @@ pub const NAMESPACE: &str = "/users";
 /// One event for one room.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Emission {
-    /// Its name.
+    /// The name of the event.
     pub name: &'static str,
-    /// Who hears it.
+    /// Who hears the event.
     pub room: Room,
     /// The event as a WebSocket message, encoded once for all sockets.
     pub frame: Arc<str>,
@@ -59,7 +59,7 @@ impl Emission {
         }
     }
 
-    /// The same message with an offset as second argument, for sockets that asked for recovery.
+    /// The message with an offset as second argument, for sockets that asked for recovery.
     #[must_use]
     pub fn frame_with(&self, offset: &Offset) -> Arc<str> {
         let arguments = self.frame.strip_suffix(']').unwrap_or(&self.frame);
@@ -67,7 +67,7 @@ impl Emission {
         format!("{arguments},\"{offset}\"]").into()
     }
 
-    /// Whether it is for a member of its room that joined in this session generation.
+    /// Whether the event is for a member of its room that joined in this session generation.
     #[must_use]
     pub fn is_for(&self, generation: Option<u32>) -> bool {
         let (Some(kick_before), Some(generation)) = (self.kick_before, generation) else { return true };
@@ -80,21 +80,21 @@ const FEED: &str = "The feed: administrators, and sockets without a token where 
 
 /// An event that clients may hear: what it is called, who hears it when, and what it says.
 pub struct Event {
-    /// Its name.
+    /// The name of the event.
     pub name: &'static str,
-    /// Whose sockets hear it, for people.
+    /// Whose sockets hear the event, for people.
     pub heard_by: &'static str,
-    /// After what, for people.
+    /// After what the event is heard, for people.
     pub when: &'static str,
     /// Adds the schema of its one argument; the name of that.
     pub payload: fn(&mut Schemas) -> String,
     /// Whether sockets that asked for recovery are told an offset with it.
     pub has_offset: bool,
-    /// What it looks for in a change.
+    /// The emission that a change leads to, if the event is about such a change.
     from_change: fn(&Change) -> Option<Emission>,
 }
 
-/// All of them. The order is the order on the wire.
+/// All events, in their order on the wire.
 #[rustfmt::skip]
 pub const EVENTS: &[Event] = &[
     users_created::EVENT,

@@ -22,7 +22,7 @@ pub(super) const EVENT: Event = Event {
 
 const NAME: &str = "users.deleted";
 
-/// Who is gone.
+/// The user who is gone.
 #[derive(Serialize, ToSchema)]
 pub struct UserDeleted {
     /// UUID.

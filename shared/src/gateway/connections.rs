@@ -42,8 +42,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// milliseconds, as long as it takes the first ones to carry their first posts.
 const OPENING: usize = 8;
 
-/// The same where the server may speak HTTP/2, and so one is enough. The second is there in case the first is lost on its
-/// way.
+/// Connections being opened at the same time where the server may speak HTTP/2, and so one is enough. The second is
+/// there in case the first is lost on its way.
 const OPENING_HTTP2: usize = 2;
 
 /// Most connections. A delivery makes 128 posts at a time; the rest is for those that hang.
@@ -57,7 +57,7 @@ const STREAMS: usize = 100;
 /// on the wall, because the other one stands still while a function is frozen.
 const IDLE: Duration = Duration::from_secs(50);
 
-/// For name, TCP, TLS and the protocol's greeting.
+/// How long opening a connection may take: name, TCP, TLS and the protocol's greeting.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Connections to one server.
@@ -105,7 +105,7 @@ pub(super) struct Lease {
     pool: Arc<Pool>,
     /// Taken out only when it is dropped.
     held: Option<Held>,
-    /// When it was used last, if it was.
+    /// When the connection was used last, if it was.
     used: Option<SystemTime>,
     is_sound: bool,
 }
@@ -118,14 +118,14 @@ enum Held {
 /// Why a request has no answer.
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    /// Nothing of it was sent: the connection was closed before.
+    /// Nothing of the request was sent: the connection was closed before.
     Unsent,
     /// The server may have seen it.
     Broken(hyper::Error),
 }
 
 impl Connections {
-    /// None are opened before they are needed.
+    /// Connections to this origin, none of which is opened before it is needed.
     pub(super) fn new(origin: Uri, tls: rustls::ClientConfig) -> Self {
         Self::with_idle(origin, tls, IDLE)
     }
@@ -141,7 +141,7 @@ impl Connections {
         Self(Arc::new(Pool { origin, connector: HttpsConnector::from((http, tls)), idle, state }))
     }
 
-    /// One that is free, as soon as there is one.
+    /// A connection that is free, as soon as there is one.
     ///
     /// # Errors
     /// If one had to be opened and could not be.
@@ -327,7 +327,8 @@ impl State {
 }
 
 impl Lease {
-    /// When it was used last; none if this is its first time. A server may have closed what was used before.
+    /// When the connection was used last; none if this is its first time. A server may have closed what was used
+    /// before.
     pub(super) fn used(&self) -> Option<SystemTime> {
         self.used
     }

@@ -20,7 +20,7 @@ pub struct Endpoint {
     host: HeaderValue,
     /// `/{stage}/@connections/`, as it is sent.
     path: String,
-    /// The same with what is encoded for the signature.
+    /// The path as it is signed: what is encoded in it is encoded once more.
     canonical_path: String,
 }
 
@@ -31,7 +31,7 @@ pub struct Address {
     canonical_path: String,
 }
 
-/// Not the id of any connection: nothing could be addressed with it.
+/// A text that is not the id of any connection: nothing could be addressed with it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not the id of a connection")]
 pub struct NotAnId(String);
@@ -77,7 +77,7 @@ impl Endpoint {
         self.scheme == Scheme::HTTPS
     }
 
-    /// As the `host` header has it, and the signature.
+    /// The host as the `host` header and the signature have it.
     #[must_use]
     pub fn host(&self) -> &HeaderValue {
         &self.host
@@ -107,13 +107,13 @@ impl Endpoint {
 }
 
 impl Address {
-    /// As it is sent.
+    /// The path as it is sent.
     #[must_use]
     pub fn path(&self) -> &PathAndQuery {
         &self.path
     }
 
-    /// As it is signed.
+    /// The path as it is signed.
     #[must_use]
     pub fn canonical_path(&self) -> &str {
         &self.canonical_path

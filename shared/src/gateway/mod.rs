@@ -101,7 +101,8 @@ impl Gateway {
         Self::with(clients.management(env)?, clients, env, retry_config)
     }
 
-    /// The same for who makes its own repetitions: a call is made once, and has failed when it has no answer in this time.
+    /// A gateway for callers that make their own repetitions: a call is made once, and has failed when it has no answer
+    /// in this time.
     ///
     /// # Errors
     /// [`ConfigError`] without the endpoint, or if it is none.

@@ -19,7 +19,7 @@ struct Inner {
 }
 
 impl Payload {
-    /// One frame.
+    /// The payload of one frame.
     #[must_use]
     pub fn new(frame: impl Into<String>) -> Self {
         let body = Bytes::from(frame.into());
@@ -35,7 +35,7 @@ impl Payload {
         &self.0.hash
     }
 
-    /// In units of 32 KB, as messages are billed.
+    /// The size in units of 32 KB, as messages are billed.
     pub(super) fn units(&self) -> u64 {
         u64::try_from(self.0.body.len().div_ceil(BILLED_UNIT).max(1)).unwrap_or(u64::MAX)
     }

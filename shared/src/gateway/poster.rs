@@ -29,7 +29,7 @@ use crate::{config::ConfigError, error::Chain};
 /// First pause between two attempts; it doubles, with jitter.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// Of an answer that is longer than this the rest is not read.
+/// Most bytes that are read of an answer.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Who is calling, for the access log.
@@ -43,7 +43,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 pub(super) struct RetryConfig {
     pub(super) attempts: u32,
     pub(super) attempt: Duration,
-    /// With all attempts.
+    /// How long a post may take with all attempts.
     pub(super) call: Duration,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Poster {
 /// How posts get to the gateway.
 enum Way {
     Network(Connections),
-    /// It is in this process.
+    /// The gateway is in this process.
     Local(Local),
 }
 
@@ -75,7 +75,7 @@ pub(super) enum PostError {
     Broken(hyper::Error),
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
-    /// Its status, and what the answer calls the error.
+    /// The status of the answer, and what the answer calls the error.
     #[error("it answered {status}{text}")]
     Refused { status: u16, text: String },
 }
@@ -147,10 +147,10 @@ impl Poster {
         timeout(call, all).await.unwrap_or(Err(PostError::NoAnswer(call)))
     }
 
-    /// One post. A connection that was used before may have been closed meanwhile, by a server that is tired of it or while
-    /// this function was frozen; that is found out only by sending something. Then the frame is sent once more over another
-    /// one. The server may have taken it all the same, and so a client may get it twice: that is no more than the callers'
-    /// own repetitions risk, who promise delivery at least once.
+    /// Makes one post. A connection that was used before may have been closed meanwhile, by a server that is tired of
+    /// it or while this function was frozen; that is found out only by sending something. Then the frame is sent once
+    /// more over another one. The server may have taken it all the same, and so a client may get it twice: that is no
+    /// more than the callers' own repetitions risk, who promise delivery at least once.
     async fn attempt(&self, address: &Address, payload: &Payload) -> Result<Outcome, PostError> {
         let connections = match &self.way {
             Way::Network(connections) => connections,
@@ -276,7 +276,7 @@ fn system_roots() -> Result<RootCertStore, ConfigError> {
     Ok(roots)
 }
 
-/// With the cryptography of the SDK's own client, so that programs have only one.
+/// TLS with the cryptography of the SDK's own client, so that programs have only one.
 pub(super) fn tls(roots: RootCertStore) -> Result<ClientConfig, ConfigError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -72,7 +72,7 @@ impl SigningKey {
         })
     }
 
-    /// Whether it is still, or already, the day of this key.
+    /// Whether `now` is on the day of this key.
     pub(super) fn is_of_the_day(&self, now: SystemTime) -> bool {
         self.day == seconds(now) / DAY
     }

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 pub struct ClientNetwork(String);
 
 impl ClientNetwork {
-    /// Of the address the gateway saw (`requestContext.http.sourceIp`), never of a header: anybody can send those.
-    /// What is no address, which no gateway sends, is a source of its own.
+    /// The network of the address the gateway saw (`requestContext.http.sourceIp`), never of a header: anybody can send
+    /// those. What is no address, which no gateway sends, is a source of its own.
     #[must_use]
     pub fn of(address: Option<&str>) -> Self {
         let text = address.unwrap_or_default();

@@ -8,24 +8,24 @@ use std::{
 
 use jiff::Timestamp;
 
-/// For how long, in seconds, and how many of them.
+/// For how long, in seconds, and how many counters are remembered.
 const REMEMBERED_SECONDS: i64 = 1;
 const REMEMBERED: usize = 1000;
 
-/// Who was refused, by the name of the counter.
+/// Counters that were seen closed, by their names.
 #[derive(Default)]
 pub(super) struct Closed(Mutex<HashMap<String, Sight>>);
 
-/// One that is closed. Times are epoch seconds.
+/// A counter that is closed. Times are epoch seconds.
 #[derive(Clone, Copy)]
 struct Sight {
-    /// When that was seen.
+    /// When the counter was seen closed.
     seen: i64,
     until: i64,
 }
 
 impl Closed {
-    /// Until when it is closed, if that was just seen.
+    /// Until when a counter is closed, if that was just seen.
     pub(super) fn known(&self, name: &str) -> Option<i64> {
         let closed = *self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name)?;
         let now = Timestamp::now().as_second();

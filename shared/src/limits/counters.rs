@@ -26,7 +26,7 @@ const ATTEMPTS: u32 = 4;
 pub(super) struct Limit {
     /// Part of the key.
     pub(super) what: &'static str,
-    /// In one window.
+    /// The most that is let through in one window.
     pub(super) most: u32,
     /// Length of the window.
     pub(super) seconds: i64,
@@ -43,7 +43,7 @@ pub(super) struct Window {
     pub(super) failed: u32,
     /// Epoch seconds.
     pub(super) expires_at: i64,
-    /// Which call took the last one.
+    /// The call that was let through last.
     #[serde(default)]
     taker: String,
 }

@@ -21,7 +21,7 @@ const MAX_ID: u64 = (1 << 53) - 1;
 pub struct Packet {
     /// The namespace, `/` when the text names none.
     pub namespace: String,
-    /// What it says.
+    /// What the packet says.
     pub data: PacketData,
 }
 

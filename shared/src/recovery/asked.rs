@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Of a socket that wants to recover; the client library adds both by itself.
+/// What a socket says that wants to recover; the client library adds both by itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Asked<'a> {
     /// The `pid` of the answer it was given before.

@@ -20,11 +20,11 @@ pub struct Since {
 /// A user who changed while the client was away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
-    /// Who.
+    /// The user who changed.
     pub user: Uuid,
     /// Whether the client has never heard of that user.
     pub is_new: bool,
-    /// That of the last event about that user.
+    /// The offset of the last event about that user.
     pub offset: Offset,
 }
 

@@ -26,22 +26,22 @@ struct Known {
 }
 
 impl Offset {
-    /// What it looks like, as a regular expression.
+    /// What an offset looks like, as a regular expression.
     pub const PATTERN: &str = "^[0-9]{13}(-[0-9a-f]{8}(\\.[0-9]{1,4})?)*$";
 
-    /// Of a client that has everything from before this time, epoch milliseconds.
+    /// The offset of a client that has everything from before this time, epoch milliseconds.
     #[must_use]
     pub fn of_time(at: i64) -> Self {
         Self { at, known: Vec::new() }
     }
 
-    /// Of the event at this place in an entry of the log.
+    /// The offset of the event at this place in an entry of the log.
     #[must_use]
     pub fn of_event(entry: &LogEntry, place: usize) -> Self {
         Self { at: entry.at, known: vec![Known { entry: entry.name.clone(), up_to: Some(place) }] }
     }
 
-    /// Of a client that was told all of these entries, which were read at this time, epoch milliseconds.
+    /// The offset of a client that was told all of these entries, which were read at this time, epoch milliseconds.
     #[must_use]
     pub fn of_reading(entries: &[LogEntry], at: i64) -> Self {
         let mut offset = Self::of_time(at);
@@ -52,7 +52,7 @@ impl Offset {
         offset
     }
 
-    /// Its time, epoch milliseconds.
+    /// The time of the offset, epoch milliseconds.
     #[must_use]
     pub fn at(&self) -> i64 {
         self.at

@@ -31,7 +31,8 @@ pub struct Pid {
     /// The [session generation](crate::users::User::session_generation) of that user.
     #[serde(rename = "gen", default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
-    /// When it was issued, epoch milliseconds. What was committed before that is in the list that the client loads then.
+    /// When the `pid` was issued, epoch milliseconds. What was committed before that is in the list that the client
+    /// loads then.
     #[serde(rename = "at")]
     pub issued_at: i64,
 }
@@ -54,7 +55,7 @@ pub struct Pids {
 }
 
 impl Pids {
-    /// With the key of `TOKEN_SECRET`.
+    /// Reads the key, `TOKEN_SECRET`.
     ///
     /// # Errors
     /// [`ConfigError`] if the secret is missing or short.

@@ -25,7 +25,7 @@ pub(super) struct Session {
     /// The token that was replaced by the newest one.
     #[serde(default)]
     replaced_hash: Option<String>,
-    /// When, epoch seconds.
+    /// When the token was replaced, epoch seconds.
     #[serde(default)]
     replaced_at: i64,
     /// What the newest was made of it with.
@@ -41,7 +41,7 @@ pub(super) enum TokenState {
     Before(RefreshToken),
     /// An older one, or the one before after its time: whoever has it is a thief, or was robbed by one.
     Reused,
-    /// None of this family: somebody guesses.
+    /// The token is none of this family: somebody guesses.
     Foreign,
     /// The session has ended.
     Over,

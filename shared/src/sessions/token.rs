@@ -45,7 +45,7 @@ impl Owner {
         }
     }
 
-    /// As it stands in a token. No user has the nil UUID.
+    /// The id as it stands in a token. No user has the nil UUID.
     fn id(self) -> Uuid {
         match self {
             Self::Admin => Uuid::nil(),
@@ -132,7 +132,7 @@ impl RefreshToken {
         Self { owner, family, secret, mark: key.mark(owner, family, &secret) }
     }
 
-    /// Whether it was once a token of the family with this key.
+    /// Whether the token was once one of the family with this key.
     pub(super) fn is_marked_with(&self, key: &FamilyKey) -> bool {
         verify_slices_are_equal(&key.mark(self.owner, self.family, &self.secret), &self.mark).is_ok()
     }
@@ -156,7 +156,7 @@ impl RefreshToken {
         BASE64_URL_SAFE_NO_PAD.encode(self.bytes())
     }
 
-    /// Whose it says it is.
+    /// The owner that the token names.
     #[must_use]
     pub fn owner(&self) -> Owner {
         self.owner

@@ -11,8 +11,8 @@ use crate::{
 
 /// An account that was in good standing when it was read.
 ///
-/// Whoever writes something on the strength of it writes it in one transaction with its check: a ban that was committed in
-/// between makes the whole fail.
+/// Whatever is written on the strength of this status is written in one transaction with its check: a ban that was
+/// committed in between makes the whole fail.
 #[derive(Debug, Clone)]
 pub struct AccountStatus {
     /// The account's [session generation](super::User::session_generation).

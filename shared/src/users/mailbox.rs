@@ -27,9 +27,9 @@ const DOMAIN: &str = "must have an Internet domain after the @, such as example.
 /// The address of somebody who can be sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mailbox {
-    /// Before the `@`, in the case of its letters.
+    /// The part before the `@`, in the case of its letters.
     local: String,
-    /// After it, in ASCII and lower case.
+    /// The part after the `@`, in ASCII and lower case.
     domain: String,
 }
 
@@ -37,7 +37,7 @@ impl Mailbox {
     /// Reads a bare address in which everything is seen.
     ///
     /// # Errors
-    /// What it must be, in words a form can show.
+    /// What the address must be, in words a form can show.
     pub fn parse(address: &str) -> Result<Self, &'static str> {
         let mailbox = Self::read(address)?;
         let (local, domain) = address.rsplit_once('@').ok_or(NONE)?;

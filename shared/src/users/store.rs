@@ -309,14 +309,14 @@ impl UserStore {
 
 /// What a conditional update came to.
 enum Applied {
-    /// It was written; this is the row now.
+    /// The update was written; this is the row now.
     Now(User),
     /// The condition failed; this is the row, if there is one.
     Not(Option<User>),
 }
 
 impl Applied {
-    /// For updates that ask for a state: a row already in that state is as good as a written one.
+    /// The row after an update that asks for a state: a row already in that state is as good as a written one.
     fn or_as_it_is(self) -> Result<User, Error> {
         match self {
             Self::Now(user) | Self::Not(Some(user)) => Ok(user),
@@ -349,7 +349,7 @@ pub(super) fn profile_key(id: Uuid) -> Item {
     HashMap::from([("pk".into(), s(format!("USER#{id}"))), ("sk".into(), s("PROFILE"))])
 }
 
-/// Of an address in the form it has as a key.
+/// The key of the row that reserves an address, which is given in its form as a key.
 fn email_key(form: &str) -> Item {
     HashMap::from([("pk".into(), s(format!("EMAIL#{form}"))), ("sk".into(), s("UNIQUE"))])
 }

@@ -33,16 +33,16 @@ pub struct User {
     /// Whether an administrator disabled the account.
     #[serde(default)]
     pub is_banned: bool,
-    /// When, ISO 8601 with milliseconds.
+    /// When the account was banned, ISO 8601 with milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banned_at: Option<String>,
-    /// Why; for administrators, not part of [`PublicUser`].
+    /// Why the account was banned; for administrators, not part of [`PublicUser`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ban_reason: Option<String>,
     /// Whether the phone number was confirmed with a code.
     #[serde(default)]
     pub phone_verified: bool,
-    /// As typed at registration; unique however it is spelt, see [`mailbox`](super::mailbox).
+    /// The address as typed at registration; unique however it is spelt, see [`mailbox`](super::mailbox).
     pub email: String,
     /// Whether the address was confirmed with a code.
     #[serde(default)]
@@ -52,7 +52,7 @@ pub struct User {
     pub photo_url: Option<String>,
     /// ISO 8601 with milliseconds; sorts as text.
     pub created_at: String,
-    /// Never leaves the service.
+    /// The hash of the password, which never leaves the service.
     pub password_hash: PasswordHash,
     /// Goes up with every ban; sessions of an earlier generation are over, also after an unban.
     #[serde(default)]
@@ -86,7 +86,7 @@ pub struct PublicUser {
     pub banned_at: Option<String>,
     /// Whether the phone number is confirmed.
     pub phone_verified: bool,
-    /// As typed at registration: before the `@` it is ASCII, its domain may be in any script.
+    /// The address as typed at registration: before the `@` it is ASCII, its domain may be in any script.
     #[schema(format = "idn-email", example = "sara@example.com")]
     pub email: String,
     /// Whether the address is confirmed.

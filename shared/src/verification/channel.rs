@@ -19,7 +19,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Both.
+    /// Both channels.
     pub const ALL: [Self; 2] = [Self::Email, Self::Phone];
 
     /// Sort key of its code; a prefix of it is what `notify` filters the stream by.
@@ -44,7 +44,7 @@ impl Channel {
         }
     }
 
-    /// Whether it is verified already.
+    /// Whether the user's address on this channel is verified already.
     #[must_use]
     pub fn is_verified(self, user: &User) -> bool {
         match self {

@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::config::{ConfigError, Environment};
 
-/// As for the keys of tokens.
+/// Least length of the secret, as for the keys of tokens.
 const MIN_SECRET_BYTES: usize = 32;
 
 /// Length of AES-GCM's nonce, which goes before the sealed text.

@@ -83,13 +83,13 @@ impl Transport {
         self.change(|services| _ = services.entry(authority.into()).or_default());
     }
 
-    /// From now on this service answers requests for the authority.
+    /// Connects a service: from now on it answers requests for the authority.
     pub fn connect(&self, authority: impl Into<String>, service: Service) {
         self.change(|services| _ = services.insert(authority.into(), Some(service)));
     }
 
-    /// Nobody answers any more. Services that call functions have to be let go like this, as functions hold the transport
-    /// that holds the services.
+    /// Disconnects all services, so that nobody answers any more. Services that call functions have to be let go like
+    /// this, as functions hold the transport that holds the services.
     pub fn disconnect(&self) {
         self.change(|services| services.values_mut().for_each(|service| *service = None));
     }

@@ -19,7 +19,7 @@ use tracing_subscriber::{
 /// What a function says that finds no database: it was still busy with a cloud that has been stopped.
 const AFTER_THE_END: &str = "tcp connect error";
 
-/// Of this process, since the first call of [`Complaints::listen`].
+/// The complaints of this process since the first call of [`Complaints::listen`].
 #[derive(Default)]
 pub(super) struct Complaints(Mutex<Vec<String>>);
 
@@ -43,7 +43,7 @@ impl Complaints {
         complaints
     }
 
-    /// All of them, once.
+    /// Takes all complaints, each of them once.
     pub(super) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -28,12 +28,12 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// This many cases.
+    /// A budget of this many cases.
     pub fn cases(cases: u64) -> Self {
         Self { taken: AtomicU64::new(0), cases, end: None }
     }
 
-    /// As many as fit.
+    /// A budget of as many cases as fit into this time.
     pub fn time(time: Duration) -> Self {
         Self { taken: AtomicU64::new(0), cases: u64::MAX, end: Some(Instant::now() + time) }
     }

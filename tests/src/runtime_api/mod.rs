@@ -34,11 +34,11 @@ pub struct Deployment {
 pub struct Invocation {
     /// The function's answer.
     pub answer: Value,
-    /// What it printed: its log and its metrics.
+    /// What the function printed: its log and its metrics.
     pub printed: String,
-    /// From the start of the program until it asked for an event.
+    /// Time from the start of the program until it asked for an event.
     pub init: Duration,
-    /// From the event to the answer.
+    /// Time from the event to the answer.
     pub duration: Duration,
     /// Most memory it ever had, in bytes; none where there is no `/proc`.
     pub memory: Option<u64>,

@@ -19,11 +19,11 @@ use tokio::{
 
 /// What a function said.
 pub(crate) enum Said {
-    /// That it has started and wants an event.
+    /// The function has started and wants an event.
     Ready(Instant),
-    /// Its answer.
+    /// The function's answer.
     Answer(Instant, Value),
-    /// Its error, of the invocation or of its start.
+    /// The function's error, of the invocation or of its start.
     Error(String),
 }
 
@@ -56,7 +56,7 @@ impl Stub {
         Self { address, said, server }
     }
 
-    /// For `AWS_LAMBDA_RUNTIME_API`.
+    /// The address for `AWS_LAMBDA_RUNTIME_API`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }

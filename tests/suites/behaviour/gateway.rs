@@ -213,7 +213,7 @@ async fn a_socket_that_does_not_read_is_throttled_and_delays_nobody() {
     cloud.stop().await;
 }
 
-/// As clients do it: one that is turned away by a busy gateway tries again.
+/// Connects as clients do: one that is turned away by a busy gateway tries again.
 async fn connected_in_the_end(cloud: &Cloud) -> Socket {
     loop {
         match Socket::open(cloud, Edge::Gateway, None).await {

@@ -226,7 +226,7 @@ fn bytes(random: &mut fastrand::Rng, most: usize) -> Vec<u8> {
     (0..length).map(|_| if random.bool() { telling[random.usize(..telling.len())] } else { random.u8(..) }).collect()
 }
 
-/// Of which paths are made that are nearly some.
+/// Parts of which paths are made that are nearly valid.
 const PARTS: [&[u8]; 14] = [
     b"/api",
     b"/v1",

@@ -40,7 +40,7 @@ async fn connections_that_never_open_delay_no_other_by_more_than_100_ms() {
     cloud.stop().await;
 }
 
-/// As clients do it: who is not greeted for some time, or is turned away, makes a new connection.
+/// Connects as clients do: one that is not greeted for some time, or is turned away, makes a new connection.
 async fn connected_in_the_end(cloud: &Cloud, limit: Duration) -> Socket {
     loop {
         let Ok(Ok(mut socket)) = timeout(limit, Socket::open(cloud, Edge::Gateway, None)).await else { continue };

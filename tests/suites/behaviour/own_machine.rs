@@ -5,7 +5,7 @@ use reqwest::{Client, Method, RequestBuilder, header::HOST};
 use serde_json::Value;
 use tests::Cloud;
 
-/// As the SDKs send it.
+/// The content type that the SDKs send.
 const JSON: &str = "application/x-amz-json-1.0";
 
 /// What the functions and the AWS CLI send to DynamoDB.

@@ -87,7 +87,7 @@ async fn the_token_before_the_newest_is_good_for_half_a_minute_and_then_ends_its
     cloud.stop().await;
 }
 
-/// As if so many seconds had gone by since tokens were replaced.
+/// Makes it look as if so many seconds had gone by since tokens were replaced.
 async fn age_sessions(cloud: &Cloud, seconds: i64) {
     for item in cloud.user_items("SESSION#").await {
         if item.contains_key("replacedAt") {

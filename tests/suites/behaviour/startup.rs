@@ -34,7 +34,7 @@ async fn a_terminal_that_goes_away_ends_it_like_ctrl_c() {
     assert!(program.hang_up().await.success());
 }
 
-/// As with `nohup`. Elsewhere than on Linux a program is not told.
+/// A program that `nohup` starts ignores that its terminal goes away. Elsewhere than on Linux a program is not told.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_terminal_that_goes_away_ends_nothing_that_was_to_ignore_it() {
@@ -116,7 +116,7 @@ async fn the_database_of_another_program_is_refused_and_left_alone() {
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
-/// On a full disk: no file may grow.
+/// The program as on a full disk: no file may grow.
 #[cfg(unix)]
 fn on_a_full_disk(folder: &Path) -> Command {
     let mut shell = Command::new("sh");

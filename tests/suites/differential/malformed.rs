@@ -11,7 +11,7 @@ const NUMBERS: &str = "serde_json reads neither lone surrogates nor numbers beyo
     which JSON.parse does; no event of the platform has them";
 const IDS: &str = "JavaScript counts no further than 2^53 - 1, so no client has such an id";
 
-/// All of them.
+/// All sessions with malformed messages.
 pub(crate) fn all() -> Vec<RecordedSession> {
     let steps = [engine(), packets(), payloads(), attachments(), lenient()];
     steps.into_iter().flatten().map(|step| joined("a malformed frame", [step])).collect()

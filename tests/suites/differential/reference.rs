@@ -20,7 +20,7 @@ pub(crate) struct Reference {
     server: AbortHandle,
 }
 
-/// Where it listens, for clients.
+/// The address where the reference listens, for clients.
 impl AsRef<str> for Reference {
     fn as_ref(&self) -> &str {
         &self.url

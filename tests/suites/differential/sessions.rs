@@ -18,7 +18,7 @@ const ACK_WITHOUT_ID: &str = "it refuses an acknowledgement without id";
 const BINARY: &str = "engineioxide takes b frames on polling only; a WebSocket has binary frames for it";
 const NAMELESS: &str = "it refuses an event without name";
 
-/// All of them.
+/// All sessions of this file.
 pub(crate) fn all() -> Vec<RecordedSession> {
     [namespaces(), leaving(), unjoined(), events(), attachments(), engine()].into_iter().flatten().collect()
 }

@@ -4,7 +4,7 @@ use tests::Edge;
 
 /// One client, one connection.
 pub(crate) struct RecordedSession {
-    /// For people.
+    /// The session's name, for people.
     pub(crate) name: &'static str,
     /// What happens, in order. An edge that closes has played its last step.
     pub(crate) steps: Vec<Step>,
@@ -30,12 +30,12 @@ pub(crate) enum Do {
     Rename,
 }
 
-/// What the client sees of it.
+/// What the client sees of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reaction {
     /// Nothing; the connection is open.
     Silence,
-    /// These frames, in any order; the connection is open.
+    /// Frames in any order; the connection is open.
     Answers(&'static [&'static str]),
     /// Other frames than any the table has.
     Surprise(Vec<String>),
@@ -62,7 +62,7 @@ impl Step {
         difference.as_ref().unwrap_or(&self.node)
     }
 
-    /// Our functions differ from Node, for this reason.
+    /// This step, at which our functions differ from Node for this reason.
     pub(crate) fn but_we(mut self, reaction: Reaction, reason: &'static str) -> Self {
         assert!(self.node != reaction && !reason.is_empty(), "no difference");
         self.gateway = Some(reaction);

@@ -69,3 +69,8 @@ fn only_the_configuration_reads_the_environment() {
 fn no_name_has_a_word_that_says_nothing() {
     nothing_of(&sources::empty_names(&Repository::read()));
 }
+
+#[test]
+fn every_doc_comment_names_its_subject() {
+    nothing_of(&sources::doc_comments_without_a_subject(&Repository::read()));
+}

@@ -38,7 +38,7 @@ const PAGES: &[&str] = &[
 /// Folders with crates, each in a folder of its own.
 const CRATES: [&str; 5] = ["", "functions/", "shared/", "local-dev/", "infra/"];
 
-/// This test. Its examples name what does not exist.
+/// The folder of this test, which is left out: its examples name what does not exist.
 const ITSELF: &str = "tests/suites/tidy/";
 
 /// Files and folders.

@@ -16,6 +16,10 @@ const EMPTY_WORDS: &[&str] = &[
 /// Modules that are named after nothing but the kind of what is in them.
 const EMPTY_MODULES: &[&str] = &["types", "models", "traits", "structs", "enums", "constants", "common"];
 
+/// Beginnings of doc comments that speak of something without naming it.
+const BEGINNINGS_WITHOUT_A_SUBJECT: &[&str] =
+    &["That of", "Those of", "Those that", "It", "Its", "They", "Them", "The same", "As it", "One of them"];
+
 /// Rust files that do not begin with `//!`.
 pub(crate) fn without_a_purpose(repository: &Repository) -> Vec<String> {
     let silent = repository.rust_files().filter(|(_, text)| !text.starts_with("//! "));
@@ -62,6 +66,27 @@ pub(crate) fn empty_names(repository: &Repository) -> Vec<String> {
         );
     }
     found
+}
+
+/// Doc comments that begin with a word that stands for something outside of them. Only a comment's first line counts.
+pub(crate) fn doc_comments_without_a_subject(repository: &Repository) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in repository.rust_files() {
+        let mut is_within = false;
+        for (line, number) in text.lines().zip(1..) {
+            let comment = line.trim_start().strip_prefix("/// ");
+            if let Some(comment) = comment.filter(|comment| !is_within && lacks_a_subject(comment)) {
+                found.push(format!("{path}:{number} does not name what it is about: {comment}"));
+            }
+            is_within = line.trim_start().starts_with("///");
+        }
+    }
+    found
+}
+
+fn lacks_a_subject(comment: &str) -> bool {
+    let mut rests = BEGINNINGS_WITHOUT_A_SUBJECT.iter().filter_map(|beginning| comment.strip_prefix(beginning));
+    rests.any(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 fn is_empty(name: &str) -> bool {
@@ -118,5 +143,15 @@ mod tests {
         assert_eq!(found("a.rs", "struct UserManager;"), 1);
         assert_eq!(found("a.rs", "fn string_utils() {}"), 1);
         assert_eq!(found("a.rs", "mod misc;"), 1);
+    }
+
+    #[test]
+    fn a_doc_comment_that_does_not_name_its_subject_is_found() {
+        let found = |text: &str| doc_comments_without_a_subject(&Repository::of(&[("a.rs", text)]));
+        let bad = found("struct Table {\n    /// Its name.\n    name: String,\n}\n");
+        assert_eq!(bad, ["a.rs:2 does not name what it is about: Its name."]);
+        assert_eq!(found("/// The same, with a token.\n/// It is checked.\nfn a() {}\n/// It.\nfn b() {}\n").len(), 2);
+        assert_eq!(found("/// The name of the table.\n/// It is unique.\n///\n/// They differ.\nfn a() {}\n").len(), 0);
+        assert_eq!(found("/// Items of a page.\nfn a() {\n    // It is empty.\n}\n").len(), 0);
     }
 }

@@ -37,7 +37,7 @@ use crate::{
     security_headers::REQUEST_ID,
 };
 
-/// For how long the document may be kept: it changes with a deployment.
+/// How long the document may be kept: it changes with a deployment.
 const CACHE: &str = "public, max-age=300";
 
 /// The page needs its stylesheet and nothing else: no script, no frame, no other host.

@@ -39,7 +39,7 @@ pub(super) fn render(document: &Value, contract: &Contract) -> String {
     )
 }
 
-/// One operation.
+/// The section of one operation.
 fn section(operation: &Value) -> String {
     let who = if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
         "Needs an access token."

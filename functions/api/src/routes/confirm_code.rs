@@ -18,7 +18,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CodeConfirmation {
-    /// As it was sent; the case of its letters and spaces do not matter.
+    /// The code as it was sent; the case of its letters and spaces do not matter.
     code: String,
 }
 

@@ -18,7 +18,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordConfirmation {
-    /// That of the account.
+    /// The password of the account.
     password: String,
 }
 

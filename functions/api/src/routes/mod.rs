@@ -106,7 +106,7 @@ impl<T> Done<T> {
 /// `"user":…`; of the administrator's own kind where the administrator is meant.
 #[derive(Serialize, ToSchema)]
 struct OfUser<U = PublicUser> {
-    /// Who it is about.
+    /// The user the request was about.
     user: U,
 }
 
@@ -119,7 +119,7 @@ struct Nothing {}
 struct Session<U> {
     /// Who logged in.
     user: U,
-    /// What proves it from now on.
+    /// The tokens that prove the login from now on.
     tokens: TokenPair,
 }
 
@@ -149,9 +149,9 @@ impl TokenPair {
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
-    /// However it is spelt: in any case of its letters, its domain in Unicode or in Punycode.
+    /// The address, however it is spelt: in any case of its letters, its domain in Unicode or in Punycode.
     email: String,
-    /// As chosen at registration.
+    /// The password as chosen at registration.
     password: String,
 }
 

@@ -20,7 +20,7 @@ const UNOPENED_PAUSE: (Duration, Duration) = (Duration::from_millis(15), Duratio
 /// First and longest pause after a refused post.
 pub const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(8), Duration::from_secs(1));
 
-/// By which the pause grows each time.
+/// The factor by which the pause grows each time.
 pub const RETRY_PAUSE_GROWTH: f64 = 1.25;
 
 /// First and longest pause after a close that failed; it doubles.
@@ -29,8 +29,9 @@ const CLOSE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::
 /// How long a socket must have taken no post before it may be closed without other sockets to compare it with.
 const UNDECIDED: Duration = Duration::from_secs(10);
 
-/// Where the gateway refuses such a close, the next one is tried so much later, whoever it is about. Many sockets may be
-/// waiting for the end of an outage: if closes were tried all the time, a close would often be the first call after it.
+/// How long after the gateway refused a close without comparison the next one is tried, of whichever socket. Many
+/// sockets may be waiting for the end of an outage: if closes were tried all the time, a close would often be the first
+/// call after it.
 const UNDECIDED_AGAIN: Duration = Duration::from_secs(5);
 
 /// Where nobody of a room has accepted an event, sockets are closed for refusing it only while at most this many fail: so
@@ -38,7 +39,7 @@ const UNDECIDED_AGAIN: Duration = Duration::from_secs(5);
 const FEW: usize = 9;
 
 impl Delivery {
-    /// A call was answered.
+    /// Takes the answer of a call.
     pub(crate) fn answered(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
         let Some(call) = self.calls.remove(&ticket) else { return self.answered_late(ticket, answer, now) };
         self.posts -= usize::from(call.is_post);
@@ -58,8 +59,8 @@ impl Delivery {
         }
     }
 
-    /// A post that was given up was answered. If it was accepted, the member is done with its step as soon as its next
-    /// attempt, if that is under way, is answered: otherwise it could hear the event again after the next one.
+    /// Takes the answer of a post that was given up. If it was accepted, the member is done with its step as soon as
+    /// its next attempt, if that is under way, is answered: otherwise it could hear the event again after the next one.
     fn answered_late(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
         let Some(call) = self.given_up.remove(&ticket) else { return };
         if answer != Answer::Accepted || !call.is_post {
@@ -115,7 +116,7 @@ impl Delivery {
         }
     }
 
-    /// The member is done with its step: the next one, or level with all others.
+    /// Notes that a member is done with its step: it is due the next one, or level with all others.
     pub(super) fn done(&mut self, key: Key, now: Instant) {
         let time = self.time(now);
         let Some(room) = self.rooms.get_mut(key.0) else { return };
@@ -168,8 +169,9 @@ impl Delivery {
         now.saturating_duration_since(self.accepted_at) >= UNDECIDED / 2
     }
 
-    /// Whether a socket whose refused post began then may be closed without a comparison. One at a time, until a close
-    /// has shown that the gateway works: so the end of an outage hardly ever closes a socket that only had to wait for it.
+    /// Whether a socket whose refused post began then may be closed without a comparison. One is closed at a time,
+    /// until a close has shown that the gateway works: so the end of an outage hardly ever closes a socket that only
+    /// had to wait for it.
     fn may_close_undecided(&mut self, began: Instant) -> bool {
         match self.undecided_closes {
             UndecidedCloses::NotTried => {
@@ -198,7 +200,7 @@ impl Delivery {
         let key = call.key;
         let is_closed = matches!(answer, Answer::Accepted | Answer::Gone);
         if !cause.insists() {
-            // The pace of posts has sunk for those that take nothing. A close shows how the gateway fares.
+            // Sockets that take nothing have slowed the posts down; the answer to a close shows if the gateway works.
             self.health().pace.answered(call.began, now, is_closed);
         }
         if cause == Cause::TookNothing {
@@ -307,7 +309,7 @@ impl Delivery {
         self.alarms.push(Reverse((at, Alarm::Retry(key, queue.pauses))));
     }
 
-    /// The connection is closed or gone, and what is stored of it goes, too.
+    /// Forgets a member whose connection is closed or gone, and has what is stored of it removed.
     fn end(&mut self, key: Key) {
         let Some(room) = self.rooms.get_mut(key.0) else { return };
         if let Some(queue) = room.queues.remove(&key.1) {

@@ -20,7 +20,7 @@ const SAME_MOMENT: Duration = Duration::from_secs(2);
 /// A socket is closed when a sound one would have been refused as often once in this many events.
 const ODDS: f64 = 100_000.0;
 
-/// This many refusals in a row, of whichever sockets, are an outage. Refusals during an outage are not counted against
+/// Refusals in a row, of whichever sockets, that count as an outage. Refusals during an outage are not counted against
 /// a socket afterwards.
 const OUTAGE: u32 = 64;
 
@@ -33,7 +33,7 @@ const MOST: usize = 16_384;
 /// The refusals that one socket has met since the last outage.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Refusals {
-    /// How many outages there were before them.
+    /// How many outages there were before these refusals.
     outages: u32,
     count: u32,
 }
@@ -59,7 +59,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// A control was answered.
+    /// Counts a control that was answered.
     pub(super) fn answered(&mut self, now: Instant, accepted: bool) {
         self.answers.push_back((now, self.all));
         *(if accepted { &mut self.all.accepted } else { &mut self.all.refused }) += 1;
@@ -69,7 +69,7 @@ impl Evidence {
         }
     }
 
-    /// A post to a socket was accepted after these refusals.
+    /// Counts a post to a socket that was accepted after these refusals.
     pub(super) fn accepted(&mut self, before: Refusals) {
         if self.refused_in_a_row >= OUTAGE {
             self.outages = self.outages.wrapping_add(1);
@@ -83,14 +83,14 @@ impl Evidence {
         }
     }
 
-    /// A post to a socket that has met these refusals was refused, too.
+    /// Counts a refused post to a socket that has met these refusals; returns them with the new one.
     pub(super) fn refused(&mut self, before: Refusals) -> Refusals {
         self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
         let count = if before.outages == self.outages { before.count } else { 0 };
         Refusals { outages: self.outages, count: count + 1 }
     }
 
-    /// Whether a sound socket, one of so many, may meet as many refusals.
+    /// Whether a sound socket, one of so many, may meet as many refusals by chance.
     pub(super) fn may_be_chance(&self, refusals: Refusals, sockets: u32) -> bool {
         let Posts { accepted, refused } = self.sound;
         let by_chance = (count(refused) + 1.0) / (count(refused) + count(accepted) + 2.0);
@@ -131,9 +131,9 @@ impl Evidence {
         -by_chance.ln()
     }
 
-    /// Whether so much evidence is enough. The more sockets there are, the likelier is it that one of them is refused
-    /// several times in a row by chance. Where as many are refused as accepted, of the controls or with the members
-    /// that are `failing` now, it is the gateway. `members`: how many the room has.
+    /// Whether so much evidence is enough to blame a socket. The more sockets there are, the likelier is it that one of
+    /// them is refused several times in a row by chance. The gateway is at fault where as many controls are refused as
+    /// accepted, or where as many members are `failing` now as controls are accepted. `members`: how many the room has.
     pub(super) fn is_enough(&self, score: f64, since: Instant, began: Instant, failing: usize, members: u32) -> bool {
         let (others, has_own) = self.others(since, began);
         let refused = others.refused.saturating_sub(u64::from(has_own));
@@ -172,7 +172,7 @@ mod tests {
         for attempt in 0..100 {
             let began = ms(start, u64::from(attempt) * 40);
             if each_moment || attempt == 0 {
-                // Its own first attempt is one of them.
+                // The socket's own first attempt is one of the controls.
                 for index in 0..accepted + refused + u32::from(attempt == 0) {
                     evidence.answered(ms(began, 5), index < accepted);
                 }
@@ -230,7 +230,7 @@ mod tests {
         assert!(!hangs(0, 0) && !hangs(64, 63) && !hangs(2, 2));
     }
 
-    /// So many sockets are accepted, each after so many refusals.
+    /// Counts so many sockets as accepted, each after so many refusals.
     fn accepted_after(evidence: &mut Evidence, sockets: u32, refusals: u32) {
         for _ in 0..sockets {
             let before = (0..refusals).fold(Refusals::default(), |before, _| evidence.refused(before));

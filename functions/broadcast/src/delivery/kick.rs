@@ -1,5 +1,5 @@
-//! Throwing a member out: its event, the Socket.IO DISCONNECT packet, the close. The first two are courtesy and have only
-//! so much time; the close is what must happen, and is tried until it succeeds.
+//! Throwing a member out: its event, the Socket.IO DISCONNECT packet, the close. The event and the packet are courtesy
+//! and have only so much time; the close must happen, and is tried until it succeeds.
 
 use std::{
     sync::Arc,
@@ -11,16 +11,16 @@ use super::{Answer, Command, Ticket};
 /// How long a member that takes nothing is told why, before it is closed all the same.
 const COURTESY: Duration = Duration::from_millis(800);
 
-/// How long at least, where others take what they are sent and it is the member that does not.
+/// How long at least a member is told why, where others take what they are sent and it is the member that does not.
 const COURTESY_TO_THE_SLOW: Duration = Duration::from_millis(200);
 
-/// The same after a close that failed, when all that was tried before.
+/// How long a member is told why once more, after everything was tried and the close failed.
 const COURTESY_AGAIN: Duration = Duration::from_millis(200);
 
-/// Pause between two attempts at being polite.
+/// Pause between two attempts to tell a member why.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
-/// How far it is.
+/// How far the kick is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Event,
@@ -32,24 +32,24 @@ enum At {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kick {
     at: At,
-    /// Until when courtesy is tried.
+    /// The time until which courtesy is tried.
     pub(super) until: Instant,
     /// Whether that time begins with the next call.
     starts_again: bool,
-    /// Whether it took its event.
+    /// Whether the member took its event.
     was_told: bool,
 }
 
 /// What follows an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// The next call, at once.
+    /// The next call is made, at once.
     GoOn,
-    /// The same call, after a pause.
+    /// This call is made once more, after a pause.
     Again,
-    /// It is closed.
+    /// The member is closed.
     Closed,
-    /// It could not be closed. After a pause, everything that did not succeed once more.
+    /// The member could not be closed. After a pause, everything that did not succeed is tried once more.
     NotClosed,
 }
 
@@ -58,14 +58,14 @@ impl Kick {
         Self { at: At::Event, until: now + COURTESY, starts_again: false, was_told: false }
     }
 
-    /// The call it is due begins.
+    /// Notes that the next call begins.
     pub(super) fn begin(&mut self, now: Instant) {
         if std::mem::take(&mut self.starts_again) {
             self.until = now + COURTESY_AGAIN;
         }
     }
 
-    /// When its courtesy began, if it has lasted long enough for a member that does not take what others do.
+    /// When courtesy began, if it has lasted long enough for a member that does not take what others do.
     pub(super) fn is_slow_since(&self, now: Instant) -> Option<Instant> {
         let since = self.until.checked_sub(COURTESY)?;
         (self.is_post() && now >= since + COURTESY_TO_THE_SLOW).then_some(since)
@@ -76,12 +76,12 @@ impl Kick {
         (now + COURTESY_TO_THE_SLOW).min(self.until)
     }
 
-    /// Whether the call it is due is a post.
+    /// Whether the next call is a post.
     pub(super) fn is_post(&self) -> bool {
         self.at != At::Close
     }
 
-    /// The call it is due.
+    /// The next call.
     pub(super) fn command(
         &self,
         ticket: Ticket,
@@ -97,12 +97,13 @@ impl Kick {
         }
     }
 
-    /// The time for courtesy is over.
+    /// Ends the time for courtesy: the next call is the close.
     pub(super) fn give_up(&mut self) {
         self.at = At::Close;
     }
 
-    /// `may_open`: the connection is so young that the gateway may not know it yet.
+    /// What follows the answer to the last call. `may_open`: the connection is so young that the gateway may not know
+    /// it yet.
     pub(super) fn answered(&mut self, answer: Answer, may_open: bool, now: Instant) -> Next {
         let has_time = now + PAUSE < self.until;
         match (self.at, answer) {

@@ -91,13 +91,13 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(PartialOrd, Ord))]
 pub(crate) enum Answer {
-    /// It was done; of a look, that the connection is there.
+    /// The call was done; of a look, that the connection is there.
     Accepted,
     /// The gateway does not know the connection.
     Gone,
     /// No connection will ever take this frame.
     TooLarge,
-    /// It was refused, or has no answer.
+    /// The call was refused, or has no answer.
     Refused,
     /// The token of the connection has ended, which only a look finds out.
     Expired,
@@ -134,7 +134,7 @@ struct Call {
     /// What the member was due when the call was made: index of a step.
     step: usize,
     began: Instant,
-    /// A post, and not a close or a look.
+    /// Whether the call is a post, and not a close or a look.
     is_post: bool,
     is_look: bool,
     /// See [`evidence`].
@@ -144,13 +144,15 @@ struct Call {
 /// What came of closing sockets that may be dead without others to compare them with.
 #[derive(Debug, Clone, Copy)]
 enum UndecidedCloses {
-    /// None was tried.
+    /// No close was tried.
     NotTried,
-    /// The gateway refused the last one at this time: so it is at fault, and it is some time before it is asked again.
+    /// The gateway refused the last close at this time: so it is at fault, and it is some time before it is asked
+    /// again.
     Refused(Instant),
-    /// One is being tried. Others wait for what comes of it.
+    /// A close is being tried. Others wait for what comes of it.
     UnderWay,
-    /// They have been accepted since this time: so the gateway works, and who refuses after that may be closed, too.
+    /// Closes have been accepted since this time: so the gateway works, and sockets that refuse after that may be
+    /// closed, too.
     Accepted(Instant),
 }
 
@@ -159,7 +161,7 @@ enum UndecidedCloses {
 enum Alarm {
     /// The pause of a member is over, if it is still this pause.
     Retry(Key, u32),
-    /// This call may hang; and whether it was found to hang before.
+    /// A call that may hang; and whether it was found to hang before.
     Check(Ticket, bool),
 }
 
@@ -169,7 +171,7 @@ pub(crate) struct Delivery {
     rooms: Vec<Room>,
     health: Arc<Mutex<Health>>,
     started: Instant,
-    /// When a post was accepted last; before the first one, when this began.
+    /// When a post was accepted last; before the first one, when this delivery began.
     accepted_at: Instant,
     /// Epoch milliseconds at `started`.
     epoch: i64,
@@ -197,7 +199,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// `epoch`: the time of now, milliseconds.
+    /// A delivery of this batch that begins now. `epoch`: the time of now, milliseconds.
     pub(crate) fn new(
         batch: Batch,
         partitions: &[usize],
@@ -230,7 +232,7 @@ impl Delivery {
         }
     }
 
-    /// Members of a partition of a room were read, and interrupted deliveries to it.
+    /// Takes what was read of a partition of a room: members, and interrupted deliveries to it.
     pub(crate) fn read(
         &mut self,
         room: usize,
@@ -243,14 +245,14 @@ impl Delivery {
         }
     }
 
-    /// All of a partition was read.
+    /// Notes that all of a partition was read.
     pub(crate) fn read_to_its_end(&mut self, room: usize) {
         if let Some(room) = self.rooms.get_mut(room) {
             room.unread = room.unread.saturating_sub(1);
         }
     }
 
-    /// The room cannot be read now: what was not read is left for a retry.
+    /// Notes that the room cannot be read now: what was not read is left for a retry.
     pub(crate) fn unreadable(&mut self, room: usize) {
         if let Some(room) = self.rooms.get_mut(room) {
             room.is_unreadable = true;
@@ -392,7 +394,7 @@ impl Delivery {
         }
     }
 
-    /// A post that is still under way: does it hang, and whose fault is it?
+    /// Looks at a post that is still under way: whether it hangs, and whose fault that is.
     fn check(&mut self, ticket: Ticket, hung_before: bool, now: Instant) {
         let Some(Call { key, began, .. }) = self.calls.get(&ticket) else { return };
         let (key, began) = (*key, *began);
@@ -402,14 +404,14 @@ impl Delivery {
                 self.alarms.push(Reverse((kick.until, Alarm::Check(ticket, true))));
                 return;
             }
-            // It has had its time; what must happen is the close.
+            // The time for courtesy is over; what must happen is the close.
             kick.give_up();
             self.abandon(ticket, now);
             self.urgent.push_back(key);
             return;
         }
         let hanging = self.calls.values().filter(|call| call.is_post && call.began + HANGS_AFTER / 2 < now).count();
-        // Its time begins anew when this function could not have seen its answer.
+        // Where this function had no processor and could not have read the answer, the post has its time once more.
         let waited_since = self.starved.map_or(began, |starved| starved.max(began));
         let (usual, fails_after, only_this_one) = {
             let health = self.health();
@@ -448,7 +450,7 @@ impl Delivery {
         kick.is_slow_since(now).is_some_and(|since| health.evidence.others_are_accepted(since, 0))
     }
 
-    /// Waits for this call no longer.
+    /// Gives a call up, whose answer is not waited for any longer.
     fn abandon(&mut self, ticket: Ticket, now: Instant) -> Option<Call> {
         let call = self.calls.remove(&ticket)?;
         self.posts -= usize::from(call.is_post);
@@ -459,13 +461,13 @@ impl Delivery {
         Some(call)
     }
 
-    /// Epoch milliseconds.
+    /// The time in epoch milliseconds.
     fn time(&self, now: Instant) -> i64 {
         let passed = now.saturating_duration_since(self.started).as_millis();
         self.epoch + i64::try_from(passed).unwrap_or_default()
     }
 
-    /// What somebody panicked over is still right enough.
+    /// What is known of the gateway; it is still right enough where somebody panicked over it.
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,9 +12,9 @@ use super::{
 /// What to do about the checkpoint of a partition.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Checkpoint {
-    /// An attempt of before left this one, and it is not needed any more.
+    /// An earlier attempt left this checkpoint, and it is not needed any more.
     Delete(String),
-    /// The next attempt goes on from here.
+    /// The next attempt goes on from this checkpoint.
     Save(DeliveryCheckpoint),
 }
 
@@ -42,7 +42,7 @@ impl Room {
         let behind = self.queues.values().map(Queue::told).min();
         let is_read = self.unread == 0 && !self.is_unreadable;
         let handed_out = if !is_read {
-            // Those who were not read have heard nothing, unless an earlier attempt told them.
+            // Members that were not read have heard nothing, unless an earlier attempt told them.
             Some(0)
         } else if self.index < self.audience.len() {
             Some(self.pass)
@@ -52,7 +52,8 @@ impl Room {
         behind.into_iter().chain(handed_out).min()
     }
 
-    /// `again`: the first record of the batch that comes again, if one does.
+    /// What to do about the checkpoint of a partition. `again`: the first record of the batch that comes again, if one
+    /// does.
     fn checkpoint(&self, partition: usize, again: Option<usize>) -> Option<Checkpoint> {
         let before = self.resumed.get(partition)?.as_ref();
         let first = again.and_then(|record| self.steps.iter().position(|step| step.record >= record));

@@ -42,13 +42,13 @@ impl Pace {
         self.latency.map(|milliseconds| Duration::from_secs_f64(milliseconds / 1000.0))
     }
 
-    /// A post that was given up was accepted after all.
+    /// Notes that a post which was given up was accepted after all.
     pub(super) fn answered_late(&mut self, began: Instant, now: Instant) {
         let took = now.saturating_duration_since(began).as_secs_f64() * 1000.0;
         self.latency = Some(self.latency.map_or(took, |before| before + (took - before) / 16.0));
     }
 
-    /// A control was answered; see [`super::evidence`].
+    /// Notes that a control was answered; see [`super::evidence`].
     pub(super) fn answered(&mut self, began: Instant, now: Instant, accepted: bool) {
         if accepted {
             self.accepted += 1;

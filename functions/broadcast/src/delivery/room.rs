@@ -41,14 +41,14 @@ pub(super) struct Resumed {
 /// The queue of one member.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// What it is due: index of a step.
+    /// Index of the step that the member is due.
     pub(super) step: usize,
     pub(super) stage: Stage,
     /// When the first refused attempt at this step began.
     pub(super) since: Option<Instant>,
     /// Refused attempts at this step.
     pub(super) attempts: u32,
-    /// How much they speak against the socket; see [`super::evidence`].
+    /// How much the refused attempts speak against the socket; see [`super::evidence`].
     pub(super) score: f64,
     pub(super) refusals: Refusals,
     /// Attempts that met a connection which was not open yet.
@@ -62,29 +62,30 @@ pub(super) struct Queue {
 /// What is being done about a member.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It is told its step.
+    /// The member is told its step.
     Post,
-    /// It is looked up in the table: does it still exist, and has its token ended? For a young connection that the gateway
-    /// does not know, and for one whose token had ended by what was read of the room, and which may have renewed it since.
+    /// The connection is looked up in the table: does it still exist, and has its token ended? For a young connection
+    /// that the gateway does not know, and for one whose token had ended by what was read of the room, and which may
+    /// have renewed it since.
     Look,
-    /// It is closed.
+    /// The member is closed.
     Close(Cause),
-    /// It is told, and thrown out.
+    /// The member is told, and thrown out.
     Kick(Kick),
 }
 
 /// Why a member is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Its connection does not exist any more.
+    /// The connection does not exist any more.
     Gone,
-    /// Its token has ended.
+    /// The token of the connection has ended.
     Expired,
-    /// It refuses what others take.
+    /// The member refuses what others take.
     Refuses,
-    /// It does not answer while others do.
+    /// The member does not answer while others do.
     Hangs,
-    /// It has taken nothing for so long that it may be dead, and there is nothing to compare it with.
+    /// The member has taken nothing for so long that it may be dead, and there is nothing to compare it with.
     TookNothing,
 }
 
@@ -95,7 +96,7 @@ impl Cause {
         matches!(self, Self::Gone | Self::Expired)
     }
 
-    /// For the log, where the socket is at fault.
+    /// The reason for the log, where the socket is at fault.
     pub(super) fn reason(self) -> Option<&'static str> {
         match self {
             Self::Gone | Self::Expired => None,
@@ -176,7 +177,7 @@ impl Room {
     pub(super) fn hand_out(&mut self, time: i64, now: Instant) -> Option<(u32, Queue)> {
         loop {
             if self.index >= self.audience.len() {
-                // Those who are still to be read have to hear this step, too.
+                // Members that are still to be read have to hear this step, too.
                 let goes_on = self.unread == 0 && !self.is_unreadable && self.pass + 1 < self.steps.len();
                 if !goes_on {
                     return None;
@@ -186,7 +187,7 @@ impl Room {
             }
             let member = self.index;
             self.index += 1;
-            // One that is behind comes to this step by itself.
+            // A member that is behind comes to this step by itself.
             if self.queues.contains_key(&member) || self.audience.has_ended(member) || !self.is_for(self.pass, member) {
                 continue;
             }

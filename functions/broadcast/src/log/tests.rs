@@ -67,12 +67,12 @@ async fn cloud(writes: StatusCode) -> (Broadcast, Calls) {
     cloud_with(writes, StatusCode::OK, usize::MAX, Duration::ZERO).await
 }
 
-/// The same, where each write takes so much longer.
+/// A database and a gateway like those of [`cloud`], where each write takes so much longer.
 async fn slow_cloud(writes: StatusCode, takes: Duration) -> (Broadcast, Calls) {
     cloud_with(writes, StatusCode::OK, usize::MAX, takes).await
 }
 
-/// The same with a gateway that gives this answer, and a database that answers nothing after so many calls.
+/// A database like that of [`slow_cloud`] that answers nothing after so many calls, and a gateway with this answer.
 async fn cloud_with(writes: StatusCode, gateway: StatusCode, answers: usize, takes: Duration) -> (Broadcast, Calls) {
     let (calls, status_of_gateway) = (Calls::default(), gateway);
     let asked = Arc::new(AtomicUsize::new(0));
@@ -169,7 +169,7 @@ fn a_change_has_waited_when_it_is_five_minutes_old() {
     }
 }
 
-/// Before and after: the same change, told by the same function in the same minute, with its log and without.
+/// Compares one change that is told by the same function in the same minute, with its log and without.
 #[tokio::test]
 async fn a_change_costs_one_write_before_its_members_are_read_and_one_when_all_were_told() {
     let (broadcast, calls) = cloud(StatusCode::OK).await;

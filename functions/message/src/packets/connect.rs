@@ -30,7 +30,7 @@ pub(crate) struct Admitted {
     pub(crate) room: Room,
     /// The session generation of its user.
     pub(crate) generation: Option<u32>,
-    /// Whether it asked for recovery.
+    /// Whether the socket asked for recovery.
     recovers: bool,
 }
 

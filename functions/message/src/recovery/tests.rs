@@ -115,7 +115,7 @@ impl Database {
     }
 }
 
-/// Of an anonymous socket that was here a minute ago.
+/// The `pid` of an anonymous socket that was here a minute ago.
 fn pid() -> String {
     let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
     let pid = Pid {
@@ -135,7 +135,7 @@ async fn told(entries: &[&[u128]], gone: &'static [u128]) -> (Vec<(u128, Option<
     told_by(entries, gone, Duration::ZERO).await
 }
 
-/// The same, where each post takes so long.
+/// What a client hears as in [`told`], where each post takes so long.
 async fn told_by(entries: &[&[u128]], gone: &'static [u128], takes: Duration) -> (Vec<(u128, Option<String>)>, bool) {
     let now = Timestamp::now().as_millisecond();
     let entries = entries.iter().map(|users| users.to_vec()).collect();
@@ -154,7 +154,7 @@ async fn told_by(entries: &[&[u128]], gone: &'static [u128], takes: Duration) ->
     .await
 }
 
-/// The same, from this database.
+/// What a client hears as in [`told_by`], from this database.
 async fn told_from(database: Database, takes: Duration) -> (Vec<(u128, Option<String>)>, bool) {
     let pid = pid();
     let database = database.serve().await;
@@ -219,7 +219,7 @@ async fn where_posts_are_slow_the_answer_comes_in_time_and_the_list_is_to_be_loa
     assert!(recovered && events.len() == 500, "{} were told", events.len());
 }
 
-/// Of another table, or behind changes that were given up.
+/// A log may be that of another table, or behind changes that were given up.
 #[tokio::test]
 async fn a_log_that_is_not_complete_since_then_recovers_nobody() {
     let now = Timestamp::now().as_millisecond();

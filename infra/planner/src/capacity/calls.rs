@@ -15,10 +15,10 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    /// As in `shared::aws`.
+    /// The retries of `shared::aws`.
     pub(super) const SDK: Self = Self { attempts: Some(4), pause: 0.1, factor: 2.0, longest: 20.0 };
 
-    /// As `broadcast` does it.
+    /// The retries of `broadcast`.
     pub(super) fn of_broadcast() -> Self {
         let (first, longest) = broadcast::RETRY_PAUSE;
         let factor = broadcast::RETRY_PAUSE_GROWTH;

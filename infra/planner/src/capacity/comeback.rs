@@ -12,10 +12,10 @@ const STEP: f64 = 0.1;
 const DELAYS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 const LONGEST: f64 = 5.0;
 
-/// They vary by this part of themselves (`randomizationFactor`).
+/// The part of a delay by which it varies (`randomizationFactor`).
 const JITTER: f64 = 0.5;
 
-/// How it went.
+/// How the sockets came back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Comeback {
     /// Seconds until half of the sockets are back, and all of them.
@@ -28,7 +28,7 @@ pub(super) struct Comeback {
 }
 
 impl Comeback {
-    /// So many clients, so many let in a second.
+    /// The comeback of so many clients, so many of them let in a second.
     pub(super) fn of(clients: u32, per_second: f64) -> Self {
         let clients = f64::from(clients);
         let mut waiting: VecDeque<[f64; DELAYS.len()]> = VecDeque::new();
@@ -55,7 +55,7 @@ impl Comeback {
     }
 }
 
-/// These try again, spread over the delays there may be.
+/// Has so many clients try again, spread over the delays there may be.
 fn put(waiting: &mut VecDeque<[f64; DELAYS.len()]>, amount: f64, refusals: usize) {
     if amount == 0.0 {
         return;

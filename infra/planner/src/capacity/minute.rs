@@ -23,7 +23,7 @@ pub(super) struct Minute {
 }
 
 impl Minute {
-    /// Of this crowd. `calls` are those of the function, unpaced.
+    /// A minute of this crowd. `calls` are those of the function, unpaced.
     pub(super) fn of(crowd: Crowd, function: Function, calls: Calls) -> Self {
         let Crowd { connections, token_minutes, renewing, .. } = crowd;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the connections")]
@@ -42,7 +42,7 @@ impl Minute {
         Self { pings, closes, rows, progress, function }
     }
 
-    /// How it went, for a table.
+    /// How the minute went, for a table.
     #[cfg(test)]
     pub(super) fn text(&self) -> String {
         let all = self.pings + self.closes;

@@ -170,7 +170,7 @@ impl Crowd {
 
 #[cfg(test)]
 impl Crowd {
-    /// With what the flags default to.
+    /// A crowd with what the flags default to.
     pub(crate) fn example(connections: u32) -> Self {
         let (listeners, memory, token_minutes, renewing) = (None, None, 15.0, 0.0);
         Self { connections, listeners, memory, call_ms: 8.0, new_per_second: 500.0, token_minutes, renewing }

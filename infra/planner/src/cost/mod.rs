@@ -36,7 +36,7 @@ pub struct Cycle {
     pub reads: f64,
 }
 
-/// The same for a token that is renewed on an open connection: an event and its acknowledgement.
+/// What a token uses that is renewed on an open connection: an event and its acknowledgement.
 pub const RENEWAL: Cycle = Cycle { frames: 2.0, invocations: 1.0, writes: 8.0, reads: 2.0 };
 
 /// Bytes of logs at `LogLevel=info`, with the 26 that CloudWatch adds to each line: of a REST request (access log and the
@@ -87,7 +87,7 @@ pub struct Load {
     missed: f64,
 }
 
-/// At least a minute, which is how often anybody looks.
+/// Reads a number of minutes: at least one, which is how often anybody looks.
 pub(crate) fn minutes(text: &str) -> Result<f64, String> {
     amount(text).and_then(|number| if number >= 1.0 { Ok(number) } else { Err("has to be 1 or more".to_owned()) })
 }
@@ -129,7 +129,7 @@ pub struct Bill {
 /// Megabytes of the functions, as the template declares them.
 #[derive(Clone, Copy)]
 struct Memory {
-    /// Of the one for a client's frames; those around it have the same.
+    /// The memory of the function for a client's frames; those around it have as much.
     message: f64,
     api: f64,
     broadcast: f64,
@@ -150,7 +150,7 @@ fn gb_seconds(invocations: f64, megabytes: f64, milliseconds: f64) -> f64 {
 
 #[cfg(test)]
 impl Load {
-    /// With what the flags default to.
+    /// A load with what the flags default to.
     pub(crate) fn example(connections: f64, mutations: f64, renewing: f64) -> Self {
         Self {
             connections,
@@ -181,7 +181,7 @@ impl Load {
         self.listeners.unwrap_or_else(|| self.connections.min(10.0))
     }
 
-    /// What it comes to.
+    /// What this load costs.
     ///
     /// # Errors
     /// [`TemplateError`] if the template is none.
@@ -254,7 +254,7 @@ fn item(what: &'static str, amount: f64, unit: &'static str, price: f64) -> Item
     Item { what, amount, unit, usd: amount * price }
 }
 
-/// With separators between the thousands.
+/// The number with separators between the thousands.
 fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();

@@ -4,14 +4,14 @@
 //! <https://aws.amazon.com/api-gateway/pricing/>, <https://aws.amazon.com/lambda/pricing/>,
 //! <https://aws.amazon.com/dynamodb/pricing/on-demand/>, <https://aws.amazon.com/ec2/pricing/on-demand/> (transfer).
 
-/// When they were collected.
+/// When the prices were collected.
 pub(super) const AS_OF: &str = "2026-11-22";
 
 /// A WebSocket message of up to 32 KB, in or out.
 pub(super) const MESSAGE: f64 = 1.00 / 1e6;
-/// The same beyond a thousand million a month.
+/// A WebSocket message beyond a thousand million a month.
 pub(super) const MESSAGE_ABOVE: f64 = 0.80 / 1e6;
-/// Where that begins.
+/// Messages a month beyond which the lower price holds.
 pub(super) const MESSAGE_TIER: f64 = 1e9;
 /// A minute of an open WebSocket, idle or not.
 pub(super) const CONNECTION_MINUTE: f64 = 0.25 / 1e6;

@@ -3,7 +3,7 @@
 
 use super::{Item, gb_seconds, prices};
 
-/// What it uses. A behaviour test (`bill`) counts it.
+/// What recovery uses. A behaviour test (`bill`) counts it.
 pub const RECOVERY: Recovery = Recovery { writes: 2.0, queries: 2.0, reads: 1.0, frames: 1.0 };
 
 /// Calls of recovery that are billed.
@@ -42,7 +42,7 @@ pub(super) fn items(changes: f64, recoveries: f64, missed: f64, megabytes: f64) 
 mod tests {
     use super::*;
 
-    /// As `infra/README.md` says.
+    /// The costs are those that `infra/README.md` names.
     #[test]
     fn a_million_changes_cost_one_and_a_quarter_dollars_of_log_and_a_million_recoveries_eleven_and_a_half() {
         let [log, recovered] = items(1e6, 1e6, 10.0, 256.0);

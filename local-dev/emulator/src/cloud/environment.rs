@@ -26,7 +26,7 @@ type Variables = HashMap<String, String>;
 /// Characters of a secret that is made here.
 const SECRET_LENGTH: usize = 64;
 
-/// Those of the environment for AWS itself; an emulator takes any.
+/// Access with the credentials of the environment, for AWS itself; an emulator takes any.
 pub(super) fn access() -> Access {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     // What no header can have is no key id, such as one with the end of a line that came along from a file.

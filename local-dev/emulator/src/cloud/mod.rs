@@ -62,23 +62,23 @@ pub enum StartError {
     /// The port is taken, or not ours to take.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Where.
+        /// Where the program cannot listen.
         address: SocketAddr,
-        /// Why.
+        /// Why the program cannot listen.
         source: io::Error,
     },
     /// The folder of `--data-dir` or the file of `--env-file` cannot be used.
     #[error("cannot use {folder}: {source}; see whose it is and whether the disk is full, or choose another")]
     DataDir {
-        /// As given, or the file in it.
+        /// The folder as given, or the file in it.
         folder: String,
-        /// Why.
+        /// Why the folder cannot be used.
         source: io::Error,
     },
     /// Another process has the folder of `--data-dir`.
     #[error("{folder} is in use by another local-dev; stop it, or choose another --data-dir")]
     InUse {
-        /// As given.
+        /// The folder as given.
         folder: String,
     },
     /// Functions want different values for one variable of `--env-file`.
@@ -87,7 +87,7 @@ pub enum StartError {
          give it a name of its own in one of them", functions.0, functions.1
     )]
     OneVariable {
-        /// Its name.
+        /// The name of the variable.
         variable: String,
         /// Logical ids of two that differ.
         functions: (String, String),
@@ -111,7 +111,7 @@ other_errors!(TemplateError, DatabaseError, EventSourceError, functions::StartEr
 /// Another way in for sockets, beside that of the WebSocket API: a program that accepts them and turns what they say into
 /// calls of the [`Gateway`].
 pub struct Entrance {
-    /// Its routes, at the same port.
+    /// Routes of the entrance, at the same port.
     pub routes: Router,
     /// Ends all its sockets, at the same time as the gateway ends its own.
     pub stop: BoxFuture<'static, ()>,
@@ -129,7 +129,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Of a SAM template.
+    /// An emulator of a SAM template.
     ///
     /// # Errors
     /// [`TemplateError`], which names the resource and the property.

@@ -69,7 +69,7 @@ impl Embedded {
         self.address
     }
 
-    /// For requests of this process.
+    /// The database as a service for requests of this process.
     pub(super) fn service(&self) -> Service {
         self.service.clone()
     }

@@ -7,13 +7,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 /// Why a file cannot be the database.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unusable {
-    /// It is no database, or a broken one.
+    /// The file is no database, or a broken one.
     #[error("it is damaged, or no database at all ({0}); move it away, or restore a copy of it")]
     Damaged(rusqlite::Error),
-    /// The same, by SQLite's own check of a file that opens.
+    /// The file opens and is a broken database, by SQLite's own check.
     #[error("it is damaged ({0}); move it away, or restore a copy of it")]
     Inconsistent(String),
-    /// It has tables, and none of ours.
+    /// The database has tables, and none of ours.
     #[error("it is the database of another program; leave that folder to it")]
     Foreign,
     /// Every request would fail.

@@ -34,7 +34,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// For an endpoint that checks nothing. DynamoDB Local wants the key to be alphanumeric.
+    /// Access to an endpoint that checks nothing. DynamoDB Local wants the key to be alphanumeric.
     pub(crate) fn local(region: impl Into<String>) -> Self {
         Self { region: region.into(), credentials: Credentials::new("local", "local", None, None, "local-dev") }
     }
@@ -73,7 +73,7 @@ impl Database {
         Self::over(network(endpoint), endpoint, access)
     }
 
-    /// Both clients over one HTTP client, and so one pool of connections.
+    /// A database with both clients over one HTTP client, and so one pool of connections.
     fn over(http: SharedHttpClient, endpoint: &str, access: &Access) -> Self {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -92,17 +92,17 @@ impl Database {
         }
     }
 
-    /// Where other processes reach it: the value for `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// Where other processes reach the database: the value for `AWS_ENDPOINT_URL_DYNAMODB`.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// It, for requests of this process; `None` where it is none of this process.
+    /// The database as a service for requests of this process; `None` where it is in another process.
     pub(crate) fn service(&self) -> Option<Service> {
         self.embedded.as_ref().map(Embedded::service)
     }
 
-    /// Whether it is in this process.
+    /// Whether the database is in this process.
     pub(crate) fn is_embedded(&self) -> bool {
         self.embedded.is_some()
     }
@@ -141,7 +141,7 @@ impl Database {
     }
 }
 
-/// Without TLS unless it is needed: loading certificates takes longer than all else.
+/// An HTTP client for this endpoint, without TLS unless it is needed: loading certificates takes longer than all else.
 fn network(endpoint: &str) -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new();
     if endpoint.starts_with("https://") {
@@ -181,7 +181,7 @@ pub(crate) enum DatabaseError {
     /// The file of `--data-dir` is none of ours, or nothing can be done with it.
     #[error("cannot use {file}: {reason}; or choose another --data-dir")]
     Unusable {
-        /// Its whole name.
+        /// The whole name of the file.
         file: String,
         /// Why, and what to do.
         reason: Unusable,
@@ -208,7 +208,7 @@ pub(crate) enum DatabaseError {
     Differs {
         /// Physical table name.
         table: String,
-        /// One sentence each.
+        /// The differences, one sentence each.
         differences: Vec<String>,
     },
 }

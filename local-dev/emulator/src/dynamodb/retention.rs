@@ -21,7 +21,7 @@ use super::turn::Turn;
 /// How long AWS keeps the records of a stream.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// So many of the newest records of a table stay though everybody has passed them: somebody may want to look at them. The
+/// The newest records of a table that stay though everybody has passed them: somebody may want to look at them. The
 /// very newest has to stay in any case, for the next sequence number is one more than its own.
 const NEWEST_KEPT: i64 = 1000;
 
@@ -58,7 +58,7 @@ const FORGET_PASSED: &str = "DELETE FROM _stream_records WHERE id IN (
     SELECT id FROM _stream_records WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) <= ?2
     ORDER BY CAST(sequence_number AS INTEGER) LIMIT ?3)";
 
-/// Of the `?3` oldest those that were made before `?2`, but never the newest of all.
+/// Forgets those of the `?3` oldest records that were made before `?2`, but never the newest of all.
 const FORGET_OLD: &str = "DELETE FROM _stream_records WHERE id IN (
     SELECT id FROM (SELECT id, created_at FROM _stream_records WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) <
         (SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = ?1)
@@ -82,7 +82,7 @@ pub(crate) struct Claim {
 }
 
 impl Claims {
-    /// From now on nothing is forgotten before this reader has passed it, unless it is 24 hours old.
+    /// Adds a reader: from now on nothing is forgotten before it has passed it, unless that is 24 hours old.
     pub(super) fn add(&self, table: &str, reader: &str) -> Claim {
         self.passed().entry(table.to_owned()).or_default().entry(reader.to_owned()).or_default();
         Claim { claims: self.clone(), table: table.to_owned(), reader: reader.to_owned() }
@@ -99,7 +99,7 @@ impl Claims {
 }
 
 impl Claim {
-    /// Nothing up to this record will be needed again, also after a crash.
+    /// Notes that nothing up to this record will be needed again, also after a crash.
     pub(crate) fn passed(&self, sequence_number: &str) {
         let number = sequence_number.parse::<u128>().ok().and_then(|number| number.checked_sub(OFFSET));
         let Some(number) = number.and_then(|number| i64::try_from(number).ok()) else { return };

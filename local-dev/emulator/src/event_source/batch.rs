@@ -40,7 +40,7 @@ impl RetryPolicy {
 /// Records that go to a function together.
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
-    /// In stream order, never empty.
+    /// The records in stream order, never empty.
     pub(super) records: Vec<Arc<Record>>,
     /// How often a function has seen the first of them.
     pub(super) invocations: u32,
@@ -61,11 +61,11 @@ pub(super) enum BatchResult {
 /// What happens next with the records that are not done.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Nothing is left.
+    /// No record is left.
     Finished,
-    /// These, in this order, at once: the batch was cut.
+    /// The batch was cut: these parts are sent at once, in this order.
     Cut(Vec<Batch>),
-    /// The same again, after a pause; how many retries that makes.
+    /// The batch is sent again, after a pause; how many retries that makes.
     Retry(Batch, u32),
     /// No more attempts.
     GiveUp(Batch),

@@ -24,7 +24,7 @@ const SHARD_END: &str = "SHARD_END";
 /// A saved position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Checkpoint {
-    /// Started, nothing delivered.
+    /// The shard was started, and nothing of it delivered.
     TrimHorizon,
     /// Delivered up to and including this record.
     After(SequenceNumber),
@@ -39,7 +39,7 @@ pub(super) struct Checkpoints {
     table: String,
     /// The mapping and the stream: a table that was deleted and created again has another stream, to be read from its start.
     key: String,
-    /// Has the database keep what is not delivered; what is need not be kept once that is saved.
+    /// Has the database keep what is not delivered; what is delivered need not be kept once the position is saved.
     claim: Option<Claim>,
 }
 
@@ -62,12 +62,12 @@ impl Checkpoints {
         Self { client: client.clone(), table: table.to_owned(), key: format!("{mapping}#{label}"), claim: None }
     }
 
-    /// Says to the database what is saved.
+    /// Has these checkpoints tell the database what is saved.
     pub(super) fn claiming(self, claim: Option<Claim>) -> Self {
         Self { claim, ..self }
     }
 
-    /// All that are saved, by shard.
+    /// All saved positions, by shard.
     pub(super) async fn load(&self) -> Result<BTreeMap<String, Checkpoint>, EventSourceError> {
         let pages = self
             .client
@@ -114,7 +114,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// A restart begins there. A stream of a database that takes claims has a single shard, so this is all of it.
+    /// Tells the database that a restart begins there. A stream of a database that takes claims has a single shard, so
+    /// its position is all there is to tell.
     fn is_saved(&self, checkpoint: &Checkpoint) {
         if let (Some(claim), Checkpoint::After(number)) = (&self.claim, checkpoint) {
             claim.passed(number.as_str());

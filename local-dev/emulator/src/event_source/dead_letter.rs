@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::batch::Batch;
 use crate::template::OnFailure;
 
-/// Enough to look at; a laptop is not a queue.
+/// Most dead letters that are kept; when one more comes, the oldest is dropped.
 const KEPT: usize = 256;
 
 /// Why delivery was given up.
@@ -107,7 +107,7 @@ impl DeadLetters {
         });
     }
 
-    /// Keeps a letter; the oldest goes where there are too many.
+    /// Keeps a letter, and drops the oldest where there are too many.
     pub(crate) fn keep(&self, letter: DeadLetter) {
         let mut letters = self.letters();
         if letters.len() == KEPT {
@@ -116,7 +116,7 @@ impl DeadLetters {
         letters.push_back(letter);
     }
 
-    /// All that are kept, oldest first.
+    /// All letters that are kept, oldest first.
     pub(crate) fn list(&self) -> Vec<DeadLetter> {
         self.letters().iter().cloned().collect()
     }

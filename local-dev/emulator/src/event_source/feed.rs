@@ -1,8 +1,8 @@
 //! One shard, read once for all event sources of its table.
 //!
-//! Who is first at the end of what has been read reads on; the others wait for that page. So a page is asked for and
-//! converted once, and nobody reads ahead of everybody. An event source that is far behind the others, because its
-//! function fails or an earlier life ended there, reads for itself until it has caught up.
+//! The event source that comes first to the end of what has been read reads on; the others wait for that page. So a
+//! page is asked for and converted once, and nobody reads ahead of everybody. An event source that is far behind the
+//! others, because its function fails or an earlier life ended there, reads for itself until it has caught up.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -23,7 +23,7 @@ use super::{
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// So many pages wait for the slowest; who is further behind reads for itself.
+/// Pages that are kept for the slowest event source; one that is further behind reads for itself.
 const PAGES_KEPT: usize = 8;
 
 /// A page with fewer records than this was all there was, where the database says what is written.
@@ -34,7 +34,7 @@ const FULL_PAGE: usize = 1000;
 pub(super) struct Feed {
     stream: Arc<Stream>,
     shard_id: Arc<str>,
-    /// Reads on, for everybody.
+    /// The reader that reads on, for all event sources.
     tip: tokio::sync::Mutex<Reader>,
     published: Mutex<Published>,
 }
@@ -50,13 +50,13 @@ struct Published {
 #[derive(Debug)]
 pub(super) struct Cursor {
     feed: Arc<Feed>,
-    /// What is before this it has had.
+    /// The place up to which the event source has had everything.
     position: Start,
     pages: broadcast::Receiver<Arc<Page>>,
     behind: Option<Behind>,
 }
 
-/// One that reads for itself, until it has come to where the pages of the others begin that wait for it.
+/// An event source that reads for itself until it comes to where the pages begin that are kept for it.
 #[derive(Debug)]
 struct Behind {
     until: Start,
@@ -71,12 +71,12 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// In order.
+    /// The records, in order.
     pub(super) fn changes(&self) -> &[Change] {
         &self.page.changes[self.from..]
     }
 
-    /// Whether it is the end of a closed shard.
+    /// Whether this part is the end of a closed shard.
     pub(super) fn is_last(&self) -> bool {
         self.page.next.is_none()
     }
@@ -97,7 +97,7 @@ impl Feed {
         Ok((Arc::downgrade(&feed), Cursor { feed, position: start, pages, behind: None }))
     }
 
-    /// One more reader.
+    /// The cursor of one more event source.
     pub(super) async fn join(self: Arc<Self>, start: Start) -> Result<Cursor, EventSourceError> {
         let (pages, until) = self.subscribe();
         // Both begin now if nothing has been read since the feed was opened.
@@ -111,7 +111,7 @@ impl Feed {
         Ok(Cursor { feed: self, position: start, pages, behind })
     }
 
-    /// The pages that follow, and what they follow.
+    /// The pages that will be published, and the place they begin after.
     fn subscribe(&self) -> (broadcast::Receiver<Arc<Page>>, Start) {
         let published = self.published();
         (published.pages.subscribe(), published.read_to.clone())
@@ -122,7 +122,7 @@ impl Feed {
         if let Some(last) = page.changes.last() {
             published.read_to = Start::After(number(last).clone());
         }
-        // Whoever reads it has a receiver.
+        // It does not matter if nobody receives the page: whoever needs it has a receiver.
         let _ = published.pages.send(page);
     }
 
@@ -143,7 +143,7 @@ impl Cursor {
                 Some(behind) => {
                     let page = Arc::new(behind.reader.page().await);
                     if behind.until == Start::Latest {
-                        // Where that was is known as soon as the others have read something.
+                        // The place of `LATEST` is known as soon as the others have read something.
                         (self.pages, behind.until) = self.feed.subscribe();
                     }
                     page
@@ -173,7 +173,7 @@ impl Cursor {
             return kept.ok();
         }
         let mut tip = self.feed.tip.lock().await;
-        // Another one may have read it in the meantime.
+        // Another event source may have read the page in the meantime.
         if let Some(kept) = kept(&mut self.pages) {
             return kept.ok();
         }
@@ -197,10 +197,10 @@ impl Cursor {
     }
 }
 
-/// More pages were read than are kept for anybody.
+/// The next page is not kept any more, because too many were read since.
 struct Gone;
 
-/// The page that waits, if there is one or should be.
+/// The page that is kept next, if there is one; [`Gone`] if it is not kept any more.
 fn kept(pages: &mut broadcast::Receiver<Arc<Page>>) -> Option<Result<Arc<Page>, Gone>> {
     match pages.try_recv() {
         Ok(page) => Some(Ok(page)),

@@ -53,8 +53,8 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// The queue has no bound of its own: [`Progress`] bounds all lanes of a shard together, so that one which is stuck
-    /// does not stop the others.
+    /// A lane over this queue, which has no bound of its own: [`Progress`] bounds all lanes of a shard together, so
+    /// that one which is stuck does not stop the others.
     pub(super) fn new(
         delivery: Arc<Delivery>,
         shard_id: Arc<str>,
@@ -129,7 +129,7 @@ impl Lane {
             let result = self.invoke(batch.event()).await;
             function_failed = result.is_err();
             let outcome = BatchResult::of(&result, &batch.records, delivery.policy.report);
-            // Why, is in the line of the invocation.
+            // The line of the invocation says why.
             if result.is_err() {
                 tracing::warn!(function = delivery.function, records = batch.records.len(), "delivery failed");
             }
@@ -150,7 +150,7 @@ impl Lane {
         }
     }
 
-    /// A function that panics has failed; it must not take its lane with it.
+    /// Invokes the function. One that panics has failed; it must not end its lane.
     async fn invoke(&self, event: Value) -> Result<Value, InvokeError> {
         let invoke = &self.delivery.invoke;
         AssertUnwindSafe(async { invoke(event).await })

@@ -63,7 +63,7 @@ impl Wakeup {
 
 /// A declared event source and what it connects.
 pub(crate) struct Wiring {
-    /// As declared.
+    /// The event source as declared.
     pub(crate) source: EventSource,
     /// The table it reads.
     pub(crate) table: LiveTable,
@@ -79,7 +79,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) stack: &'a str,
     /// The region functions see.
     pub(crate) region: &'a str,
-    /// How often to look without being poked, where the database does not say itself that there is something; AWS looks
+    /// How often to look without being woken, where the database does not say itself that there is something; AWS looks
     /// four times a second.
     pub(crate) poll_every: Duration,
     /// Wakes the readers of such a database.
@@ -116,7 +116,7 @@ pub(crate) enum EventSourceError {
         action: &'static str,
         /// ARN.
         stream: String,
-        /// What it answered.
+        /// What the stream answered.
         source: Box<aws_sdk_dynamodbstreams::Error>,
     },
     /// A checkpoint could not be read or written.
@@ -156,7 +156,7 @@ impl EventSources {
         let mut sources = Self { dead_letters: DeadLetters::default(), backlog: 0, mappings: JoinSet::new(), stop };
         let mut plans = Vec::new();
         let mut streams = HashMap::new();
-        // All before the first one reads: what one has passed is kept as long as another one has not.
+        // All mappings are planned before the first one reads: what one has passed is kept as long as another has not.
         for wiring in wirings {
             let (is_enabled, position) = (wiring.source.enabled, wiring.source.starting_position);
             let plan = plan(&settings, &checkpoints, wiring, &sources.dead_letters, &mut streams)?;
@@ -164,7 +164,8 @@ impl EventSources {
         }
         for (plan, position, is_enabled) in plans {
             if !is_enabled {
-                // It may be enabled one day; until then it says where it stopped.
+                // The mapping may be enabled one day; until then loading its checkpoints tells the database where it
+                // stopped.
                 plan.checkpoints.load().await?;
                 continue;
             }
@@ -246,7 +247,7 @@ fn stream(settings: &Settings<'_>, table: &LiveTable, arn: &str) -> Arc<Stream> 
     Arc::new(Stream::new(settings.database.streams().clone(), arn.to_owned(), source, wake))
 }
 
-/// Waits for the end.
+/// Waits until everything stops.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|is_stopped| *is_stopped).await;
 }

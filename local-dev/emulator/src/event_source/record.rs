@@ -19,7 +19,7 @@ pub(super) struct Record {
     pub(super) created: SystemTime,
     /// The latest time it can have been made at: streams round down, and its age counts from here.
     pub(super) created_by: SystemTime,
-    /// The same for all changes of one partition key.
+    /// A hash of the partition key: all changes of one key have the same.
     pub(super) key_hash: u64,
     /// Length of the JSON text.
     pub(super) size: usize,
@@ -107,8 +107,8 @@ fn stream_record(change: types::StreamRecord, created: SystemTime) -> StreamReco
     record
 }
 
-/// Only the service itself acts under an identity here. The embedded database spells the members in a way the SDK does
-/// not see, so an empty identity means the service too.
+/// The identity under which a change was made: that of the service, as no other acts under one here. The embedded
+/// database spells the members in a way the SDK does not see, so an empty identity means the service too.
 fn user_identity(identity: types::Identity) -> UserIdentity {
     let mut user_identity = UserIdentity::default();
     user_identity.type_ = identity.r#type.unwrap_or_else(|| "Service".to_owned());
@@ -116,7 +116,8 @@ fn user_identity(identity: types::Identity) -> UserIdentity {
     user_identity
 }
 
-/// The typed structs write `null` and `{}` where AWS writes nothing, and filters can tell the difference.
+/// The record without the `null` and `{}` that the typed structs write where AWS writes nothing: filters can tell the
+/// difference.
 fn without_absent(mut json: Value) -> Value {
     if let Some(record) = json.as_object_mut() {
         record.retain(|_, value| !value.is_null());
@@ -127,7 +128,7 @@ fn without_absent(mut json: Value) -> Value {
     json
 }
 
-/// Emulators have regions of their own invention.
+/// The ARN with this region: emulators name one of their own invention.
 fn arn_in_region(arn: &str, region: &str) -> String {
     let mut parts: Vec<_> = arn.splitn(6, ':').collect();
     if let Some(place) = parts.get_mut(3) {

@@ -7,12 +7,12 @@ use std::{cmp::Ordering, fmt, sync::Arc};
 pub(super) struct SequenceNumber(Arc<str>);
 
 impl SequenceNumber {
-    /// As the service spells it.
+    /// A sequence number as the service spells it.
     pub(super) fn new(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// As the service spells it.
+    /// The text, as the service spells it.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -69,7 +69,7 @@ impl Shard {
                 sender
             })
             .collect();
-        // In the same set, so that it ends with the lanes if this is dropped.
+        // Saving runs in a set like that of the lanes, so that it ends with them if this is dropped.
         let (checkpoints, id, safe) = (self.plan.checkpoints.clone(), Arc::clone(&self.id), self.progress.safe());
         let mut saving = JoinSet::new();
         saving.spawn(async move { checkpoints.keep_saving(&id, safe).await });
@@ -78,7 +78,7 @@ impl Shard {
         drop(senders);
         while lanes.join_next().await.is_some() {}
         let Self { plan, id, progress, .. } = self;
-        // The last holder of the sender: saving ends with the final position.
+        // The last holder of the sender is dropped, and so saving ends with the final position.
         drop(progress);
         while saving.join_next().await.is_some() {}
         if !is_closed {
@@ -90,7 +90,7 @@ impl Shard {
         Some(id.to_string())
     }
 
-    /// `true` once everything of a closed shard is delivered, `false` when stopped before.
+    /// Reads and deals out: `true` once everything of a closed shard is delivered, `false` when stopped before.
     async fn read_on(&mut self, lanes: &[mpsc::UnboundedSender<Vec<Arc<Record>>>]) -> bool {
         let mut stop = self.signals.stop.clone();
         let progress = Arc::clone(&self.progress);
@@ -136,7 +136,7 @@ impl Shard {
         }
     }
 
-    /// `false` if everything stops first.
+    /// Waits until delivery may begin; `false` if everything stops first.
     async fn wait_for_release(&mut self) -> bool {
         tokio::select! {
             () = stopped(&mut self.signals.stop) => false,
@@ -145,7 +145,7 @@ impl Shard {
     }
 }
 
-/// A sender that is gone holds nobody back.
+/// Waits until delivery may begin, which it also may when the sender is gone.
 async fn released(release: &mut watch::Receiver<bool>) {
     let _ = release.wait_for(|is_released| *is_released).await;
 }

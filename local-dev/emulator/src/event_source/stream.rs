@@ -47,7 +47,7 @@ impl Start {
 #[derive(Debug)]
 pub(super) struct Stream {
     client: Client,
-    /// As the service names it; functions see [`RecordSource::arn`].
+    /// The stream's name at the service; functions see [`RecordSource::arn`].
     arn: String,
     source: RecordSource,
     wake: Wake,
@@ -69,7 +69,7 @@ pub(super) fn number(change: &Change) -> &SequenceNumber {
 /// A page of a shard.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// In order.
+    /// The changes, in order.
     pub(super) changes: Vec<Change>,
     /// How to go on; `None` at the end of a closed shard. Only this tells: the embedded database shows an ending sequence
     /// number on shards that still grow.
@@ -91,7 +91,7 @@ impl Stream {
         Self { client, arn, source, wake, feeds: Mutex::default() }
     }
 
-    /// What it says to functions about itself.
+    /// What the stream says to functions about itself.
     pub(super) fn source(&self) -> &RecordSource {
         &self.source
     }

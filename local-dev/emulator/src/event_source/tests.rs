@@ -15,7 +15,7 @@ use crate::{
     template::{OnFailure, StartingPosition, Template},
 };
 
-/// So long that no poll can explain a delivery.
+/// A pause between polls that is so long that no poll can explain a delivery.
 const NEVER: Duration = Duration::from_secs(3600);
 
 const TEMPLATE: &str = "
@@ -43,7 +43,7 @@ Resources:
 /// A table, and a function that takes or refuses what is written to it.
 struct Bench {
     database: Database,
-    /// The same as if it were not in this process.
+    /// The database as if it were not in this process.
     remote: Option<Database>,
     poll_every: Duration,
     table: LiveTable,

@@ -9,7 +9,7 @@ use tokio::{sync::watch, time::sleep};
 pub(super) enum Wake {
     /// The database says when something was written to the table. Nothing else can be new, so it is never asked in vain.
     Written(watch::Receiver<u64>),
-    /// It has to be asked now and then; at once where something may just have been written.
+    /// The database has to be asked now and then; at once where something may just have been written.
     Polled {
         /// Changes when something may have been written.
         wakeup: watch::Receiver<u64>,

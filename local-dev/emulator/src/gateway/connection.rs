@@ -36,9 +36,9 @@ pub(crate) struct OpenConnection {
     pub(super) connected_at: Timestamp,
     pub(super) last_active_at: RwLock<Timestamp>,
     pub(super) wire: Arc<dyn Wire>,
-    /// One for each message that may be handled.
+    /// A permit for each message that may be handled at the same time.
     pub(super) turns: Arc<Semaphore>,
-    /// Until `$disconnect` was answered.
+    /// Held until `$disconnect` was answered.
     pub(super) _unfinished: Unfinished,
 }
 

@@ -45,7 +45,7 @@ impl Client {
 }
 
 impl UpgradeRequest {
-    /// Of an HTTP request that wants to become a socket.
+    /// The request as `$connect` is told of it, made of an HTTP request that wants to become a socket.
     #[must_use]
     pub fn new(parts: &Parts, peer: &Peer) -> Self {
         let mut headers = parts.headers.clone();
@@ -73,7 +73,7 @@ impl UpgradeRequest {
         Self { headers, uri: parts.uri.clone(), client }
     }
 
-    /// The same, of a session that begins with polling: to the functions it is a WebSocket like any other.
+    /// The request of a session that begins with polling as that of a WebSocket: functions see no difference.
     #[must_use]
     pub fn into_websocket(mut self) -> Self {
         let query = self.uri.query().unwrap_or_default().replace("transport=polling", "transport=websocket");
@@ -100,15 +100,15 @@ pub struct Close {
 }
 
 impl Close {
-    /// By the management API. The reason is that of a normal close; AWS documents none.
+    /// A close by the management API. The reason is that of a normal close; AWS documents none.
     pub(super) const BY_SERVER: Self = Self { code: 1000, reason: String::new() };
 
-    /// By a limit of time, or because everything ends.
+    /// A close by a limit of time, or because everything ends.
     pub(crate) fn going_away() -> Self {
         Self { code: 1001, reason: "Going away".to_owned() }
     }
 
-    /// The client went away without a word, or its words are not known.
+    /// A close by a client that gave no status, or whose status is not known.
     #[must_use]
     pub fn without_status() -> Self {
         Self { code: 1005, reason: "Client-side close frame status not set".to_owned() }
@@ -202,7 +202,7 @@ fn with_headers(mut event: Value, headers: &HeaderMap) -> Value {
     event
 }
 
-/// The struct is shared with REST APIs and has fields WebSocket events do not.
+/// The event without the fields that WebSocket events do not have: the struct is shared with REST APIs.
 fn finish(event: &ApiGatewayWebsocketProxyRequest) -> Value {
     let mut json = event::to_json(event);
     if let Some(map) = json.as_object_mut() {
@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Those of a captured `$connect`.
+    /// The headers of a captured `$connect`.
     fn headers(value: impl Fn(&str) -> Value) -> Value {
         let names = [
             "Host",

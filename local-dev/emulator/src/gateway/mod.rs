@@ -46,7 +46,7 @@ use crate::{
 /// Why a frame did not reach a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSent {
-    /// Closed, unknown, or its `$connect` has not been answered yet.
+    /// The connection is closed or unknown, or its `$connect` has not been answered yet.
     Gone,
     /// See [`BufferFull`].
     Full,
@@ -67,17 +67,17 @@ struct Inner {
     opened: watch::Sender<usize>,
     /// How much there is that [`Gateway::stop`] waits for.
     unfinished: watch::Sender<usize>,
-    /// Set once, when it ends.
+    /// Set once, when the gateway ends.
     stopping: AtomicBool,
     /// Connections there may be at the same time. Further ones are refused, before there are too few files left for
     /// everything else.
     most: usize,
-    /// Whether one was refused for that.
+    /// Whether a connection was refused because there were as many.
     was_full: AtomicBool,
 }
 
 impl Gateway {
-    /// With at most so many connections at the same time.
+    /// A gateway with at most so many connections at the same time.
     pub(crate) fn new(
         api: WebSocketApi,
         functions: Functions,
@@ -135,7 +135,7 @@ impl Gateway {
         self.0.stopping.store(true, Ordering::SeqCst);
         let all: Vec<_> = self.connections_mut().keys().cloned().collect();
         for id in all {
-            // One that ended meanwhile is what is wanted.
+            // A connection that has ended meanwhile needs no end.
             let _ = self.end(&id, Close::going_away());
         }
         let mut unfinished = self.0.unfinished.subscribe();
@@ -191,7 +191,7 @@ impl Gateway {
         }
     }
 
-    /// From here on the connection can be posted to.
+    /// Opens a connection that was let through: from here on it can be posted to.
     pub fn open(&self, mut accepted: Accepted, wire: Arc<dyn Wire>) {
         let Some(New { id, connected_at, client, unfinished }) = accepted.new.take() else { return };
         let last_active_at = RwLock::new(connected_at);
@@ -199,7 +199,7 @@ impl Gateway {
         let connection = OpenConnection { client, connected_at, last_active_at, wire, turns, _unfinished: unfinished };
         self.connections_mut().insert(id.clone(), connection.into());
         if self.is_stopping() {
-            // It came while all were being closed.
+            // This connection came while all were being closed.
             let _ = self.end(&id, Close::going_away());
         }
         self.0.opened.send_modify(|count| *count += 1);
@@ -208,7 +208,8 @@ impl Gateway {
     /// Waits until another message of the connection may be handled.
     pub(crate) async fn turn(&self, id: &str) -> Result<Turn, NotSent> {
         let turns = Arc::clone(&self.connection(id).ok_or(NotSent::Gone)?.turns);
-        // It is closed with the connection: who waited then waits in vain.
+        // The semaphore is closed with the connection: a message that still waits then is told that the connection is
+        // gone.
         turns.acquire_owned().await.map(|permit| Turn { _permit: permit }).map_err(|_closed| NotSent::Gone)
     }
 
@@ -221,7 +222,7 @@ impl Gateway {
         self.message_in(turn, id, body).await
     }
 
-    /// The same for who has waited for the turn already.
+    /// Hands a text message whose turn has come to its route, and returns the frame to answer with, if there is one.
     pub(crate) async fn message_in(&self, turn: Turn, id: &str, body: String) -> Result<Option<String>, NotSent> {
         let answer = self.handle(id, body).await;
         drop(turn);
@@ -285,7 +286,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// A connection ended; the first call for it has `$disconnect` follow.
+    /// Removes a connection that ended; the first call for it has `$disconnect` follow.
     pub fn disconnect(&self, id: &str, close: Close) {
         let removed = self.connections_mut().remove(id);
         if let Some(connection) = removed {

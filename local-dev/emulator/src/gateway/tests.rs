@@ -17,7 +17,7 @@ use crate::{
     throttle::Throttle,
 };
 
-/// The events it was sent, in order.
+/// The events the function was sent, in order.
 type Sent = Arc<Mutex<Vec<Value>>>;
 
 const FUNCTION: &str = "
@@ -30,7 +30,7 @@ fn gateway(routes: &[&str], answering: &[&str], selection: RouteSelection) -> (G
     with(json!({"statusCode": 200, "body": "hello"}), StageThrottle::default(), routes, answering, selection)
 }
 
-/// The same with another answer and a throttle.
+/// A gateway with these routes, all to one function that gives this answer, and with this throttle.
 fn with(
     answer: Value,
     throttle: StageThrottle,
@@ -64,7 +64,7 @@ fn handshake() -> UpgradeRequest {
     UpgradeRequest::new(&parts, &Peer::example())
 }
 
-/// A wire to nobody.
+/// A wire without a client.
 struct Nowhere;
 
 impl Wire for Nowhere {
@@ -135,7 +135,7 @@ async fn what_is_above_the_throttle_is_answered_with_an_error_frame_and_at_the_d
     let (gateway, sent) = with(answer, throttle, &["$connect", "$default"], &[], RouteSelection::Default);
     let (id, other) = (opened(&gateway).await, opened(&gateway).await);
     assert_eq!(gateway.connect(handshake()).await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
-    // The messages of all connections together.
+    // The throttle counts the messages of all connections together.
     assert_eq!(gateway.message(&id, "3".to_owned()).await.unwrap(), None);
     assert_eq!(gateway.message(&other, "3".to_owned()).await.unwrap(), None);
     let frame: Value = serde_json::from_str(&gateway.message(&id, "3".to_owned()).await.unwrap().unwrap()).unwrap();
@@ -156,7 +156,7 @@ async fn a_connection_waits_while_as_many_of_its_messages_as_may_be_are_being_ha
     assert_eq!(gateway.message(&other, "2".to_owned()).await.unwrap().as_deref(), Some("hello"));
     turns.pop();
     assert_eq!(waiting.await.unwrap().as_deref(), Some("hello"));
-    // Who waits when the connection is closed waits no longer.
+    // A message that waits when the connection is closed waits no longer.
     turns.push(gateway.turn(&busy).await.ok().unwrap());
     let mut waiting = std::pin::pin!(gateway.message(&busy, "2".to_owned()));
     assert!(futures::poll!(&mut waiting).is_pending());

@@ -96,7 +96,7 @@ impl<S: Send + Sync> axum::extract::OptionalFromRequestParts<S> for Upgrade {
     }
 }
 
-/// From the gateway to the task that owns the socket.
+/// What leads from the gateway to the task that owns the socket.
 struct Channel {
     frames: mpsc::Sender<Utf8Bytes>,
     close: Notify,
@@ -106,7 +106,7 @@ impl Wire for Channel {
     fn send(&self, frame: &str) -> Result<(), BufferFull> {
         match self.frames.try_send(frame.into()) {
             Err(mpsc::error::TrySendError::Full(_)) => Err(BufferFull),
-            // A closed one is about to be removed.
+            // A connection whose task has ended is about to be removed.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
         }
     }
@@ -121,7 +121,7 @@ enum Step {
     GoOn,
     /// The client closed, or is gone.
     Ended(Close),
-    /// We close, with this code.
+    /// The gateway closes, with this code.
     Close(u16),
 }
 
@@ -132,9 +132,9 @@ struct ConnectionTask<'a> {
 }
 
 impl ConnectionTask<'_> {
-    /// Until either side ends it.
+    /// Passes frames on in both directions, until either side ends the connection.
     async fn run(&self, socket: WebSocket, mut outgoing: mpsc::Receiver<Utf8Bytes>) {
-        // The end waits until the close frame is on its way.
+        // The gateway does not end before the close frame is on its way.
         let unfinished = self.edge.gateway.unfinished();
         let (mut sink, mut stream) = socket.split();
         let limits = self.edge.limits;
@@ -173,7 +173,7 @@ impl ConnectionTask<'_> {
             }
         };
         let frame = self.is_gone(code);
-        // The client may be past hearing it.
+        // The client may not read any more, and so the goodbye has a limit of time.
         let goodbye = async {
             if let Ok(frame) = outgoing.try_recv() {
                 write(&mut sink, frame, &mut outgoing).await;
@@ -185,14 +185,14 @@ impl ConnectionTask<'_> {
         let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
     }
 
-    /// From here on it is gone for whoever posts, however long the goodbye takes; says what the client is told.
+    /// Has the connection be gone for whoever posts, however long the goodbye takes; returns what the client is told.
     fn is_gone(&self, code: u16) -> CloseFrame {
         let reason = if code == close_code::AWAY { "Going away" } else { "" };
         self.edge.gateway.disconnect(self.id, Close { code, reason: reason.to_owned() });
         CloseFrame { code, reason: reason.into() }
     }
 
-    /// When it is this side that ends it; says with which code.
+    /// Waits until this side ends the connection; returns the code to close it with.
     async fn ends(&self, at: Instant) -> u16 {
         tokio::select! {
             () = self.channel.close.notified() => {
@@ -211,7 +211,7 @@ impl ConnectionTask<'_> {
     fn read(&self, turn: Option<Turn>, message: Option<Result<Message, axum::Error>>) -> Step {
         match message {
             Some(Ok(Message::Text(text))) => {
-                // Without a turn it is a connection that is being closed.
+                // A connection that gets no turn is being closed.
                 if let Some(turn) = turn {
                     self.hand_over(turn, text.to_string());
                 }
@@ -229,7 +229,7 @@ impl ConnectionTask<'_> {
         }
     }
 
-    /// Every message is an invocation of its own: AWS promises neither one at a time nor an order.
+    /// Hands a message over in an invocation of its own: AWS promises neither one at a time nor an order.
     fn hand_over(&self, turn: Turn, text: String) {
         let (gateway, id, channel) = (self.edge.gateway.clone(), self.id.to_owned(), Arc::clone(self.channel));
         tokio::spawn(async move {

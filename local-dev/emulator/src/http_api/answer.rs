@@ -14,7 +14,7 @@ use serde_json::Value;
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Value")]
 pub(super) enum Answer {
-    /// With a `statusCode`, and so with all that may stand beside it.
+    /// An answer with a `statusCode`, and so with all that may stand beside it.
     Full(Box<ApiGatewayV2httpResponse>, StatusCode),
     /// Any other JSON is the body of a 200.
     Body(String),

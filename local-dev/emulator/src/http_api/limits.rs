@@ -33,7 +33,7 @@ pub(super) fn head_is_too_large(parts: &Parts) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
     TooLarge,
-    /// It ended early, or its chunks are none.
+    /// The body ended early, or its chunks are none.
     Broken,
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn discard(headers: &HeaderMap, body: Body) {
     }
 }
 
-/// That it takes too long, or never ends, makes no difference to the answer.
+/// Reads the rest of a body. That it takes too long, or never ends, makes no difference to the answer.
 async fn read_on(mut body: BodyDataStream) {
     let mut read = 0;
     let reading = async {

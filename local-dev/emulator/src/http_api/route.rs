@@ -10,7 +10,7 @@ use crate::template::Route;
 /// How well a pattern fits; the least is the best. Declared in the order in which they are compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
-    /// Whether it is `$default`, which takes what is left.
+    /// Whether the route is `$default`, which takes what is left.
     default: bool,
     /// Whether a greedy variable took the rest.
     greedy: bool,

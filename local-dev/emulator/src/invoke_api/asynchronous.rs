@@ -35,7 +35,7 @@ pub(crate) struct Asynchronous {
     functions: Functions,
     settings: Arc<HashMap<String, template::Asynchronous>>,
     faults: Arc<Faults>,
-    /// Until the second attempt; twice as long until the third.
+    /// The pause until the second attempt; it is twice as long until the third.
     pause: Duration,
     dead_letters: DeadLetters,
     /// Ends with the last clone.
@@ -63,7 +63,7 @@ impl Asynchronous {
         }
     }
 
-    /// The same with what was given up beside what others gave up.
+    /// Keeps the events that are given up beside those that others gave up.
     pub(crate) fn keeping_in(self, dead_letters: DeadLetters) -> Self {
         Self { dead_letters, ..self }
     }
@@ -156,7 +156,7 @@ impl Delivery {
 struct GivenUp {
     condition: &'static str,
     attempts: u32,
-    /// Of the last attempt.
+    /// The error of the last attempt.
     error: FunctionError,
 }
 

@@ -148,7 +148,7 @@ async fn invoke(
     Ok(response)
 }
 
-/// That a function failed is no failure of Lambda's: 200, and a header says so.
+/// The answer to an invocation. That a function failed is no failure of Lambda's: 200, and a header says so.
 fn answered(id: Uuid, answer: Result<Value, FunctionError>) -> Response {
     let (failed, body) = match answer {
         Ok(answer) => (false, answer),

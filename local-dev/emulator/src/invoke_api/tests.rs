@@ -21,7 +21,7 @@ use crate::{
     template::Template,
 };
 
-/// As short as can be: when attempts are made is tested beside the code.
+/// The pause between attempts, as short as can be: when attempts are made is tested beside the code.
 const PAUSE: Duration = Duration::from_millis(1);
 
 fn template(config: &str) -> Template {

@@ -71,7 +71,7 @@ impl Guard {
         Ok(Self { address, service, server })
     }
 
-    /// For requests of this process.
+    /// The guard as a service for requests of this process.
     pub(crate) fn service(&self) -> Service {
         self.service.clone()
     }
@@ -80,7 +80,7 @@ impl Guard {
         self.address
     }
 
-    /// For the functions' `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// The URL for the functions' `AWS_ENDPOINT_URL_DYNAMODB`.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -141,7 +141,7 @@ impl Upstream {
     }
 }
 
-/// The same for the management API: `POST` or `DELETE` on `/<stage>/@connections/<id>`.
+/// Guards the management API: `POST` or `DELETE` on `/<stage>/@connections/<id>`.
 pub(crate) async fn of_management(
     State((permissions, stage)): State<(Arc<Permissions>, String)>,
     request: Request,
@@ -169,7 +169,7 @@ pub(crate) async fn of_management(
     }
 }
 
-/// The same for Lambda's Invoke API, whatever the invocation type.
+/// Guards Lambda's Invoke API, whatever the invocation type.
 pub(crate) async fn of_functions(
     State((permissions, names)): State<(Arc<Permissions>, Names)>,
     Path(name): Path<String>,
@@ -184,7 +184,7 @@ pub(crate) async fn of_functions(
     }
 }
 
-/// The same for Amazon SES and SNS: an e-mail from an identity, a text message to a number, which has no ARN. The identity
+/// Guards Amazon SES and SNS: an e-mail from an identity, a text message to a number, which has no ARN. The identity
 /// has a default configuration set, as many have: SES then asks for a permission on both.
 pub(crate) async fn of_messages(State(permissions): State<Arc<Permissions>>, request: Request, next: Next) -> Response {
     let of_ses = |resource: &str| format!("arn:aws:ses:{}:{}:{resource}", crate::REGION, crate::event::ACCOUNT);

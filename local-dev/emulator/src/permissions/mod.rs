@@ -27,7 +27,7 @@ use crate::{
 pub struct Call {
     /// Logical id of the function.
     pub function: String,
-    /// As policies name it, e.g. `dynamodb:GetItem`.
+    /// The action as policies name it, e.g. `dynamodb:GetItem`.
     pub action: String,
     /// ARN, with the template's names of tables and `*` for a connection.
     pub resource: String,
@@ -57,9 +57,9 @@ impl Grant {
 /// What one function may do.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
-    /// Its own policies.
+    /// What the function's own policies grant.
     pub(crate) grants: Vec<Grant>,
-    /// What it cannot go beyond, if anything.
+    /// What the function cannot go beyond, if anything.
     pub(crate) boundary: Option<Vec<Grant>>,
 }
 

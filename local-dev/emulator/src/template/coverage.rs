@@ -19,7 +19,8 @@ const IMITATED: [&str; 7] = [
     secret::TYPE,
 ];
 
-/// Without meaning on a laptop: nothing of a function's events or answers depends on them. Whole services end in `::`.
+/// Types of resources without meaning on a laptop: nothing of a function's events or answers depends on them. Whole
+/// services end in `::`.
 const IRRELEVANT: [&str; 21] = [
     "AWS::ApiGateway::Account",
     "AWS::ApiGatewayV2::ApiMapping",

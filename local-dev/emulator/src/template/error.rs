@@ -3,7 +3,7 @@
 /// A template that cannot be read, or a value of it that cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// Not YAML at all.
+    /// The template is no YAML at all.
     #[error("the template is not valid YAML: {0}")]
     Yaml(String),
     /// YAML, but not a SAM template.
@@ -31,9 +31,9 @@ pub enum TemplateError {
     Variable {
         /// Logical id.
         function: String,
-        /// Its name.
+        /// The name of the variable.
         variable: String,
-        /// Why.
+        /// Why the variable has no value.
         source: Box<TemplateError>,
     },
     /// A value was given for a parameter that the template does not declare.
@@ -42,9 +42,9 @@ pub enum TemplateError {
     /// A value was given that CloudFormation would refuse.
     #[error("the template's parameter `{name}` does not take this value: {problem}")]
     Parameter {
-        /// Its name.
+        /// The name of the parameter.
         name: String,
-        /// What it takes.
+        /// What the parameter takes.
         problem: String,
     },
     /// An intrinsic function with arguments it does not take, or one that is not imitated.
@@ -66,7 +66,7 @@ impl TemplateError {
         Self::Property { resource: resource.into(), property: property.into(), problem: problem.into() }
     }
 
-    /// The same, as a reason why a function has no such variable.
+    /// The error as a reason why a function has no such variable.
     pub fn of_variable(self, function: &str, variable: &str) -> Self {
         Self::Variable { function: function.to_owned(), variable: variable.to_owned(), source: self.into() }
     }

@@ -19,7 +19,7 @@ pub struct EventSource {
     pub table: String,
     /// Where to begin when there is no checkpoint.
     pub starting_position: StartingPosition,
-    /// At most this many records in one invocation.
+    /// The most records in one invocation.
     pub batch_size: usize,
     /// How long to wait for more records once there is one.
     pub maximum_batching_window_in_seconds: u64,
@@ -37,7 +37,7 @@ pub struct EventSource {
     pub filters: Vec<Value>,
     /// Where what could not be delivered goes.
     pub on_failure: Option<OnFailure>,
-    /// Whether it runs at all.
+    /// Whether the event source runs at all.
     pub enabled: bool,
 }
 
@@ -46,7 +46,8 @@ pub struct EventSource {
 pub struct OnFailure {
     /// Logical id.
     pub destination: String,
-    /// Whether it keeps the records themselves: a bucket does, a queue or topic only hears where they are in the stream.
+    /// Whether the destination keeps the records themselves: a bucket does, a queue or topic only hears where they are
+    /// in the stream.
     pub keeps_records: bool,
 }
 
@@ -54,9 +55,9 @@ pub struct OnFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StartingPosition {
-    /// With the oldest record there is.
+    /// The mapping begins with the oldest record there is.
     TrimHorizon,
-    /// With what comes from now on.
+    /// The mapping begins with what comes from now on.
     Latest,
 }
 

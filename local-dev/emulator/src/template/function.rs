@@ -17,7 +17,7 @@ const DEFAULT_MEMORY: u32 = 128;
 /// A declared function.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// Its name in the template.
+    /// The name of the function in the template.
     pub logical_id: String,
     /// Last part of `CodeUri`: the crate under `functions/`.
     pub folder: String,
@@ -27,13 +27,13 @@ pub struct Function {
     pub memory_size: u32,
     /// Environment variables, unresolved.
     pub environment: BTreeMap<String, Value>,
-    /// What it may do.
+    /// What the function may do.
     pub statements: Vec<Statement>,
-    /// Logical id of the policy it cannot go beyond.
+    /// Logical id of the policy that the function cannot go beyond.
     pub boundary: Option<String>,
     /// What becomes of events that nobody waits for.
     pub asynchronous: Asynchronous,
-    /// Streams it is fed from.
+    /// Streams that the function is fed from.
     pub event_sources: Vec<EventSource>,
     /// Routes of the HTTP API that lead to it.
     pub routes: Vec<Route>,
@@ -46,12 +46,12 @@ pub struct Function {
 pub struct Route {
     /// Upper case, or `ANY`.
     pub method: String,
-    /// With its variables, e.g. `/{proxy+}`; `$default` catches all.
+    /// The path with its variables, e.g. `/{proxy+}`; `$default` catches all.
     pub path: String,
 }
 
 impl Route {
-    /// Of an event of type `HttpApi`, which may leave out either.
+    /// The route of an event of type `HttpApi`, which may leave out either.
     pub(super) fn of_event(method: Option<String>, path: Option<String>) -> Self {
         Self {
             method: method.map_or_else(|| "ANY".to_owned(), |method| method.to_uppercase()),

@@ -11,7 +11,7 @@ pub(super) const TYPE: &str = "AWS::Serverless::HttpApi";
 /// A declared HTTP API.
 #[derive(Clone, Debug)]
 pub struct HttpApi {
-    /// Its name in the template.
+    /// The name of the API in the template.
     pub logical_id: String,
     cors: Option<Value>,
 }

@@ -211,7 +211,7 @@ impl Template {
     }
 }
 
-/// One process has one port, so one API of a kind; a second one would have nowhere to listen.
+/// The only API of its kind. One process has one port, so a second one would have nowhere to listen and is refused.
 fn single<T>(apis: Vec<T>, logical_id: fn(&T) -> &str) -> Result<Option<T>, TemplateError> {
     let mut apis = apis.into_iter();
     let first = apis.next();

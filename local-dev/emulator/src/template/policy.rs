@@ -25,9 +25,9 @@ pub struct Statement {
 /// A managed policy of the template.
 #[derive(Debug)]
 pub struct Boundary {
-    /// Its name in the template.
+    /// The name of the policy in the template.
     pub logical_id: String,
-    /// What it allows.
+    /// What the policy allows.
     pub statements: Vec<Statement>,
 }
 

@@ -163,7 +163,7 @@ pub fn resolve(value: &Value, scope: &Scope) -> Result<Value, TemplateError> {
     Ok(worked_out(value, scope)?.unwrap_or_default())
 }
 
-/// The same; nothing, if it is `AWS::NoValue`.
+/// The value with every intrinsic function in it worked out; nothing, if it is `AWS::NoValue`.
 fn worked_out(value: &Value, scope: &Scope) -> Result<Option<Value>, TemplateError> {
     match value {
         Value::Array(items) => {

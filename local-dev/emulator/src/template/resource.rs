@@ -8,7 +8,7 @@ use super::TemplateError;
 /// A declared resource.
 #[derive(Debug)]
 pub(super) struct Resource<'a> {
-    /// Its name in the template.
+    /// The name of the resource in the template.
     pub(super) logical_id: &'a str,
     /// E.g. `AWS::DynamoDB::Table`.
     pub(super) type_name: &'a str,

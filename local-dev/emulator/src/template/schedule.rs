@@ -12,7 +12,7 @@ pub struct Schedule {
     pub function: String,
     /// How often.
     pub seconds: u64,
-    /// Whether it runs at all.
+    /// Whether the schedule runs at all.
     pub enabled: bool,
     /// What the function is given instead of the event of the clock.
     pub input: Option<Value>,
@@ -60,7 +60,7 @@ impl Schedule {
     }
 }
 
-/// Of `rate(5 minutes)`.
+/// The seconds of an expression such as `rate(5 minutes)`.
 fn seconds(expression: &str) -> Option<u64> {
     let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let unit = match unit.trim_end_matches('s') {

@@ -12,7 +12,7 @@ pub(super) const TYPE: &str = "AWS::DynamoDB::Table";
 /// A declared table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name in the template.
+    /// The name of the table in the template.
     pub logical_id: String,
     /// Attribute name and type (`S`, `N` or `B`) of every key attribute.
     pub attributes: Vec<(String, String)>,
@@ -38,18 +38,18 @@ pub struct KeySchema {
 /// A global secondary index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    /// Its name.
+    /// The name of the index.
     pub name: String,
-    /// Its key.
+    /// The key of the index.
     pub key_schema: KeySchema,
-    /// Which attributes it holds.
+    /// Which attributes the index holds.
     pub projection: Projection,
 }
 
 /// Which attributes an index holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Projection {
-    /// All of them.
+    /// All attributes.
     All,
     /// Only the keys.
     KeysOnly,
@@ -61,18 +61,18 @@ pub enum Projection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ViewType {
-    /// Only its keys.
+    /// Only the keys of the item.
     KeysOnly,
-    /// How it is now.
+    /// The item as it is now.
     NewImage,
-    /// How it was.
+    /// The item as it was.
     OldImage,
-    /// Both.
+    /// The item as it was and as it is now.
     NewAndOldImages,
 }
 
 impl ViewType {
-    /// As the DynamoDB API spells it.
+    /// The view type as the DynamoDB API spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::KeysOnly => "KEYS_ONLY",

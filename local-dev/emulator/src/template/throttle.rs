@@ -19,7 +19,7 @@ use super::{
 #[serde(rename_all = "PascalCase")]
 struct OfApi {
     default_route_settings: Option<Settings>,
-    /// By route key.
+    /// The settings of single routes, by route key.
     #[serde(default)]
     route_settings: BTreeMap<String, Settings>,
 }
@@ -39,7 +39,7 @@ struct OfEvent {
     route_settings: Option<Settings>,
 }
 
-/// Of a route, or of all that have none.
+/// The settings of a route, or of all that have none.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Settings {
@@ -47,7 +47,7 @@ struct Settings {
     throttling_burst_limit: Option<Value>,
 }
 
-/// Of which kind an API is; a template has one of each at the most.
+/// The kinds of APIs; a template has one of each at the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Api {
     Rest,
@@ -73,7 +73,7 @@ struct Limits {
     api: Api,
     /// `None`: all that have no settings of their own.
     route: Option<String>,
-    /// Where it is written: the logical id, and the path of the property.
+    /// Where the limits are written: the logical id, and the path of the property.
     place: (String, String),
     settings: Settings,
 }

@@ -18,7 +18,7 @@ pub(super) const ROUTE_RESPONSE: &str = "AWS::ApiGatewayV2::RouteResponse";
 /// A declared WebSocket API.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct WebSocketApi {
-    /// Its name in the template.
+    /// The name of the API in the template.
     pub logical_id: String,
     /// First part of the path clients connect to.
     pub stage: String,

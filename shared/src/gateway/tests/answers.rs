@@ -46,7 +46,7 @@ async fn answering() -> String {
     endpoint
 }
 
-/// The same post as the SDK makes it and as it was understood.
+/// Makes a post with the SDK: what its answer meant while the SDK made these calls.
 async fn by_the_sdk(endpoint: &str, id: &str) -> Result<Outcome, GatewayError> {
     let env = env(endpoint);
     let clients = Clients::from_env(&env).unwrap();

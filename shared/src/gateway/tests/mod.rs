@@ -32,7 +32,7 @@ fn env(endpoint: &str) -> Environment {
     env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()
 }
 
-/// Nobody waits for so long, not even on a busy machine.
+/// A time that nobody waits for, not even on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
 /// A gateway there that makes each call once.
@@ -94,7 +94,7 @@ impl Script {
     }
 }
 
-/// Until the connection is over; says whether the client has closed it.
+/// Serves the connection until it is over; returns whether the client has closed it.
 async fn serve(mut stream: TcpStream, requests: Arc<AtomicUsize>, act: impl Fn(usize) -> Act) -> bool {
     for number in 0.. {
         if read_request(&mut stream).await.is_none() {

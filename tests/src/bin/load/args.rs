@@ -109,7 +109,7 @@ impl Edge {
         }
     }
 
-    /// As on the command line.
+    /// The name of the place on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::SocketIo => "socket.io",

@@ -23,7 +23,7 @@ struct State {
     lost: Vec<String>,
 }
 
-/// One rename. A median needs no list of times: the arrival in the middle is the median.
+/// What is known of one rename. A median needs no list of times: the arrival in the middle is the median.
 #[derive(Clone, Copy, Default)]
 struct Mutation {
     sent: Option<Instant>,
@@ -43,17 +43,17 @@ struct Socket {
 
 /// How long after its request a mutation got somewhere.
 pub(crate) struct Delays {
-    /// To the one who asked.
+    /// Until the one who asked had the answer.
     pub(crate) response: Option<Duration>,
-    /// To the first, middle and last of all sockets.
+    /// Until the first, middle and last of all sockets heard of it.
     pub(crate) sockets: Option<[Duration; 3]>,
 }
 
-/// What it comes to.
+/// What the run comes to.
 pub(crate) struct Tally {
-    /// Of every mutation that was sent.
+    /// The delays of every mutation that was sent.
     pub(crate) delays: Vec<Delays>,
-    /// From the first request to the last thing heard.
+    /// Time from the first request to the last thing heard.
     pub(crate) span: Duration,
     /// Deliveries there should be.
     pub(crate) expected: usize,

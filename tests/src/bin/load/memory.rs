@@ -7,7 +7,7 @@ use std::{fs, time::Duration};
 pub(crate) struct Resident {
     /// Now (`VmRSS`).
     pub(crate) now: u64,
-    /// At most so far (`VmHWM`).
+    /// The most memory so far (`VmHWM`).
     pub(crate) peak: u64,
 }
 

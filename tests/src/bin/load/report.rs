@@ -12,7 +12,7 @@ use crate::{
     memory::Resident,
 };
 
-/// All of it.
+/// The whole report.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
@@ -42,7 +42,7 @@ pub(crate) struct Report {
     pub(crate) connects_per_second: f64,
     /// Seconds from the first request to the last delivery.
     pub(crate) run_seconds: f64,
-    /// From just before the request.
+    /// Latencies from just before the request.
     pub(crate) milliseconds: Latencies,
     /// What sockets heard.
     pub(crate) deliveries: Deliveries,
@@ -51,11 +51,11 @@ pub(crate) struct Report {
     /// Silent sockets, and how many of them the server did not close.
     pub(crate) silent: usize,
     pub(crate) silent_open: usize,
-    /// Of the server, if its process is known.
+    /// Memory of the server, if its process is known.
     pub(crate) memory_bytes: Option<Memory>,
 }
 
-/// Until when.
+/// Times until something had happened.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Latencies {
@@ -78,7 +78,7 @@ pub(crate) struct Percentiles {
     pub(crate) p90: f64,
     /// 99 of 100 took no longer.
     pub(crate) p99: f64,
-    /// None took longer.
+    /// The longest time.
     pub(crate) max: f64,
 }
 
@@ -86,17 +86,17 @@ pub(crate) struct Percentiles {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Deliveries {
-    /// Over the whole run.
+    /// Deliveries a second over the whole run.
     pub(crate) per_second: f64,
-    /// There should be.
+    /// Deliveries there should be.
     pub(crate) expected: usize,
-    /// There were, each counted once.
+    /// Deliveries there were, each counted once.
     pub(crate) received: usize,
-    /// Never came, or too late.
+    /// Deliveries that never came, or too late.
     pub(crate) missing: usize,
-    /// Came again.
+    /// Deliveries that came again.
     pub(crate) doubled: usize,
-    /// Came after a newer one of the same user.
+    /// Deliveries that came after a newer one of the same user.
     pub(crate) reordered: usize,
     /// Why sockets were lost.
     pub(crate) lost_sockets: Vec<String>,
@@ -106,32 +106,32 @@ pub(crate) struct Deliveries {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Memory {
-    /// Right after the start, before any request.
+    /// Memory right after the start, before any request.
     pub(crate) idle: u64,
-    /// After the users were registered.
+    /// Memory after the users were registered.
     pub(crate) before_sockets: u64,
-    /// After all sockets had joined.
+    /// Memory after all sockets had joined.
     pub(crate) with_sockets: u64,
     /// What each socket added.
     pub(crate) per_socket: u64,
-    /// After the run, sockets still open.
+    /// Memory after the run, with sockets still open.
     pub(crate) after_run: u64,
-    /// The most there ever was.
+    /// The most memory there ever was.
     pub(crate) peak: u64,
 }
 
 /// What was seen of the server.
 pub(crate) struct Seen {
-    /// If its process is known.
+    /// The server's memory, if its process is known.
     pub(crate) memory: Option<Memory>,
-    /// What it used from the first request to the last delivery, if its process is known.
+    /// What the server used from the first request to the last delivery, if its process is known.
     pub(crate) processor_time: Option<Duration>,
     /// Silent sockets that it did not close.
     pub(crate) silent_open: usize,
 }
 
 impl Memory {
-    /// From what was read at the four moments.
+    /// The memory that was read at these four moments.
     pub(crate) fn of(moments: [Option<Resident>; 4], sockets: usize) -> Option<Self> {
         let [idle, before, with, after] = moments;
         let (idle, before, with, after) = (idle?, before?, with?, after?);

@@ -17,7 +17,7 @@ use crate::{
 /// The program to start; Cargo builds it beside this one.
 const PROGRAM: &str = "cloud";
 
-/// It starts in well under a second; a debug build on a busy machine takes a few.
+/// How long the server may take to start: well under a second, and a few for a debug build on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(60);
 
 /// Something that answers under a URL.
@@ -68,12 +68,12 @@ impl Server {
         &self.url
     }
 
-    /// What it holds now, if its process is known.
+    /// The memory the server holds now, if its process is known.
     pub(crate) fn memory(&self) -> Option<Resident> {
         self.pid.and_then(Resident::of)
     }
 
-    /// The processor time it has used so far, if its process is known.
+    /// The processor time the server has used so far, if its process is known.
     pub(crate) fn processor_time(&self) -> Option<Duration> {
         self.pid.and_then(processor_time)
     }

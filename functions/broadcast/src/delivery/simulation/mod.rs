@@ -26,7 +26,7 @@ const EPOCH: i64 = 1_739_125_407_000;
 /// How long the gateway usually takes for a call, in milliseconds.
 const LATENCY: u64 = 5;
 
-/// Never answers.
+/// The answer to a call that is never answered.
 const NEVER: Option<Answer> = None;
 
 /// What the gateway answers.
@@ -114,9 +114,9 @@ struct Scene {
     log: Log,
     /// Whether the log is of the first event alone, for rooms whose whole log would be too long.
     logs_first_event: bool,
-    /// Of the random part of pauses.
+    /// The seed of the random part of pauses.
     seed: u64,
-    /// Until then, in milliseconds, this function has so little processor that timers come late.
+    /// Milliseconds until which this function has so little processor that timers come late.
     starved_until: u64,
     /// How long the gateway takes for a call, in milliseconds.
     latency: u64,
@@ -147,8 +147,8 @@ impl Scene {
         self
     }
 
-    /// Until it is done, or until so many milliseconds are over. The pauses of the engine have a random part: it is the same
-    /// in each run, so that a failure is seen again.
+    /// Runs the delivery until it is done, or until so many milliseconds are over. The pauses of the engine have a
+    /// random part: it is the same in each run, so that a failure is seen again.
     fn run(mut self, stop_at: u64, gateway: Gateway<'_>) -> Self {
         fastrand::seed(self.seed);
         let (mut now, mut same, mut answers) = (0, 0_u32, BinaryHeap::new());

@@ -24,7 +24,7 @@ fn an_event_that_is_too_large_is_skipped_and_costs_nobody_anything() {
     assert!(scene.log.end() <= undisturbed);
 }
 
-/// One attempt after the other with nothing in common but the checkpoint, as with a fresh environment for each.
+/// Makes one attempt after the other with nothing in common but the checkpoint, as with a fresh environment for each.
 fn attempts(sockets: usize, records: usize, time: u64, gateway: Gateway<'_>) -> Vec<Scene> {
     let (mut scenes, mut first, mut checkpoints) = (Vec::new(), 0, Vec::new());
     for _ in 0..100 {

@@ -42,12 +42,12 @@ fn a_gateway_that_refuses_forty_percent_at_random_closes_nobody_and_everyone_is_
     }
 }
 
-/// These sockets take nothing, all others do.
+/// A delivery to a room where `count` of `of` sockets take nothing and all others do.
 fn dead(count: usize, of: usize) -> Scene {
     dead_while_starved(count, of, 0)
 }
 
-/// The same while this function has no processor for its first milliseconds.
+/// A delivery like that of [`dead`], while this function has no processor for its first milliseconds.
 fn dead_while_starved(count: usize, of: usize, starved_until: u64) -> Scene {
     let mut scene = Scene::new(feed(0..2)).with(0, members(of), vec![]);
     scene.starved_until = starved_until;
@@ -141,7 +141,7 @@ fn sockets_that_take_nothing_delay_the_next_event_for_a_limited_time_whatever_pa
     }
 }
 
-/// Whoever is blamed wrongly is tried once more: a gateway in trouble refuses the close as well.
+/// A socket that is blamed wrongly is tried once more: a gateway in trouble refuses the close as well.
 #[test]
 fn an_outage_that_begins_with_the_last_posts_of_a_room_closes_nobody() {
     for (count, accepted, seed) in [(2, 1), (3, 1), (3, 2), (5, 3), (5, 4), (20, 12), (20, 19)]
@@ -184,8 +184,8 @@ fn the_end_of_an_outage_hardly_ever_closes_anybody() {
     }
 }
 
-/// The same for an outage that begins while a room is being told: then many wait for its end, and each of them may be
-/// closed after ten seconds.
+/// When an outage begins while a room is being told, many sockets wait for its end, and each of them may be closed
+/// after ten seconds.
 #[test]
 fn the_end_of_an_outage_that_begins_within_a_room_hardly_ever_closes_anybody() {
     for count in [200, 1000] {
@@ -238,7 +238,7 @@ fn a_slow_socket_delays_the_others_by_less_than_a_third_of_a_second() {
     }
 }
 
-/// As on a machine that is too busy: answers are there, and nobody could read them.
+/// On a machine that is too busy, answers are there, and nobody could read them.
 #[test]
 fn a_function_that_had_no_processor_blames_nobody_for_it() {
     for answer in [Answer::Accepted, Answer::Refused] {

@@ -17,7 +17,7 @@ const PAGE: &str =
              WHERE table_name = ?1 AND shard_id = ?2 AND CAST(sequence_number AS INTEGER) > ?3
              ORDER BY CAST(sequence_number AS INTEGER) ASC
              LIMIT ?4";
-/// And for the range of a shard.
+/// The statement that dynoxide 3.2 looks through the stream table with for the range of a shard.
 const RANGE: &str = "SELECT MIN(CAST(sequence_number AS INTEGER)), MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = ?1 AND shard_id = ?2";
 
 struct Bench {
@@ -39,7 +39,7 @@ impl Bench {
         bench
     }
 
-    /// In memory, and in a folder.
+    /// A bench in memory, and one in a folder.
     fn both() -> [Self; 2] {
         [Self::new(None), Self::new(Some(tempfile::tempdir().unwrap()))]
     }
