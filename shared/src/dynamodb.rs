@@ -1,4 +1,4 @@
-//! What all stores need of DynamoDB: attribute values, failed conditions, transactions that meet others.
+//! What all stores need of DynamoDB: names and keys, attribute values, failed conditions, transactions that meet others.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,6 +12,15 @@ use aws_sdk_dynamodb::{
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     types::{AttributeValue, TransactWriteItem},
 };
+
+/// Name of the partition key of both tables.
+pub const PK: &str = "pk";
+
+/// Name of the sort key of both tables.
+pub const SK: &str = "sk";
+
+/// Name of the attribute that both tables declare for their TTL: the end of an item, epoch seconds.
+pub(crate) const EXPIRES_AT: &str = "expiresAt";
 
 /// An item, or the key of one.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -42,6 +51,11 @@ impl ClassifyRetry for RetryConflicts {
     fn name(&self) -> &'static str {
         "a plain update that met a transaction"
     }
+}
+
+/// The key of an item.
+pub(crate) fn key(partition: impl Into<String>, sort: impl Into<String>) -> Item {
+    Item::from([(PK.to_owned(), s(partition)), (SK.to_owned(), s(sort))])
 }
 
 /// A string attribute.

@@ -3,6 +3,7 @@
 mod connection;
 mod delivery;
 mod due;
+mod keys;
 mod log;
 mod membership;
 mod room;

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::keys::ROOM;
 use crate::{config::FeedShards, events::NAMESPACE, heartbeat::hash};
 
 const FEED: &str = "feed";
@@ -61,7 +62,7 @@ impl Room {
 
 impl std::fmt::Display for Room {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ROOM#{}", self.of_namespace())
+        write!(f, "{ROOM}{}", self.of_namespace())
     }
 }
 

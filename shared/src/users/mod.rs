@@ -1,6 +1,7 @@
 //! Users: the row, what the world sees of it, the rules of its fields, and the table.
 
 mod account_status;
+pub(crate) mod keys;
 pub mod mailbox;
 mod page;
 pub mod rules;

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     config::{ConfigError, Environment},
-    dynamodb::{condition_failed, n, s},
+    dynamodb::{EXPIRES_AT, condition_failed, n, s},
     error::Error,
     request,
-    users::{User, UserStore},
+    users::{User, UserStore, keys},
 };
 
 /// Life of a code.
@@ -66,13 +66,13 @@ impl CodeStore {
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(channel.code_key(user.id)))
+            .set_item(Some(keys::code(user.id, channel)))
             .item("codeHash", s(self.keys.hash(&context, &code)))
             .item("sealed", s(sealed))
             .item("guesses", n(0))
-            .item("expiresAt", n(expires_at));
+            .item(EXPIRES_AT, n(expires_at));
         let put = match request::current() {
-            Some(request) => put.item("requestId", s(&*request)),
+            Some(request) => put.item(request::REQUEST_ID, s(&*request)),
             None => put,
         };
         put.send().await.map(drop).map_err(Error::internal("storing a code"))
@@ -88,7 +88,7 @@ impl CodeStore {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(channel.code_key(id)))
+            .set_key(Some(keys::code(id, channel)))
             .update_expression("ADD guesses :one")
             .condition_expression("attribute_exists(pk) AND guesses < :limit AND expiresAt > :now")
             .expression_attribute_values(":one", n(1))
@@ -111,7 +111,7 @@ impl CodeStore {
     /// # Errors
     /// [`Error::Internal`] only.
     pub async fn forget(&self, id: Uuid, channel: Channel) -> Result<(), Error> {
-        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(channel.code_key(id))).send();
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(keys::code(id, channel))).send();
         delete.await.map(drop).map_err(Error::internal("removing a code"))
     }
 }
