@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use emulator::{DynamoDb, Emulator, Running, Settings, StartError};
-use shared::auth::{MIN_SECRET_BYTES, Passwords};
+use shared::{auth::Passwords, config::MIN_SECRET_BYTES};
 
 use crate::{Options, dashboard, functions, open_files, socketio};
 
