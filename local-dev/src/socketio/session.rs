@@ -9,7 +9,7 @@ use std::{
 use emulator::{BufferFull, Close, CloseHandle, Wire};
 use serde_json::Value;
 use shared::{
-    events::NAMESPACE,
+    connections::NAMESPACE,
     protocol::{Frame, Packet, PacketData},
 };
 use socketioxide::{SendError, SocketError, extract::AckSender, socket::Sid};

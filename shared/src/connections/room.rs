@@ -3,7 +3,10 @@
 use uuid::Uuid;
 
 use super::keys::ROOM;
-use crate::{config::FeedShards, events::NAMESPACE, heartbeat::hash};
+use crate::{config::FeedShards, heartbeat::hash};
+
+/// The one namespace there is: sockets join it, and all events are emitted on it.
+pub const NAMESPACE: &str = "/users";
 
 const FEED: &str = "feed";
 

@@ -4,10 +4,8 @@ use std::fmt::Display;
 
 use uuid::Uuid;
 
-use crate::{
-    dynamodb::{Item, key},
-    verification::Channel,
-};
+use super::Channel;
+use crate::dynamodb::{Item, key};
 
 /// Partitions of what one user, or the administrator, has begin with this.
 const OWNER: &str = "USER#";

@@ -12,14 +12,13 @@ use jiff::Timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use uuid::Uuid;
 
-use super::{PasswordHash, User, iso_millis, keys, mailbox, page::list_key, rules};
+use super::{Channel, PasswordHash, User, iso_millis, keys, mailbox, page::list_key, rules};
 use crate::{
     aws::Clients,
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
     error::Error,
     request::{self, REQUEST_ID},
-    verification::Channel,
 };
 
 /// What the item of an address says: whose it is.

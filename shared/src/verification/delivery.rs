@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::from_item;
 
-use super::{Channel, CodeKeys};
-use crate::users::keys;
+use super::CodeKeys;
+use crate::users::{Channel, keys};
 
 /// One message to one user.
 #[derive(Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::{
-    Channel, CodeKeys, code,
+    CodeKeys, code,
     delivery::{Letter, context},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     dynamodb::{EXPIRES_AT, condition_failed, n, s},
     error::Error,
     request,
-    users::{User, UserStore, keys},
+    users::{Channel, User, UserStore, keys},
 };
 
 /// Life of a code.

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
-use shared::{
-    Error,
-    error::ErrorBody,
-    verification::{CODE_SECONDS, Channel},
-};
+use shared::{Error, error::ErrorBody, users::Channel, verification::CODE_SECONDS};
 use utoipa::ToSchema;
 use uuid::Uuid;
 

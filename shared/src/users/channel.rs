@@ -1,6 +1,6 @@
 //! The two ways to reach a user.
 
-use crate::users::User;
+use super::User;
 
 /// What is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
