@@ -68,12 +68,32 @@ pub(crate) fn n(number: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// `Some` if the update was refused by its condition, with the item as it is if it was asked for and exists.
-pub(crate) fn condition_failed(error: &SdkError<UpdateItemError>) -> Option<Option<&Item>> {
-    match error.as_service_error()? {
-        UpdateItemError::ConditionalCheckFailedException(failed) => Some(failed.item().filter(|item| !item.is_empty())),
-        _ => None,
+/// Why an update was not done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum NotUpdated<'a> {
+    /// Its condition does not hold, and this is the item as it is.
+    Item(&'a Item),
+    /// Its condition does not hold; there is no such item, or it was not asked for.
+    NoItem,
+    /// For another reason than its condition.
+    Otherwise,
+}
+
+impl<'a> NotUpdated<'a> {
+    /// What this error says of it.
+    pub(crate) fn of(error: &'a SdkError<UpdateItemError>) -> Self {
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                failed.item().filter(|item| !item.is_empty()).map_or(Self::NoItem, Self::Item)
+            }
+            _ => Self::Otherwise,
+        }
     }
+}
+
+/// Whether the update was refused by its condition.
+pub(crate) fn condition_failed(error: &SdkError<UpdateItemError>) -> bool {
+    NotUpdated::of(error) != NotUpdated::Otherwise
 }
 
 /// Per action of a cancelled transaction, `Some` where its condition failed, with the item as it is if it was asked for.
@@ -173,7 +193,7 @@ mod tests {
     async fn an_update_that_is_refused_by_its_condition_is_not() {
         let (client, requests) = database("ConditionalCheckFailedException").await;
         let error = client.update_item().table_name("users").key("pk", s("USER#1")).send().await.unwrap_err();
-        assert_eq!(condition_failed(&error), Some(None));
+        assert_eq!(NotUpdated::of(&error), NotUpdated::NoItem);
         assert_eq!(requests.load(Ordering::Relaxed), 1);
     }
     /// Of a transaction with one action that was cancelled for this reason: how often it was sent.

@@ -188,7 +188,7 @@ impl AnswerStore {
 async fn written(update: UpdateItemFluentBuilder) -> Result<bool, Error> {
     match update.send().await {
         Ok(_) => Ok(true),
-        Err(error) if condition_failed(&error).is_some() => Ok(false),
+        Err(error) if condition_failed(&error) => Ok(false),
         Err(error) => Err(Error::internal("noting a request")(error)),
     }
 }

@@ -139,7 +139,7 @@ impl ConnectionStore {
             .expression_attribute_values(":at", n(at.as_millisecond()));
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error).is_some() => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
             Err(error) => Err(Error::internal("noting a pong")(error)),
         }
     }
@@ -175,7 +175,7 @@ impl ConnectionStore {
                         let count = count.and_then(|count| count.as_n().ok().and_then(|count| count.parse().ok()));
                         return Ok(count.unwrap_or_default());
                     }
-                    Err(error) if condition_failed(&error).is_some() => {}
+                    Err(error) if condition_failed(&error) => {}
                     Err(error) => return Err(Error::internal("counting frames")(error)),
                 }
             }

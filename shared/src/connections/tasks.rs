@@ -88,7 +88,7 @@ impl ConnectionStore {
         };
         match update.send().await {
             Ok(_) => Ok(Some(Lease { name: name.to_owned(), holder })),
-            Err(error) if condition_failed(&error).is_some() => Ok(None),
+            Err(error) if condition_failed(&error) => Ok(None),
             Err(error) => Err(Error::internal("beginning a task")(error)),
         }
     }
@@ -108,7 +108,7 @@ impl ConnectionStore {
             .expression_attribute_values(":holder", s(&lease.holder));
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error).is_some() => {
+            Err(error) if condition_failed(&error) => {
                 tracing::warn!(task = lease.name, "somebody else has taken over");
                 Ok(())
             }

@@ -144,7 +144,7 @@ impl Counters {
 async fn written(update: UpdateItemFluentBuilder) -> Result<bool, Error> {
     match update.send().await {
         Ok(_) => Ok(true),
-        Err(error) if condition_failed(&error).is_some() => Ok(false),
+        Err(error) if condition_failed(&error) => Ok(false),
         Err(error) => Err(Error::internal("counting attempts")(error)),
     }
 }

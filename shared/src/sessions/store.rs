@@ -153,7 +153,7 @@ impl SessionStore {
         match update.send().await {
             Ok(_) => Ok(Some(next)),
             // Also a write of our own whose answer was lost and that the SDK repeated: the row says which token followed.
-            Err(error) if condition_failed(&error).is_some() => Ok(None),
+            Err(error) if condition_failed(&error) => Ok(None),
             Err(error) => Err(Error::internal("replacing a refresh token")(error)),
         }
     }

@@ -16,7 +16,7 @@ use super::{Channel, PasswordHash, User, iso_millis, keys, mailbox, page::list_k
 use crate::{
     aws::Clients,
     config::{ConfigError, Environment},
-    dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
+    dynamodb::{Item, NotUpdated, failed_conditions, n, s, transact},
     error::Error,
     request::{self, REQUEST_ID},
 };
@@ -295,11 +295,11 @@ impl UserStore {
     async fn apply(&self, id: Uuid, update: UpdateItemFluentBuilder) -> Result<Applied, Error> {
         match in_the_name_of(request::current(), update).send().await {
             Ok(output) => parse(output.attributes.unwrap_or_default()).map(Applied::Now),
-            Err(error) => match condition_failed(&error) {
-                Some(Some(item)) => Ok(Applied::Not(Some(parse(item.clone())?))),
+            Err(error) => match NotUpdated::of(&error) {
+                NotUpdated::Item(item) => Ok(Applied::Not(Some(parse(item.clone())?))),
                 // No such user; or an older DynamoDB Local, which does not say what it found.
-                Some(None) => Ok(Applied::Not(self.get(id).await?)),
-                None => Err(Error::internal("updating a user")(error)),
+                NotUpdated::NoItem => Ok(Applied::Not(self.get(id).await?)),
+                NotUpdated::Otherwise => Err(Error::internal("updating a user")(error)),
             },
         }
     }

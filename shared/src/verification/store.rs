@@ -97,7 +97,7 @@ impl CodeStore {
             .return_values(ReturnValue::AllNew);
         let item = match count.send().await {
             Ok(output) => output.attributes.unwrap_or_default(),
-            Err(error) if condition_failed(&error).is_some() => return Err(refused()),
+            Err(error) if condition_failed(&error) => return Err(refused()),
             Err(error) => return Err(Error::internal("counting a guess")(error)),
         };
         let row: Row = from_item(item).map_err(Error::internal("reading a code item"))?;
