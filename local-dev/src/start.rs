@@ -3,11 +3,7 @@
 use std::{collections::BTreeMap, fs, net::SocketAddr};
 
 use emulator::{DynamoDb, Emulator, Running, Settings, StartError};
-use shared::{
-    Error,
-    auth::{MIN_SECRET_BYTES, Passwords},
-    users::PasswordHash,
-};
+use shared::{Error, auth::Passwords, config::MIN_SECRET_BYTES, users::PasswordHash};
 
 use crate::{Options, dashboard, functions, open_files, socketio};
 

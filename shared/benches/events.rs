@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use shared::{
     aws::Clients,
     config::Environment,
-    connections::{ConnectionStore, Joined, Member, Room, Socket},
-    events::{Change, NAMESPACE, from_change},
+    connections::{ConnectionStore, Joined, Member, NAMESPACE, Room, Socket},
+    events::{Change, from_change},
     gateway::Payload,
     protocol::Packet,
 };

@@ -7,6 +7,9 @@ use std::{collections::HashMap, num::NonZeroU8};
 
 use transport::Transport;
 
+/// Shortest secret, in bytes: a key of HS256 that is shorter than the hash weakens it, and no other key needs less.
+pub const MIN_SECRET_BYTES: usize = 32;
+
 /// What one function was started with: its variables, and how its requests get to the services it calls.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -59,6 +62,18 @@ impl Environment {
     /// [`ConfigError::Missing`] if it is unset or empty.
     pub fn required(&self, name: &'static str) -> Result<&str, ConfigError> {
         self.optional(name).ok_or(ConfigError::Missing(name))
+    }
+
+    /// A variable that keys are made of.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] as for any other, [`ConfigError::Invalid`] if it is shorter than [`MIN_SECRET_BYTES`].
+    pub(crate) fn secret(&self, name: &'static str) -> Result<&[u8], ConfigError> {
+        let secret = self.required(name)?.as_bytes();
+        if secret.len() < MIN_SECRET_BYTES {
+            return Err(ConfigError::Invalid { name, problem: "must have at least 32 characters" });
+        }
+        Ok(secret)
     }
 
     /// All variables, names and values, secrets included.

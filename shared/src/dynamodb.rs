@@ -1,4 +1,4 @@
-//! What all stores need of DynamoDB: attribute values, failed conditions, transactions that meet others.
+//! What all stores need of DynamoDB: names and keys, attribute values, failed conditions, transactions that meet others.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,6 +12,15 @@ use aws_sdk_dynamodb::{
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     types::{AttributeValue, TransactWriteItem},
 };
+
+/// Name of the partition key of both tables.
+pub const PK: &str = "pk";
+
+/// Name of the sort key of both tables.
+pub const SK: &str = "sk";
+
+/// Name of the attribute that both tables declare for their TTL: the end of an item, epoch seconds.
+pub(crate) const EXPIRES_AT: &str = "expiresAt";
 
 /// An item, or the key of one.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -44,6 +53,11 @@ impl ClassifyRetry for RetryConflicts {
     }
 }
 
+/// The key of an item.
+pub(crate) fn key(partition: impl Into<String>, sort: impl Into<String>) -> Item {
+    Item::from([(PK.to_owned(), s(partition)), (SK.to_owned(), s(sort))])
+}
+
 /// A string attribute.
 pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
@@ -54,12 +68,32 @@ pub(crate) fn n(number: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// `Some` if the update was refused by its condition, with the item as it is if it was asked for and exists.
-pub(crate) fn condition_failed(error: &SdkError<UpdateItemError>) -> Option<Option<&Item>> {
-    match error.as_service_error()? {
-        UpdateItemError::ConditionalCheckFailedException(failed) => Some(failed.item().filter(|item| !item.is_empty())),
-        _ => None,
+/// Why an update was not done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum NotUpdated<'a> {
+    /// Its condition does not hold, and this is the item as it is.
+    Item(&'a Item),
+    /// Its condition does not hold; there is no such item, or it was not asked for.
+    NoItem,
+    /// For another reason than its condition.
+    Otherwise,
+}
+
+impl<'a> NotUpdated<'a> {
+    /// What this error says of it.
+    pub(crate) fn of(error: &'a SdkError<UpdateItemError>) -> Self {
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                failed.item().filter(|item| !item.is_empty()).map_or(Self::NoItem, Self::Item)
+            }
+            _ => Self::Otherwise,
+        }
     }
+}
+
+/// Whether the update was refused by its condition.
+pub(crate) fn condition_failed(error: &SdkError<UpdateItemError>) -> bool {
+    NotUpdated::of(error) != NotUpdated::Otherwise
 }
 
 /// Per action of a cancelled transaction, `Some` where its condition failed, with the item as it is if it was asked for.
@@ -160,7 +194,7 @@ mod tests {
     async fn an_update_that_is_refused_by_its_condition_is_not() {
         let (client, requests) = database("ConditionalCheckFailedException").await;
         let error = client.update_item().table_name("users").key("pk", s("USER#1")).send().await.unwrap_err();
-        assert_eq!(condition_failed(&error), Some(None));
+        assert_eq!(NotUpdated::of(&error), NotUpdated::NoItem);
         assert_eq!(requests.load(Ordering::Relaxed), 1);
     }
     /// How often a transaction with one action was sent that was cancelled for this reason.

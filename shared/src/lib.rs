@@ -9,7 +9,7 @@ pub mod aws;
 pub mod config;
 pub mod connections;
 pub mod contract;
-mod dynamodb;
+pub mod dynamodb;
 pub mod error;
 pub mod events;
 pub mod gateway;

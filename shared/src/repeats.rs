@@ -4,8 +4,6 @@
 //! An answer is sealed, and neither key nor body are readable in a row: answers have names and addresses of people in
 //! them, and bodies their passwords.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::{Client, operation::update_item::builders::UpdateItemFluentBuilder};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +14,7 @@ use crate::{
     config::{ConfigError, Environment},
     dynamodb::{Item, condition_failed, n, s},
     error::Error,
-    users::UserStore,
+    users::{UserStore, keys},
     verification::CodeKeys,
 };
 
@@ -174,7 +172,7 @@ impl AnswerStore {
     }
 
     fn row_key(&self, asked: &Asked<'_>) -> Item {
-        HashMap::from([("pk".into(), s(format!("REPEAT#{}", self.name(asked)))), ("sk".into(), s("ANSWER"))])
+        keys::answer(&self.name(asked))
     }
 
     /// The key is one of this caller for this route.
@@ -190,7 +188,7 @@ impl AnswerStore {
 async fn written(update: UpdateItemFluentBuilder) -> Result<bool, Error> {
     match update.send().await {
         Ok(_) => Ok(true),
-        Err(error) if condition_failed(&error).is_some() => Ok(false),
+        Err(error) if condition_failed(&error) => Ok(false),
         Err(error) => Err(Error::internal("noting a request")(error)),
     }
 }

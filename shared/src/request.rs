@@ -8,6 +8,9 @@ use std::sync::Arc;
 use aws_lambda_events::event::dynamodb::EventRecord;
 use serde_dynamo::AttributeValue;
 
+/// Name of the attribute that says which request wrote a row of the users table.
+pub(crate) const REQUEST_ID: &str = "requestId";
+
 tokio::task_local! {
     static ID: Arc<str>;
 }
@@ -27,7 +30,7 @@ pub fn current() -> Option<Arc<str>> {
 #[must_use]
 pub fn of_record(record: &EventRecord) -> Option<&str> {
     // A deleted row has only an old image.
-    match record.change.new_image.get("requestId").or_else(|| record.change.old_image.get("requestId"))? {
+    match record.change.new_image.get(REQUEST_ID).or_else(|| record.change.old_image.get(REQUEST_ID))? {
         AttributeValue::S(id) => Some(id),
         _ => None,
     }

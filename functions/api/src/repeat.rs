@@ -49,17 +49,19 @@ async fn answered(app: &App, route: &str, request: Request, next: Next) -> Resul
     let (parts, body) = request.into_parts();
     let key = key(&parts.headers)?;
     let body = body_limit::bytes(body).await?;
-    let Some(caller) = caller(app, route, &parts.headers) else {
+    let asker = Asker::of(app, route, &parts.headers);
+    let name = match &asker {
+        Asker::Anybody => "anybody",
+        Asker::Bearer(claims) => &claims.sub,
         // The route says what is wrong with the token, or that there is none.
-        return Ok(next.run(Request::from_parts(parts, Body::from(body))).await);
+        Asker::Unknown => return Ok(next.run(Request::from_parts(parts, Body::from(body))).await),
     };
-    let name = caller.as_ref().map_or("anybody", |claims| &claims.sub);
     let asked =
         Asked { caller: name, route: &format!("{} {}", parts.method, parts.uri.path()), key: &key, body: &body };
     let ticket = match app.repeats.begin(&asked).await? {
         Begun::First(ticket) => ticket,
         // A ban is felt at once, also by who asks for something again.
-        Begun::Again(_) if is_banned(app, caller.as_ref()).await? => return Err(Error::AccountBanned),
+        Begun::Again(_) if is_banned(app, &asker).await? => return Err(Error::AccountBanned),
         Begun::Again(kept) => return Ok(replay(kept)),
     };
     let answer = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
@@ -86,17 +88,29 @@ fn key(headers: &HeaderMap) -> Result<String, Error> {
     Ok(key.to_owned())
 }
 
-/// Who asks: `Some(None)` where no token is needed; `None` where one is needed and there is no valid one.
-fn caller(app: &App, route: &str, headers: &HeaderMap) -> Option<Option<Claims>> {
-    if route == OPEN {
-        return Some(None);
-    }
-    app.tokens.verify(bearer(headers)?).ok().map(Some)
+/// Who asks.
+enum Asker {
+    /// Nobody in particular: the route needs no token.
+    Anybody,
+    /// The bearer of a good token.
+    Bearer(Claims),
+    /// Nobody knows: the route needs a token, and there is none, or none that is good.
+    Unknown,
 }
 
-async fn is_banned(app: &App, caller: Option<&Claims>) -> Result<bool, Error> {
-    match caller {
-        Some(claims) if claims.role == Role::User => {
+impl Asker {
+    fn of(app: &App, route: &str, headers: &HeaderMap) -> Self {
+        if route == OPEN {
+            return Self::Anybody;
+        }
+        let claims = bearer(headers).and_then(|token| app.tokens.verify(token).ok());
+        claims.map_or(Self::Unknown, Self::Bearer)
+    }
+}
+
+async fn is_banned(app: &App, asker: &Asker) -> Result<bool, Error> {
+    match asker {
+        Asker::Bearer(claims) if claims.role == Role::User => {
             // Who was deleted may hear again that it worked.
             Ok(app.users.get(claims.user_id()?).await?.is_some_and(|user| user.is_banned))
         }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use aws_lambda_events::event::dynamodb::EventRecord;
 use shared::{
     connections::Room,
+    dynamodb::{PK, SK},
     events::{self, Change, Emission},
     recovery::WAITS,
     request,
@@ -93,7 +94,7 @@ fn key(record: &EventRecord) -> String {
         Some(serde_dynamo::AttributeValue::S(text)) => text.as_str(),
         _ => "?",
     };
-    format!("{}/{}", part("pk"), part("sk"))
+    format!("{}/{}", part(PK), part(SK))
 }
 
 #[cfg(test)]

@@ -70,8 +70,17 @@ struct Reader {
     /// The connection that was visited last.
     last: Option<String>,
     page: std::vec::IntoIter<Connection>,
-    /// Where the next page begins; none if this one is the last.
-    next: Option<Option<String>>,
+    next: NextPage,
+}
+
+/// What is to be read when the page is at its end.
+enum NextPage {
+    /// The first one of the part.
+    First,
+    /// The one after this connection.
+    After(String),
+    /// None: this one is the last.
+    None,
 }
 
 impl Work {
@@ -108,7 +117,8 @@ impl Work {
         after: Option<String>,
         until: SystemTime,
     ) -> impl Stream<Item = Visit<'a>> {
-        let reader = Reader { part, last: after.clone(), page: Vec::new().into_iter(), next: Some(after) };
+        let next = after.clone().map_or(NextPage::First, NextPage::After);
+        let reader = Reader { part, last: after, page: Vec::new().into_iter(), next };
         stream::unfold(reader, move |mut reader| async move {
             loop {
                 if SystemTime::now() > until {
@@ -120,14 +130,18 @@ impl Work {
                     self.state().visited += 1;
                     return Some((Visit { work: self, connection }, reader));
                 }
-                let Some(after) = reader.next.take() else {
-                    self.state().left.remove(&reader.part);
-                    return None;
+                let after = match &reader.next {
+                    NextPage::First => None,
+                    NextPage::After(connection_id) => Some(connection_id.as_str()),
+                    NextPage::None => {
+                        self.state().left.remove(&reader.part);
+                        return None;
+                    }
                 };
-                match self.page(store, reader.part, after.as_deref()).await {
+                match self.page(store, reader.part, after).await {
                     Ok(Page { connections, next }) => {
                         reader.page = connections.into_iter();
-                        reader.next = next.map(Some);
+                        reader.next = next.map_or(NextPage::None, NextPage::After);
                     }
                     Err(error) => {
                         let mut state = self.state();

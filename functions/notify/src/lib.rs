@@ -26,7 +26,8 @@ use shared::{
     error::Chain,
     lambda::Function,
     request,
-    verification::{Channel, CodeKeys, Delivery},
+    users::Channel,
+    verification::{CodeKeys, Delivery},
 };
 use tracing::Instrument as _;
 

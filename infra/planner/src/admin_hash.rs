@@ -2,10 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use shared::auth::Passwords;
-
-/// Shortest and longest password, in characters; those of every account.
-const LENGTH: std::ops::RangeInclusive<usize> = 8..=128;
+use shared::{auth::Passwords, users::rules::PASSWORD_LENGTH};
 
 /// Reads a password from standard input, never from an argument, where every process of the machine would see it, and
 /// gives its Argon2id PHC string.
@@ -23,8 +20,9 @@ pub async fn read_and_hash() -> Result<String, String> {
 
 async fn hash(password: &str) -> Result<String, String> {
     let length = password.chars().count();
-    if !LENGTH.contains(&length) {
-        return Err(format!("the password has {length} characters; it needs {} to {}", LENGTH.start(), LENGTH.end()));
+    if !PASSWORD_LENGTH.contains(&length) {
+        let (least, most) = PASSWORD_LENGTH.into_inner();
+        return Err(format!("the password has {length} characters; it needs {least} to {most}"));
     }
     let hash = Passwords::default().hash(password.to_owned()).await.map_err(|error| error.to_string())?;
     Ok(hash.0)

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::{
@@ -52,7 +52,7 @@ impl Messages {
     }
 
     fn keep(&self, message: SentMessage) {
-        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut messages = self.sent();
         if messages.len() == CAPACITY {
             messages.pop_front();
         }
@@ -60,7 +60,11 @@ impl Messages {
     }
 
     fn all(&self) -> Vec<SentMessage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.sent().iter().cloned().collect()
+    }
+
+    fn sent(&self) -> MutexGuard<'_, VecDeque<SentMessage>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     ops::{Add, Sub},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::Value;
@@ -101,13 +101,17 @@ pub(crate) struct Tally(Arc<Mutex<BTreeMap<String, Spent>>>);
 
 impl Tally {
     pub(crate) fn add(&self, function: &str, spent: Spent) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.spent();
         let before = all.entry(function.to_owned()).or_default();
         *before = *before + spent;
     }
 
     pub(crate) fn all(&self) -> BTreeMap<String, Spent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.spent().clone()
+    }
+
+    fn spent(&self) -> MutexGuard<'_, BTreeMap<String, Spent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

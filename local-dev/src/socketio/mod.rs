@@ -20,7 +20,7 @@ use emulator::{Entrance, Gateway};
 use futures::FutureExt as _;
 use serde_json::{Map, Value};
 use shared::{
-    events::NAMESPACE,
+    connections::NAMESPACE,
     protocol::{Packet, PacketData},
 };
 use socketioxide::{

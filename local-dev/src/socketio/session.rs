@@ -9,7 +9,7 @@ use std::{
 use emulator::{BufferFull, Close, CloseHandle, Wire};
 use serde_json::Value;
 use shared::{
-    events::NAMESPACE,
+    connections::NAMESPACE,
     protocol::{Frame, Packet, PacketData},
 };
 use socketioxide::{SendError, SocketError, extract::AckSender, socket::Sid};
@@ -158,7 +158,7 @@ impl EngineSession {
 
     /// Notes that the session's WebSocket runs over this TCP connection.
     pub(super) fn runs_over(&self, close_handle: CloseHandle) {
-        *self.websocket.lock().unwrap_or_else(PoisonError::into_inner) = Some(close_handle);
+        *self.websocket() = Some(close_handle);
     }
 
     fn send(&self, frame: &str) -> Result<(), BufferFull> {
@@ -262,10 +262,14 @@ impl EngineSession {
     }
 
     fn cut(&self) {
-        let websocket = self.websocket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let websocket = self.websocket().take();
         for close_handle in websocket.into_iter().chain(self.poll().take()) {
             close_handle.cut();
         }
+    }
+
+    fn websocket(&self) -> std::sync::MutexGuard<'_, Option<CloseHandle>> {
+        self.websocket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn poll(&self) -> std::sync::MutexGuard<'_, Option<CloseHandle>> {

@@ -6,4 +6,4 @@ mod token;
 
 pub use admin::{Admin, AdminProfile};
 pub use password::Passwords;
-pub use token::{ACCESS_TOKEN_SECONDS, Claims, MIN_SECRET_BYTES, Role, Tokens};
+pub use token::{ACCESS_TOKEN_SECONDS, Claims, Role, Tokens};

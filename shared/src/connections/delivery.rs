@@ -8,15 +8,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
-use super::{ConnectionStore, Member};
+use super::{ConnectionStore, Member, keys::CHECKPOINT};
 use crate::{
-    dynamodb::{Item, n, s},
+    dynamodb::{EXPIRES_AT, Item, PK, SK, key, n, s},
     error::Error,
 };
-
-/// Sort keys of checkpoints begin with this. It sorts before every connection id, so that checkpoints are on the first
-/// page of their partition and cost no read of their own.
-const CHECKPOINT: char = '!';
 
 /// Seconds a checkpoint is kept: longer than the event source tries a record.
 const CHECKPOINT_TTL: i64 = 15 * 60;
@@ -106,8 +102,8 @@ impl ConnectionStore {
     /// [`Error::Internal`] only.
     pub async fn save_checkpoint(&self, partition: &str, checkpoint: &DeliveryCheckpoint) -> Result<(), Error> {
         let mut item: Item = to_item(checkpoint).map_err(Error::internal("writing a checkpoint"))?;
-        item.insert("pk".into(), s(partition));
-        item.insert("expiresAt".into(), n(Timestamp::now().as_second() + CHECKPOINT_TTL));
+        item.insert(PK.into(), s(partition));
+        item.insert(EXPIRES_AT.into(), n(Timestamp::now().as_second() + CHECKPOINT_TTL));
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send();
         put.await.map(drop).map_err(Error::internal("saving a checkpoint"))
     }
@@ -117,7 +113,7 @@ impl ConnectionStore {
     /// # Errors
     /// [`Error::Internal`] only.
     pub async fn delete_checkpoint(&self, partition: &str, id: &str) -> Result<(), Error> {
-        let delete = self.client.delete_item().table_name(&self.table).key("pk", s(partition)).key("sk", s(id)).send();
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key(partition, id))).send();
         delete.await.map(drop).map_err(Error::internal("deleting a checkpoint"))
     }
 }
@@ -126,7 +122,7 @@ impl RoomPage {
     fn of(items: Vec<Item>) -> Self {
         let mut page = Self { members: Vec::with_capacity(items.len()), checkpoints: Vec::new() };
         for item in items {
-            let is_checkpoint = matches!(item.get("sk"), Some(AttributeValue::S(key)) if key.starts_with(CHECKPOINT));
+            let is_checkpoint = matches!(item.get(SK), Some(AttributeValue::S(name)) if name.starts_with(CHECKPOINT));
             if is_checkpoint {
                 // Without it everyone is told once more, which at least once allows.
                 let read = from_item(item).map_err(Error::internal("reading a checkpoint"));

@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWr
 use jiff::Timestamp;
 
 use super::{
-    ConnectionStore, Page,
-    store::{connections, expiry, meta_key},
+    ConnectionStore, Page, keys,
+    store::{connections, expiry},
 };
 use crate::{
-    dynamodb::{Item, n, s},
+    dynamodb::{EXPIRES_AT, Item, PK, SK, key, n, s},
     error::Error,
     heartbeat::{CONNECT_TIMEOUT, part_of},
 };
@@ -27,12 +27,9 @@ const BATCH_ATTEMPTS: u32 = 8;
 /// the same minute takes the place of an earlier one, whose reason is gone by then.
 pub(super) fn due_item(connection_id: &str, at: i64) -> Item {
     let at = at.max(Timestamp::now().as_second());
-    Item::from([
-        ("pk".into(), s(partition(at.div_euclid(60), part_of(connection_id)))),
-        ("sk".into(), s(connection_id)),
-        ("dueAt".into(), n(at)),
-        ("expiresAt".into(), n(expiry())),
-    ])
+    let mut item = key(keys::due(at.div_euclid(60), part_of(connection_id)), connection_id);
+    item.extend([("dueAt".to_owned(), n(at)), (EXPIRES_AT.to_owned(), n(expiry()))]);
+    item
 }
 
 /// When a connection that has not sent CONNECT is closed, epoch seconds; `connected_at` is in milliseconds.
@@ -54,7 +51,7 @@ impl ConnectionStore {
     /// [`Error::Internal`] only.
     pub async fn look_again(&self, connection_id: &str, at: i64) -> Result<(), Error> {
         let mut row = due_item(connection_id, at);
-        let key: Item = ["pk", "sk"].into_iter().filter_map(|name| row.remove_entry(name)).collect();
+        let key: Item = [PK, SK].into_iter().filter_map(|name| row.remove_entry(name)).collect();
         let mut update = self.client.update_item().table_name(&self.table).set_key(Some(key));
         update = update.update_expression("SET dueAt = :dueAt, expiresAt = :expiresAt");
         for (name, value) in row {
@@ -71,22 +68,22 @@ impl ConnectionStore {
     /// # Errors
     /// [`Error::Internal`] only.
     pub async fn due(&self, minute: i64, part: u8, between: (i64, i64), after: Option<&str>) -> Result<Page, Error> {
-        let partition = partition(minute, part);
-        let start = after.map(|id| Item::from([("pk".into(), s(&partition)), ("sk".into(), s(id))]));
+        let partition = keys::due(minute, part);
+        let start = after.map(|id| key(&partition, id));
         let query = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :minute")
             .filter_expression("dueAt BETWEEN :from AND :until")
-            .projection_expression("sk")
+            .projection_expression(SK)
             .expression_attribute_values(":minute", s(&partition))
             .expression_attribute_values(":from", n(between.0))
             .expression_attribute_values(":until", n(between.1))
             .set_exclusive_start_key(start)
             .limit(PAGE);
         let output = query.send().await.map_err(Error::internal("reading what is due"))?;
-        let id = |mut item: Item| match item.remove("sk") {
+        let id = |mut item: Item| match item.remove(SK) {
             Some(AttributeValue::S(id)) => Some(id),
             _ => None,
         };
@@ -97,22 +94,19 @@ impl ConnectionStore {
     /// The items of these connections, at most [`PAGE`].
     async fn items(&self, connection_ids: &[String]) -> Result<Vec<Item>, Error> {
         let failed = "reading the connections that are due";
-        let (mut items, mut left) = (Vec::new(), connection_ids.iter().map(|id| meta_key(id)).collect::<Vec<_>>());
+        let (mut items, mut left) =
+            (Vec::new(), connection_ids.iter().map(|id| keys::connection(id)).collect::<Vec<_>>());
         for _ in 0..BATCH_ATTEMPTS {
             if left.is_empty() {
                 return Ok(items);
             }
-            let keys = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
-            let keys = keys.map_err(Error::internal(failed))?;
-            let output = self.client.batch_get_item().request_items(&self.table, keys).send().await;
+            let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
+            let wanted = wanted.map_err(Error::internal(failed))?;
+            let output = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
             let output = output.map_err(Error::internal(failed))?;
             items.extend(output.responses.unwrap_or_default().into_values().flatten());
             left = output.unprocessed_keys.unwrap_or_default().into_values().flat_map(|keys| keys.keys).collect();
         }
         Err(Error::internal(failed)("DynamoDB does not get through with them"))
     }
-}
-
-fn partition(minute: i64, part: u8) -> String {
-    format!("DUE#{minute}#{part}")
 }

@@ -11,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use uuid::Uuid;
 
-use super::{ConnectionStore, Room};
+use super::{
+    ConnectionStore, Room,
+    keys::{self, COMPLETE},
+};
 use crate::{
-    dynamodb::{Item, n, s},
+    dynamodb::{Item, SK, key, n, s},
     error::Error,
     recovery::KEPT,
 };
@@ -21,11 +24,7 @@ use crate::{
 /// Characters of the name of an entry: enough that no two of one millisecond have the same.
 const NAME: usize = 8;
 
-/// Sort key of the row that says since when the log is complete. It sorts behind all entries, so that whoever reads any of
-/// them reads it too.
-const COMPLETE: &str = "~";
-
-/// What that row says, epoch milliseconds.
+/// What the row [`COMPLETE`] says, epoch milliseconds.
 const COMPLETE_SINCE: &str = "completeSince";
 
 /// Seconds an entry outlives [`KEPT`], so that none is missing that is still asked for: DynamoDB has another clock, and a
@@ -92,7 +91,7 @@ impl LogEntry {
 
     fn to_item(&self, room: &Room) -> Result<Item, Error> {
         let row = Row {
-            pk: partition(room),
+            pk: keys::log(room),
             sk: format!("{}-{}", sort_key(self.at), self.name),
             events: self.events.clone(),
             told_at: self.told_at,
@@ -157,7 +156,7 @@ impl ConnectionStore {
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :log AND sk >= :from")
-            .expression_attribute_values(":log", s(partition(room)))
+            .expression_attribute_values(":log", s(keys::log(room)))
             .expression_attribute_values(":from", s(sort_key(from)))
             .consistent_read(true);
         let mut pages = pages.into_paginator().send();
@@ -168,7 +167,7 @@ impl ConnectionStore {
             let page = page.map_err(Error::internal("reading the log of a room"))?;
             let is_last = page.last_evaluated_key.is_none();
             let mut items = page.items.unwrap_or_default();
-            complete = items.pop_if(|item| item.get("sk").is_some_and(|key| *key == s(COMPLETE))).or(complete);
+            complete = items.pop_if(|item| item.get(SK).is_some_and(|name| *name == s(COMPLETE))).or(complete);
             let read: Result<Vec<_>, _> = items.into_iter().map(LogEntry::from_item).collect();
             match read {
                 Ok(read) => entries.extend(read),
@@ -187,11 +186,9 @@ impl ConnectionStore {
 }
 
 fn complete_since(room: &Room, at: i64) -> Item {
-    Item::from([("pk".into(), s(partition(room))), ("sk".into(), s(COMPLETE)), (COMPLETE_SINCE.into(), n(at))])
-}
-
-fn partition(room: &Room) -> String {
-    format!("LOG#{}", room.of_namespace())
+    let mut item = key(keys::log(room), COMPLETE);
+    item.insert(COMPLETE_SINCE.into(), n(at));
+    item
 }
 
 /// Sorts as the time does.

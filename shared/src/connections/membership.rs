@@ -9,10 +9,11 @@ use aws_sdk_dynamodb::types::{
 use super::{
     ConnectionStore, Socket,
     due::closes_without_connect,
-    store::{attribute, expiry, meta_key},
+    keys,
+    store::{attribute, expiry},
 };
 use crate::{
-    dynamodb::{Item, failed_conditions, n, s, transact},
+    dynamodb::{EXPIRES_AT, Item, SK, failed_conditions, key, n, s, transact},
     error::Error,
     heartbeat::CLOSES_EARLY,
     users::AccountStatus,
@@ -83,7 +84,7 @@ impl ConnectionStore {
         let connection_id = member.connection_id.as_str();
         let meta = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(meta_key(connection_id)))
+            .set_key(Some(keys::connection(connection_id)))
             .update_expression("SET namespaces.#namespace = :socket, joined = :true")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(namespaces.#namespace)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -127,7 +128,7 @@ impl ConnectionStore {
     ) -> Result<Renewed, Error> {
         let meta = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(meta_key(connection_id)))
+            .set_key(Some(keys::connection(connection_id)))
             .update_expression("SET namespaces.#namespace.tokenExpiresAt = :end")
             // Not a socket that joined after this one left, and no later end that another message brought.
             .condition_expression("namespaces.#namespace.sid = :sid AND namespaces.#namespace.tokenExpiresAt < :end")
@@ -140,7 +141,7 @@ impl ConnectionStore {
         for room in &socket.rooms {
             let row = Update::builder()
                 .table_name(&self.table)
-                .set_key(Some(member_key(room, connection_id)))
+                .set_key(Some(key(room, connection_id)))
                 .update_expression("SET tokenExpiresAt = :end")
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_values(":end", n(token_expires_at))
@@ -186,7 +187,7 @@ impl ConnectionStore {
         let Some(connection) = self.get(connection_id).await? else { return Ok(()) };
         let meta = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(meta_key(connection_id)))
+            .set_key(Some(keys::connection(connection_id)))
             .update_expression("SET namespaces = :none, joined = :false")
             // Nobody joined or left since it was read; who did has messages that are answered, or not, by themselves.
             .condition_expression("namespaces = :seen")
@@ -215,7 +216,7 @@ impl ConnectionStore {
         let Some(socket) = connection.namespaces.get(namespace) else { return Ok(false) };
         let meta = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(meta_key(connection_id)))
+            .set_key(Some(keys::connection(connection_id)))
             .update_expression("REMOVE namespaces.#namespace")
             // Not a socket that joined after this one left.
             .condition_expression("namespaces.#namespace.sid = :sid")
@@ -241,8 +242,7 @@ impl ConnectionStore {
     ) -> Result<Vec<TransactWriteItem>, Error> {
         let mut actions = vec![meta];
         for room in sockets.into_iter().flat_map(|socket| &socket.rooms) {
-            let member =
-                Delete::builder().table_name(&self.table).set_key(Some(member_key(room, connection_id))).build();
+            let member = Delete::builder().table_name(&self.table).set_key(Some(key(room, connection_id))).build();
             let member = member.map_err(Error::internal("building a removal"))?;
             actions.push(TransactWriteItem::builder().delete(member).build());
         }
@@ -263,8 +263,8 @@ impl Member {
     /// The row of the member in a room. The row outlives the token, so that whoever reads the room finds a socket that
     /// should be closed; it does not outlive the connection.
     fn to_item(&self, room: &str) -> Item {
-        let mut item = member_key(room, &self.connection_id);
-        item.insert("expiresAt".into(), n(expiry()));
+        let mut item = key(room, &self.connection_id);
+        item.insert(EXPIRES_AT.into(), n(expiry()));
         item.extend(self.generation.map(|generation| (GENERATION.into(), n(generation))));
         item.extend(self.token_expires_at.map(|end| (TOKEN_EXPIRES_AT.into(), n(end))));
         item.extend(self.connected_at.map(|at| (CONNECTED_AT.into(), n(at))));
@@ -273,7 +273,7 @@ impl Member {
     }
 
     pub(super) fn from_item(mut item: Item) -> Option<Self> {
-        let Some(AttributeValue::S(connection_id)) = item.remove("sk") else { return None };
+        let Some(AttributeValue::S(connection_id)) = item.remove(SK) else { return None };
         Some(Self {
             connection_id,
             generation: number(&item, GENERATION),
@@ -286,8 +286,4 @@ impl Member {
 
 fn number<T: FromStr>(item: &Item, attribute: &str) -> Option<T> {
     item.get(attribute)?.as_n().ok()?.parse().ok()
-}
-
-fn member_key(room: &str, connection_id: &str) -> Item {
-    Item::from([("pk".into(), s(room)), ("sk".into(), s(connection_id))])
 }

@@ -3,6 +3,7 @@
 mod connection;
 mod delivery;
 mod due;
+mod keys;
 mod log;
 mod membership;
 mod room;
@@ -13,6 +14,6 @@ pub use connection::{Connection, NewConnection, OPENS_WITHIN, Socket, may_be_ope
 pub use delivery::{DeliveryCheckpoint, RoomPage};
 pub use log::{LogEntry, LoggedEvent};
 pub use membership::{Joined, Member, Renewed};
-pub use room::Room;
+pub use room::{NAMESPACE, Room};
 pub use store::{ConnectionStore, Page, Silent};
 pub use tasks::{Lease, Task};

@@ -2,7 +2,11 @@
 
 use uuid::Uuid;
 
-use crate::{config::FeedShards, events::NAMESPACE, heartbeat::hash};
+use super::keys::ROOM;
+use crate::{config::FeedShards, heartbeat::hash};
+
+/// The one namespace there is: sockets join it, and all events are emitted on it.
+pub const NAMESPACE: &str = "/users";
 
 const FEED: &str = "feed";
 
@@ -61,7 +65,7 @@ impl Room {
 
 impl std::fmt::Display for Room {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ROOM#{}", self.of_namespace())
+        write!(f, "{ROOM}{}", self.of_namespace())
     }
 }
 

@@ -4,7 +4,7 @@
 //! each other"), so nothing here reads an item to write it back: forgetting repeats until nobody joined in between;
 //! joining and leaving, in `membership`, are transactions with conditions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -18,13 +18,13 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 use super::{
     Connection,
     due::{closes_without_connect, due_item},
+    keys,
 };
 use crate::{
     aws::Clients,
     config::{ConfigError, Environment},
-    dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
+    dynamodb::{Item, SK, condition_failed, failed_conditions, key, n, s, transact},
     error::Error,
-    heartbeat,
 };
 
 /// A little over the two hours after which the gateway closes any connection; rows that were never removed end here.
@@ -76,7 +76,7 @@ impl ConnectionStore {
             expires_at: expiry(),
         };
         let mut item: Item = to_item(connection).map_err(Error::internal("writing a connection item"))?;
-        item.extend(meta_key(connection_id));
+        item.extend(keys::connection(connection_id));
         // When it will be seen whether it has sent CONNECT. Either row may be without the other: a connection without this
         // one is found by its ping, and this one is nothing without a connection.
         let timeout = due_item(connection_id, closes_without_connect(connected_at));
@@ -89,8 +89,12 @@ impl ConnectionStore {
     /// # Errors
     /// [`Error::Internal`] only; an unknown connection is `None`.
     pub async fn get(&self, connection_id: &str) -> Result<Option<Connection>, Error> {
-        let get =
-            self.client.get_item().table_name(&self.table).set_key(Some(meta_key(connection_id))).consistent_read(true);
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::connection(connection_id)))
+            .consistent_read(true);
         let item = get.send().await.map_err(Error::internal("reading a connection"))?.item;
         item.map(from_item).transpose().map_err(Error::internal("reading a connection item"))
     }
@@ -104,7 +108,7 @@ impl ConnectionStore {
             let Some(connection) = self.get(connection_id).await? else { return Ok(()) };
             let meta = Delete::builder()
                 .table_name(&self.table)
-                .set_key(Some(meta_key(connection_id)))
+                .set_key(Some(keys::connection(connection_id)))
                 // Nobody joined or left since it was read.
                 .condition_expression("attribute_not_exists(pk) OR namespaces = :seen")
                 .expression_attribute_values(":seen", attribute(&connection.namespaces)?)
@@ -129,13 +133,13 @@ impl ConnectionStore {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(meta_key(connection_id)))
+            .set_key(Some(keys::connection(connection_id)))
             .update_expression("SET lastSeen = :at")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":at", n(at.as_millisecond()));
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error).is_some() => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
             Err(error) => Err(Error::internal("noting a pong")(error)),
         }
     }
@@ -159,7 +163,7 @@ impl ConnectionStore {
                     .client
                     .update_item()
                     .table_name(&self.table)
-                    .set_key(Some(meta_key(connection_id)))
+                    .set_key(Some(keys::connection(connection_id)))
                     .update_expression(update)
                     .condition_expression(condition)
                     .expression_attribute_values(":frames", n(frames))
@@ -171,7 +175,7 @@ impl ConnectionStore {
                         let count = count.and_then(|count| count.as_n().ok().and_then(|count| count.parse().ok()));
                         return Ok(count.unwrap_or_default());
                     }
-                    Err(error) if condition_failed(&error).is_some() => {}
+                    Err(error) if condition_failed(&error) => {}
                     Err(error) => return Err(Error::internal("counting frames")(error)),
                 }
             }
@@ -191,8 +195,8 @@ impl ConnectionStore {
         after: Option<&str>,
         silent_since: Option<Silent>,
     ) -> Result<Page, Error> {
-        let partition = partition(slot, part);
-        let start = after.map(|id| Item::from([("pk".into(), s(&partition)), ("sk".into(), s(sort_key(id)))]));
+        let partition = keys::slot(slot, part);
+        let start = after.map(|id| key(&partition, keys::connection_sort_key(id)));
         let mut query = self
             .client
             .query()
@@ -208,8 +212,8 @@ impl ConnectionStore {
                 .expression_attribute_values(":before", n(connected_before * 1000));
         }
         let output = query.send().await.map_err(Error::internal("reading the connections"))?;
-        let last = output.last_evaluated_key.and_then(|mut key| key.remove("sk"));
-        let next = last.and_then(|key| Some(key.as_s().ok()?.strip_prefix(SORT_KEY)?.to_owned()));
+        let last = output.last_evaluated_key.and_then(|mut last| last.remove(SK));
+        let next = last.and_then(|name| Some(keys::connection_of(name.as_s().ok()?)?.to_owned()));
         Ok(Page { connections: connections(output.items.unwrap_or_default()), next })
     }
 }
@@ -236,20 +240,4 @@ pub(super) fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, Error
 
 pub(super) fn expiry() -> i64 {
     Timestamp::now().as_second() + TTL_SECONDS
-}
-
-/// The key of a connection's item, derived from its id alone: reading one is a GetItem, though all of a slot are a Query.
-pub(super) fn meta_key(connection_id: &str) -> Item {
-    let partition = partition(heartbeat::slot_of(connection_id), heartbeat::part_of(connection_id));
-    HashMap::from([("pk".into(), s(partition)), ("sk".into(), s(sort_key(connection_id)))])
-}
-
-const SORT_KEY: &str = "CONNECTION#";
-
-fn sort_key(connection_id: &str) -> String {
-    format!("{SORT_KEY}{connection_id}")
-}
-
-fn partition(slot: u8, part: u8) -> String {
-    format!("SLOT#{slot}#{part}")
 }

@@ -12,13 +12,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use uuid::Uuid;
 
-use super::{ConnectionStore, store::attribute};
+use super::{ConnectionStore, keys::TASKS, store::attribute};
 use crate::{
-    dynamodb::{Item, condition_failed, n, s},
+    dynamodb::{condition_failed, key, n, s},
     error::Error,
 };
-
-const PARTITION: &str = "HEARTBEAT";
 
 /// What is known of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -53,7 +51,7 @@ impl ConnectionStore {
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :tasks")
-            .expression_attribute_values(":tasks", s(PARTITION))
+            .expression_attribute_values(":tasks", s(TASKS))
             .consistent_read(true)
             .into_paginator()
             .items()
@@ -90,7 +88,7 @@ impl ConnectionStore {
         };
         match update.send().await {
             Ok(_) => Ok(Some(Lease { name: name.to_owned(), holder })),
-            Err(error) if condition_failed(&error).is_some() => Ok(None),
+            Err(error) if condition_failed(&error) => Ok(None),
             Err(error) => Err(Error::internal("beginning a task")(error)),
         }
     }
@@ -110,7 +108,7 @@ impl ConnectionStore {
             .expression_attribute_values(":holder", s(&lease.holder));
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error).is_some() => {
+            Err(error) if condition_failed(&error) => {
                 tracing::warn!(task = lease.name, "somebody else has taken over");
                 Ok(())
             }
@@ -119,7 +117,6 @@ impl ConnectionStore {
     }
 
     fn update_task(&self, name: &str) -> UpdateItemFluentBuilder {
-        let key = Item::from([("pk".into(), s(PARTITION)), ("sk".into(), s(name))]);
-        self.client.update_item().table_name(&self.table).set_key(Some(key))
+        self.client.update_item().table_name(&self.table).set_key(Some(key(TASKS, name)))
     }
 }

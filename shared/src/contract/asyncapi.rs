@@ -3,10 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Contract;
-use crate::{
-    events::{NAMESPACE, auth_renew},
-    recovery::Offset,
-};
+use crate::{connections::NAMESPACE, events::auth_renew, recovery::Offset};
 
 /// The message that joins the namespace, and that which refuses it. They are packets of Socket.IO and no events.
 const CONNECT: &str = "CONNECT";

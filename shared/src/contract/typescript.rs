@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::{Contract, schemas::COMPONENTS};
-use crate::events::{NAMESPACE, auth_renew};
+use crate::{connections::NAMESPACE, events::auth_renew};
 
 /// The module, types alone but for the name of the namespace.
 pub(super) fn module(contract: &Contract) -> String {

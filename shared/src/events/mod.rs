@@ -20,15 +20,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    connections::{LoggedEvent, Room},
+    connections::{LoggedEvent, NAMESPACE, Room},
     contract::Schemas,
     protocol::Packet,
     recovery::Offset,
     users::{PublicUser, User},
 };
-
-/// The namespace all events are emitted on.
-pub const NAMESPACE: &str = "/users";
 
 /// One event for one room.
 #[derive(Debug, Clone, PartialEq)]

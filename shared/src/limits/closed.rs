@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
@@ -27,16 +27,20 @@ struct Sight {
 impl Closed {
     /// Until when a counter is closed, if that was just seen.
     pub(super) fn known(&self, name: &str) -> Option<i64> {
-        let closed = *self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name)?;
+        let closed = *self.counters().get(name)?;
         let now = Timestamp::now().as_second();
         (closed.seen + REMEMBERED_SECONDS >= now && closed.until > now).then_some(closed.until)
     }
 
     pub(super) fn remember(&self, name: String, until: i64) {
-        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut closed = self.counters();
         if closed.len() == REMEMBERED {
             closed.clear();
         }
         closed.insert(name, Sight { seen: Timestamp::now().as_second(), until });
+    }
+
+    fn counters(&self) -> MutexGuard<'_, HashMap<String, Sight>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,8 +3,6 @@
 //!
 //! What is counted is taken by one conditional write before it is done, and given back if it does not count after all.
 
-use std::collections::HashMap;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::{Client, operation::update_item::builders::UpdateItemFluentBuilder};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -16,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     dynamodb::{Item, condition_failed, n, s},
     error::Error,
+    users::keys,
 };
 
 /// How often a counter is looked at again because its window ended, or began, in between.
@@ -145,7 +144,7 @@ impl Counters {
 async fn written(update: UpdateItemFluentBuilder) -> Result<bool, Error> {
     match update.send().await {
         Ok(_) => Ok(true),
-        Err(error) if condition_failed(&error).is_some() => Ok(false),
+        Err(error) if condition_failed(&error) => Ok(false),
         Err(error) => Err(Error::internal("counting attempts")(error)),
     }
 }
@@ -156,7 +155,7 @@ pub(super) fn name(who: &[&str]) -> String {
 }
 
 fn key(limit: Limit, who: &str) -> Item {
-    HashMap::from([("pk".into(), s(format!("LIMIT#{}#{who}", limit.what))), ("sk".into(), s("WINDOW"))])
+    keys::counter(limit.what, who)
 }
 
 #[cfg(test)]

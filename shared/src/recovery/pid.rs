@@ -9,7 +9,6 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::MIN_SECRET_BYTES,
     config::{ConfigError, Environment},
     error::Error,
 };
@@ -61,11 +60,8 @@ impl Pids {
     /// [`ConfigError`] if the secret is missing or short.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let name = "TOKEN_SECRET";
-        let secret = env.required(name)?.as_bytes();
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(ConfigError::Invalid { name, problem: "must have at least 32 characters" });
-        }
-        let key = key_of(secret).map_err(|Unspecified| ConfigError::Invalid { name, problem: "makes no key" })?;
+        let key =
+            key_of(env.secret(name)?).map_err(|Unspecified| ConfigError::Invalid { name, problem: "makes no key" })?;
         let mut validation = Validation::new(Algorithm::HS256);
         // It has none of the claims of an access token. How old it may be follows from what the log still has.
         validation.required_spec_claims.clear();

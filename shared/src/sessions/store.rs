@@ -1,8 +1,6 @@
 //! Sessions in the users table: one item per family, `USER#<id>`/`SESSION#<family>`, with hashes of its newest token and
 //! of the one before.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::Client;
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -14,9 +12,9 @@ use super::{
     token::{FamilyKey, Salt},
 };
 use crate::{
-    dynamodb::{Item, condition_failed, n, s},
+    dynamodb::{EXPIRES_AT, Item, PK, SK, condition_failed, n, s},
     error::Error,
-    users::UserStore,
+    users::{UserStore, keys},
 };
 
 /// Life of a refresh token: who does not come back within 30 days logs in again.
@@ -61,7 +59,7 @@ impl SessionStore {
             .item("familyKey", s(family_key.text()))
             .item("generation", s(generation))
             .item("usedAt", n(Timestamp::now().as_millisecond()))
-            .item("expiresAt", n(expiry()))
+            .item(EXPIRES_AT, n(expiry()))
             .send();
         put.await.map_err(Error::internal("beginning a session"))?;
         self.end_oldest(&token).await?;
@@ -76,8 +74,8 @@ impl SessionStore {
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression("pk = :owner AND begins_with(sk, :session)")
-            .expression_attribute_values(":owner", s(format!("USER#{}", token.owner().subject())))
-            .expression_attribute_values(":session", s("SESSION#"))
+            .expression_attribute_values(":owner", s(keys::owner(token.owner().subject())))
+            .expression_attribute_values(":session", s(keys::SESSION))
             .projection_expression("pk, sk, usedAt, expiresAt")
             .into_paginator()
             .items()
@@ -85,10 +83,10 @@ impl SessionStore {
         let sessions = sessions.collect::<Result<Vec<Item>, _>>().await;
         let own = key(token);
         let others = sessions.map_err(Error::internal("listing sessions"))?.into_iter();
-        let mut others: Vec<_> = others.filter(|item| item.get("sk") != own.get("sk")).collect();
+        let mut others: Vec<_> = others.filter(|item| item.get(SK) != own.get(SK)).collect();
         others.sort_by_key(|item| std::cmp::Reverse(used_at(item)));
         let old = others.into_iter().skip(MOST - 1).map(|item| {
-            let key = item.into_iter().filter(|(name, _)| ["pk", "sk"].contains(&name.as_str())).collect();
+            let key = item.into_iter().filter(|(name, _)| [PK, SK].contains(&name.as_str())).collect();
             self.delete(key)
         });
         try_join_all(old).await.map(drop)
@@ -155,7 +153,7 @@ impl SessionStore {
         match update.send().await {
             Ok(_) => Ok(Some(next)),
             // Also a write of our own whose answer was lost and that the SDK repeated: the row says which token followed.
-            Err(error) if condition_failed(&error).is_some() => Ok(None),
+            Err(error) if condition_failed(&error) => Ok(None),
             Err(error) => Err(Error::internal("replacing a refresh token")(error)),
         }
     }
@@ -199,7 +197,7 @@ impl SessionStore {
 /// When a session was used last, in milliseconds. Sessions of before only say when they end.
 fn used_at(item: &Item) -> i64 {
     let number = |name: &str| item.get(name).and_then(|number| number.as_n().ok()).and_then(|n| n.parse::<i64>().ok());
-    number("usedAt").or_else(|| Some((number("expiresAt")? - LIFE_SECONDS) * 1000)).unwrap_or_default()
+    number("usedAt").or_else(|| Some((number(EXPIRES_AT)? - LIFE_SECONDS) * 1000)).unwrap_or_default()
 }
 
 fn expiry() -> i64 {
@@ -208,5 +206,5 @@ fn expiry() -> i64 {
 
 fn key(token: &RefreshToken) -> Item {
     let (owner, family) = (token.owner().subject(), token.family());
-    HashMap::from([("pk".into(), s(format!("USER#{owner}"))), ("sk".into(), s(format!("SESSION#{family}")))])
+    keys::session(&owner, family)
 }

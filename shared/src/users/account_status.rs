@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 use uuid::Uuid;
 
-use super::{UserStore, store::profile_key};
+use super::{UserStore, keys};
 use crate::{
     dynamodb::{Item, n},
     error::Error,
@@ -32,7 +32,7 @@ impl UserStore {
             Some(user) => Ok(AccountStatus {
                 generation: user.session_generation,
                 table: self.table.clone(),
-                key: profile_key(id),
+                key: keys::profile(id),
             }),
             None => Err(Error::Unauthenticated),
         }

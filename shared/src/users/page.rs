@@ -16,12 +16,9 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{
-    User, UserStore, iso_millis,
-    store::{parse, profile_key},
-};
+use super::{User, UserStore, iso_millis, keys, store::parse};
 use crate::{
-    dynamodb::{Item, s},
+    dynamodb::{Item, PK, SK, key, s},
     error::Error,
 };
 
@@ -63,11 +60,7 @@ impl Place {
 pub(super) fn list_key(user: &User) -> Item {
     let shard = user.id.as_bytes()[0] % SHARDS;
     let place = Place::of(&user.created_at, user.id);
-    HashMap::from([("pk".into(), s(shard_key(shard))), ("sk".into(), s(place.0))])
-}
-
-fn shard_key(shard: u8) -> String {
-    format!("LIST#{shard}")
+    key(keys::list(shard), place.0)
 }
 
 impl UserStore {
@@ -104,7 +97,7 @@ impl UserStore {
 
     async fn places_in(&self, shard: u8, limit: usize, after: Option<&Place>) -> Result<Vec<Place>, Error> {
         let query = self.client.query().table_name(&self.table).consistent_read(true).scan_index_forward(false);
-        let query = query.expression_attribute_values(":list", s(shard_key(shard)));
+        let query = query.expression_attribute_values(":list", s(keys::list(shard)));
         let query = match after {
             Some(place) => query
                 .key_condition_expression("pk = :list AND sk < :after")
@@ -113,7 +106,7 @@ impl UserStore {
         };
         let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let output = query.send().await.map_err(Error::internal("listing users"))?;
-        let place = |mut item: Item| item.remove("sk").and_then(|sk| sk.as_s().ok().cloned()).map(Place);
+        let place = |mut item: Item| item.remove(SK).and_then(|sk| sk.as_s().ok().cloned()).map(Place);
         Ok(output.items.unwrap_or_default().into_iter().filter_map(place).collect())
     }
 
@@ -127,9 +120,9 @@ impl UserStore {
     /// Reads users, consistently, those who are there; at most [`BATCH`].
     async fn batch(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, User>, Error> {
         let mut found = HashMap::new();
-        let mut keys: Vec<_> = ids.iter().map(|id| profile_key(*id)).collect();
+        let mut left: Vec<_> = ids.iter().map(|id| keys::profile(*id)).collect();
         let mut attempt = 0;
-        while !keys.is_empty() {
+        while !left.is_empty() {
             if attempt == ATTEMPTS {
                 return Err(Error::internal("reading users")("the table hands out only some of them"));
             }
@@ -137,14 +130,14 @@ impl UserStore {
                 tokio::time::sleep(PAUSE * (1 << attempt)).await;
             }
             attempt += 1;
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
             let wanted = wanted.map_err(Error::internal("asking for users"))?;
             let read = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
             let read = read.map_err(Error::internal("reading users"))?;
             let items = read.responses.unwrap_or_default().into_values().flatten();
             found.extend(items.filter_map(readable).map(|user| (user.id, user)));
-            let left = read.unprocessed_keys.unwrap_or_default();
-            keys = left.into_values().flat_map(|table| table.keys).collect();
+            let unprocessed = read.unprocessed_keys.unwrap_or_default();
+            left = unprocessed.into_values().flat_map(|table| table.keys).collect();
         }
         Ok(found)
     }
@@ -161,8 +154,8 @@ impl UserStore {
 
 /// A user, if the item is one; if not, the log has its id and nothing else of it.
 fn readable(item: Item) -> Option<User> {
-    let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
-    let id = pk.and_then(|pk| pk.strip_prefix("USER#")).and_then(|id| id.parse::<Uuid>().ok());
+    let pk = item.get(PK).and_then(|pk| pk.as_s().ok());
+    let id = pk.and_then(|pk| keys::subject_of(pk)).and_then(|id| id.parse::<Uuid>().ok());
     parse(item).inspect_err(|_| tracing::error!(?id, "a row in the list of users is no user")).ok()
 }
 

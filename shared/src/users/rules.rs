@@ -1,5 +1,7 @@
 //! The rules of a user's fields. Each says what the value must be, in words a form can show.
 
+use std::ops::RangeInclusive;
+
 use url::{Host, Url};
 
 pub use super::mailbox::EMAIL_MAX;
@@ -18,11 +20,8 @@ pub const FULL_NAME_MAX: usize = 180;
 /// Most characters of a country's name.
 pub const COUNTRY_NAME_MAX: usize = 100;
 
-/// Fewest characters of a password.
-pub const PASSWORD_MIN: usize = 8;
-
-/// Most characters of a password.
-pub const PASSWORD_MAX: usize = 128;
+/// Characters of a password, also of the administrator's.
+pub const PASSWORD_LENGTH: RangeInclusive<usize> = 8..=128;
 
 /// Most characters of a ban's reason.
 pub const BAN_REASON_MAX: usize = 500;
@@ -114,7 +113,7 @@ pub fn email(address: &str) -> Result<(), &'static str> {
 pub fn password(password: &str) -> Result<(), &'static str> {
     let prepared = Passwords::prepared(password);
     let typed = !prepared.chars().any(char::is_control) && is_assigned(&prepared) && is_visible(&prepared);
-    let sound = (PASSWORD_MIN..=PASSWORD_MAX).contains(&length(&prepared)) && typed;
+    let sound = PASSWORD_LENGTH.contains(&length(&prepared)) && typed;
     rule(sound, "must have 8 to 128 characters, all of them visible or spaces, and no control character such as a tab")
 }
 

@@ -1,6 +1,6 @@
 //! The users table: every read and write of it, each condition beside the call that relies on it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -12,15 +12,17 @@ use jiff::Timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use uuid::Uuid;
 
-use super::{PasswordHash, User, iso_millis, mailbox, page::list_key, rules};
+use super::{Channel, PasswordHash, User, iso_millis, keys, mailbox, page::list_key, rules};
 use crate::{
     aws::Clients,
     config::{ConfigError, Environment},
-    dynamodb::{Item, condition_failed, failed_conditions, n, s, transact},
+    dynamodb::{Item, NotUpdated, failed_conditions, n, s, transact},
     error::Error,
-    request,
-    verification::Channel,
+    request::{self, REQUEST_ID},
 };
+
+/// What the item of an address says: whose it is.
+const USER_ID: &str = "userId";
 
 /// What a registration brings; the rest of a [`User`] is decided here.
 pub struct NewUser {
@@ -110,8 +112,8 @@ impl UserStore {
             .condition_expression("attribute_not_exists(pk)");
         let address = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(email_key(&mailbox::canonical(&user.email))))
-            .item("userId", s(user.id.to_string()))
+            .set_item(Some(keys::address(&mailbox::canonical(&user.email))))
+            .item(USER_ID, s(user.id.to_string()))
             .condition_expression("attribute_not_exists(pk)");
         let listed = Put::builder().table_name(&self.table).set_item(Some(list_key(&user)));
         let actions = vec![
@@ -132,7 +134,7 @@ impl UserStore {
     /// # Errors
     /// [`Error::Internal`] only; a missing user is `None`.
     pub async fn get(&self, id: Uuid) -> Result<Option<User>, Error> {
-        self.read(profile_key(id)).await?.map(parse).transpose()
+        self.read(keys::profile(id)).await?.map(parse).transpose()
     }
 
     /// Finds the account of an e-mail address. That takes as many reads whether there is one or not, so that its time
@@ -148,15 +150,16 @@ impl UserStore {
 
     /// Every key that an address has, in whatever form, with the account it belongs to.
     async fn owners(&self, email: &str) -> Result<Vec<(String, Uuid)>, Error> {
-        let keys = mailbox::keys(email);
-        let items = try_join_all(keys.iter().map(|key| self.read(email_key(key)))).await?;
-        let owner = |(key, item): (String, Option<Item>)| {
-            let id = item?.get("userId").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
+        let forms = mailbox::keys(email);
+        let items = try_join_all(forms.iter().map(|form| self.read(keys::address(form)))).await?;
+        let owner = |(form, item): (String, Option<Item>)| {
+            let id = item?.get(USER_ID).and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
             Some(
-                id.map(|id| (key, id)).ok_or_else(|| Error::internal("reading an e-mail item")("userId is not a UUID")),
+                id.map(|id| (form, id))
+                    .ok_or_else(|| Error::internal("reading an e-mail item")("userId is not a UUID")),
             )
         };
-        keys.into_iter().zip(items).filter_map(owner).collect()
+        forms.into_iter().zip(items).filter_map(owner).collect()
     }
 
     /// Changes name or photo.
@@ -255,7 +258,7 @@ impl UserStore {
         let Applied::Now(user) = self.apply(id, named).await? else { return Err(Error::NotFound) };
         let profile = Delete::builder()
             .table_name(&self.table)
-            .set_key(Some(profile_key(id)))
+            .set_key(Some(keys::profile(id)))
             .condition_expression("attribute_exists(pk)");
         let listed = Delete::builder().table_name(&self.table).set_key(Some(list_key(&user)));
         let mut actions = vec![
@@ -263,12 +266,12 @@ impl UserStore {
             TransactWriteItem::builder().delete(built(listed.build())?).build(),
         ];
         // Two accounts of before may have one mailbox, each with a key of its own.
-        for (key, _) in self.owners(&user.email).await?.into_iter().filter(|(_, owner)| *owner == id) {
-            let address = Delete::builder().table_name(&self.table).set_key(Some(email_key(&key)));
+        for (form, _) in self.owners(&user.email).await?.into_iter().filter(|(_, owner)| *owner == id) {
+            let address = Delete::builder().table_name(&self.table).set_key(Some(keys::address(&form)));
             actions.push(TransactWriteItem::builder().delete(built(address.build())?).build());
         }
         for channel in Channel::ALL {
-            let code = Delete::builder().table_name(&self.table).set_key(Some(channel.code_key(id)));
+            let code = Delete::builder().table_name(&self.table).set_key(Some(keys::code(id, channel)));
             actions.push(TransactWriteItem::builder().delete(built(code.build())?).build());
         }
         match transact(&self.client, actions).await {
@@ -282,7 +285,7 @@ impl UserStore {
         self.client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(profile_key(id)))
+            .set_key(Some(keys::profile(id)))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
@@ -292,11 +295,11 @@ impl UserStore {
     async fn apply(&self, id: Uuid, update: UpdateItemFluentBuilder) -> Result<Applied, Error> {
         match in_the_name_of(request::current(), update).send().await {
             Ok(output) => parse(output.attributes.unwrap_or_default()).map(Applied::Now),
-            Err(error) => match condition_failed(&error) {
-                Some(Some(item)) => Ok(Applied::Not(Some(parse(item.clone())?))),
+            Err(error) => match NotUpdated::of(&error) {
+                NotUpdated::Item(item) => Ok(Applied::Not(Some(parse(item.clone())?))),
                 // No such user; or an older DynamoDB Local, which does not say what it found.
-                Some(None) => Ok(Applied::Not(self.get(id).await?)),
-                None => Err(Error::internal("updating a user")(error)),
+                NotUpdated::NoItem => Ok(Applied::Not(self.get(id).await?)),
+                NotUpdated::Otherwise => Err(Error::internal("updating a user")(error)),
             },
         }
     }
@@ -330,8 +333,8 @@ fn in_the_name_of(request: Option<Arc<str>>, update: UpdateItemFluentBuilder) ->
     let Some(request) = request else { return update };
     let expression = update.get_update_expression().as_deref().unwrap_or_default();
     let expression = match expression.strip_prefix("SET ") {
-        Some(others) => format!("SET requestId = :requestId, {others}"),
-        None => format!("SET requestId = :requestId {expression}"),
+        Some(others) => format!("SET {REQUEST_ID} = :requestId, {others}"),
+        None => format!("SET {REQUEST_ID} = :requestId {expression}"),
     };
     update.update_expression(expression).expression_attribute_values(":requestId", s(&*request))
 }
@@ -345,17 +348,8 @@ pub(super) fn parse(item: Item) -> Result<User, Error> {
     from_item(item).map_err(|_| Error::internal("reading a user item")("it is not a user"))
 }
 
-pub(super) fn profile_key(id: Uuid) -> Item {
-    HashMap::from([("pk".into(), s(format!("USER#{id}"))), ("sk".into(), s("PROFILE"))])
-}
-
-/// The key of the row that reserves an address, which is given in its form as a key.
-fn email_key(form: &str) -> Item {
-    HashMap::from([("pk".into(), s(format!("EMAIL#{form}"))), ("sk".into(), s("UNIQUE"))])
-}
-
 fn profile_item(user: &User) -> Result<Item, Error> {
     let mut item: Item = to_item(user).map_err(Error::internal("writing a user item"))?;
-    item.extend(profile_key(user.id));
+    item.extend(keys::profile(user.id));
     Ok(item)
 }

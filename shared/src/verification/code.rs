@@ -2,8 +2,7 @@
 
 use aws_lc_rs::rand;
 
-use super::Channel;
-use crate::error::Error;
+use crate::{error::Error, users::Channel};
 
 /// Characters of a code.
 const LENGTH: usize = 6;

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::from_item;
 
-use super::{Channel, CodeKeys};
+use super::CodeKeys;
+use crate::users::{Channel, keys};
 
 /// One message to one user.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ struct Row {
 
 /// What a code's row is about; a code moved to another row does not open.
 pub(super) fn context(user: &str, channel: Channel, expires_at: i64) -> String {
-    format!("{user}\n{}\n{expires_at}", channel.sort_key())
+    format!("{user}\n{}\n{expires_at}", keys::code_sort_key(channel))
 }
 
 impl Delivery {
@@ -51,17 +52,17 @@ impl Delivery {
     ///
     /// # Errors
     /// [`PoisonedCode`].
-    pub fn from_record(record: &EventRecord, keys: &CodeKeys) -> Result<Option<Self>, PoisonedCode> {
+    pub fn from_record(record: &EventRecord, sealing: &CodeKeys) -> Result<Option<Self>, PoisonedCode> {
         let row = |image: &serde_dynamo::Item| from_item::<_, Row>(image.clone()).ok();
         let new = row(&record.change.new_image).ok_or(PoisonedCode("attributes are missing"))?;
         let is_the_same = row(&record.change.old_image).is_some_and(|old| old.sealed == new.sealed);
         if is_the_same || new.expires_at <= Timestamp::now().as_second() {
             return Ok(None);
         }
-        let channel = Channel::ALL.into_iter().find(|channel| channel.sort_key() == new.sk);
+        let channel = Channel::ALL.into_iter().find(|channel| keys::code_sort_key(*channel) == new.sk);
         let channel = channel.ok_or(PoisonedCode("an unknown channel"))?;
-        let user = new.pk.strip_prefix("USER#").ok_or(PoisonedCode("no user's"))?;
-        let text = keys.open(&context(user, channel, new.expires_at), &new.sealed);
+        let user = keys::subject_of(&new.pk).ok_or(PoisonedCode("no user's"))?;
+        let text = sealing.open(&context(user, channel, new.expires_at), &new.sealed);
         let text = text.ok_or(PoisonedCode("sealed with another secret"))?;
         let Letter { to, code } = serde_json::from_str(&text).map_err(|_| PoisonedCode("not a letter"))?;
         Ok(Some(Self { channel, to: to.into_owned(), code: code.into_owned() }))

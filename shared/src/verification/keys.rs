@@ -10,9 +10,6 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::config::{ConfigError, Environment};
 
-/// Least length of the secret, as for the keys of tokens.
-const MIN_SECRET_BYTES: usize = 32;
-
 /// Length of AES-GCM's nonce, which goes before the sealed text.
 const NONCE: usize = 12;
 
@@ -29,11 +26,7 @@ impl CodeKeys {
     /// [`ConfigError`] if the secret is missing or short.
     pub fn from_env(env: &Environment) -> Result<Self, ConfigError> {
         let name = "CODE_SECRET";
-        let secret = env.required(name)?.as_bytes();
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(ConfigError::Invalid { name, problem: "must have at least 32 characters" });
-        }
-        Self::of(secret).map_err(|Unspecified| ConfigError::Invalid { name, problem: "makes no key" })
+        Self::of(env.secret(name)?).map_err(|Unspecified| ConfigError::Invalid { name, problem: "makes no key" })
     }
 
     fn of(secret: &[u8]) -> Result<Self, Unspecified> {

@@ -5,13 +5,11 @@
 //! six digits. Sending from the stream and not from the request means that a request never waits for a mail service, and
 //! that what was promised is tried again until it worked.
 
-mod channel;
 mod code;
 mod delivery;
 mod keys;
 mod store;
 
-pub use channel::Channel;
 pub use delivery::{Delivery, PoisonedCode};
 pub use keys::CodeKeys;
 pub use store::{CODE_SECONDS, CodeStore};

@@ -8,15 +8,15 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::{
-    Channel, CodeKeys, code,
+    CodeKeys, code,
     delivery::{Letter, context},
 };
 use crate::{
     config::{ConfigError, Environment},
-    dynamodb::{condition_failed, n, s},
+    dynamodb::{EXPIRES_AT, condition_failed, n, s},
     error::Error,
     request,
-    users::{User, UserStore},
+    users::{Channel, User, UserStore, keys},
 };
 
 /// Life of a code.
@@ -66,13 +66,13 @@ impl CodeStore {
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(channel.code_key(user.id)))
+            .set_item(Some(keys::code(user.id, channel)))
             .item("codeHash", s(self.keys.hash(&context, &code)))
             .item("sealed", s(sealed))
             .item("guesses", n(0))
-            .item("expiresAt", n(expires_at));
+            .item(EXPIRES_AT, n(expires_at));
         let put = match request::current() {
-            Some(request) => put.item("requestId", s(&*request)),
+            Some(request) => put.item(request::REQUEST_ID, s(&*request)),
             None => put,
         };
         put.send().await.map(drop).map_err(Error::internal("storing a code"))
@@ -88,7 +88,7 @@ impl CodeStore {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(channel.code_key(id)))
+            .set_key(Some(keys::code(id, channel)))
             .update_expression("ADD guesses :one")
             .condition_expression("attribute_exists(pk) AND guesses < :limit AND expiresAt > :now")
             .expression_attribute_values(":one", n(1))
@@ -97,7 +97,7 @@ impl CodeStore {
             .return_values(ReturnValue::AllNew);
         let item = match count.send().await {
             Ok(output) => output.attributes.unwrap_or_default(),
-            Err(error) if condition_failed(&error).is_some() => return Err(refused()),
+            Err(error) if condition_failed(&error) => return Err(refused()),
             Err(error) => return Err(Error::internal("counting a guess")(error)),
         };
         let row: Row = from_item(item).map_err(Error::internal("reading a code item"))?;
@@ -111,7 +111,7 @@ impl CodeStore {
     /// # Errors
     /// [`Error::Internal`] only.
     pub async fn forget(&self, id: Uuid, channel: Channel) -> Result<(), Error> {
-        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(channel.code_key(id))).send();
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(keys::code(id, channel))).send();
         delete.await.map(drop).map_err(Error::internal("removing a code"))
     }
 }

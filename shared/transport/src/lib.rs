@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use aws_smithy_runtime_api::{
@@ -99,7 +99,7 @@ impl Transport {
     pub fn to(&self, url: &str) -> Option<Local> {
         let uri: Uri = url.parse().ok()?;
         let authority = uri.authority()?.as_str();
-        let is_here = self.services.read().unwrap_or_else(PoisonError::into_inner).contains_key(authority);
+        let is_here = self.services().contains_key(authority);
         is_here.then(|| Local { transport: self.clone(), authority: authority.to_owned() })
     }
 
@@ -111,6 +111,10 @@ impl Transport {
             let connector = client.http_connector(settings, components);
             SharedHttpConnector::new(Bounded { connector, network: Arc::clone(&network) })
         })
+    }
+
+    fn services(&self) -> RwLockReadGuard<'_, HashMap<String, Option<Service>>> {
+        self.services.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, how: impl FnOnce(&mut HashMap<String, Option<Service>>)) {
@@ -129,7 +133,7 @@ impl Local {
         // whoever makes many calls would keep a thread, and its clock, for as long as they take together.
         yield_now().await;
         let service = {
-            let services = self.transport.services.read().unwrap_or_else(PoisonError::into_inner);
+            let services = self.transport.services();
             services.get(&self.authority).cloned().flatten()
         };
         let service = service.ok_or_else(|| NobodyThere(self.authority.clone()))?;

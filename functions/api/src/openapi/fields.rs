@@ -154,8 +154,8 @@ pub(crate) fn password() -> Object {
         ))
         .pattern(Some(format!("{}{}*$", *NOTHING_HIDDEN, *LINE)))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
-        .min_length(Some(rules::PASSWORD_MIN))
-        .max_length(Some(rules::PASSWORD_MAX))
+        .min_length(Some(*rules::PASSWORD_LENGTH.start()))
+        .max_length(Some(*rules::PASSWORD_LENGTH.end()))
         .examples(["correct horse"])
         .build()
 }

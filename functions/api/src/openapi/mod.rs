@@ -25,7 +25,7 @@ use utoipa::{
     PartialSchema as _, ToSchema as _,
     openapi::{
         ComponentsBuilder, ContactBuilder, Content, Header, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder,
-        OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response, ResponseBuilder, ServerBuilder, Type,
+        OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema, ServerBuilder, Type,
         path::{Operation, ParameterBuilder, ParameterIn, PathItem},
         security::{Http, HttpAuthScheme, SecurityScheme},
         tag::TagBuilder,
@@ -131,6 +131,9 @@ fn finish(operation: &mut Operation) {
             if status == "401" {
                 answer.headers.insert(WWW_AUTHENTICATE.to_string(), header(CHALLENGE_MEANS));
             }
+            if status == "429" {
+                answer.headers.insert(RETRY_AFTER.to_string(), retry_after(u64::schema()));
+            }
         }
     }
 }
@@ -162,7 +165,8 @@ fn repeatable(operation: &mut Operation) {
         _ => under_way.to_owned(),
     };
     let mut conflict = refusal(&conflict);
-    conflict.headers.insert(RETRY_AFTER.to_string(), seconds());
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+    conflict.headers.insert(RETRY_AFTER.to_string(), retry_after(seconds));
     answers.insert("409".to_owned(), conflict.into());
     let reused = "`IDEMPOTENCY_KEY_REUSED`: the `Idempotency-Key` was that of a request with another body.";
     answers.insert("422".to_owned(), refusal(reused).into());
@@ -226,9 +230,8 @@ fn header(meaning: &str) -> Header {
     HeaderBuilder::new().schema(text).description(Some(meaning)).build()
 }
 
-fn seconds() -> Header {
-    let whole = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
-    HeaderBuilder::new().schema(whole).description(Some("Seconds until it is worth trying again")).build()
+fn retry_after(seconds: impl Into<RefOr<Schema>>) -> Header {
+    HeaderBuilder::new().schema(seconds).description(Some("Seconds until it is worth trying again")).build()
 }
 
 /// What is served, as text.

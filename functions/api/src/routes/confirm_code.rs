@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Deserialize;
-use shared::{Error, users::PublicUser, verification::Channel};
+use shared::{
+    Error,
+    users::{Channel, PublicUser},
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 

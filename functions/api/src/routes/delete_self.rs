@@ -34,8 +34,7 @@ struct PasswordConfirmation {
     responses(
         (status = 200, description = "It is gone", body = Done<Nothing>),
         (status = 401, description = "`WRONG_PASSWORD`, or `UNAUTHENTICATED` as everywhere", body = ErrorBody<'static>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>,
-            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>),
     ),
 )]
 pub(super) async fn post(

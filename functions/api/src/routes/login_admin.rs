@@ -10,7 +10,10 @@ use shared::{
     sessions::Owner,
 };
 
-use super::{Answer, Credentials, Done, Session, TokenPair};
+use super::{
+    Answer, Done,
+    session::{Credentials, Session},
+};
 use crate::{App, client_ip::ClientIp, payload::Payload};
 
 #[utoipa::path(
@@ -23,8 +26,7 @@ use crate::{App, client_ip::ClientIp, payload::Payload};
     responses(
         (status = 200, description = "Who that is, and the tokens", body = Done<Session<AdminProfile>>),
         (status = 401, description = "`WRONG_CREDENTIALS`: which of the two is not said", body = ErrorBody<'static>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>,
-            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>),
     ),
 )]
 pub(super) async fn post(
@@ -36,6 +38,5 @@ pub(super) async fn post(
     let check = async { Ok(app.admin.verify(&app.passwords, &email, password).await?.then_some(())) };
     app.limits.login(Role::Admin, &email, &source, check).await?.ok_or(Error::WrongCredentials)?;
     let refresh_token = app.sessions.begin(Owner::Admin, app.admin.session_generation()).await?;
-    let tokens = TokenPair::new(&app.tokens, &refresh_token)?;
-    Ok(Done::with(Session { user: app.admin.profile(), tokens }))
+    Ok(Done::with(Session::of(app.admin.profile(), &refresh_token, &app.tokens)?))
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use shared::{Error, auth::Role, error::ErrorBody, sessions::Owner, users::PublicUser};
 
-use super::{Answer, Credentials, Done, Session, TokenPair};
+use super::{
+    Answer, Done,
+    session::{Credentials, Session},
+};
 use crate::{App, client_ip::ClientIp, payload::Payload};
 
 #[utoipa::path(
@@ -19,8 +22,7 @@ use crate::{App, client_ip::ClientIp, payload::Payload};
         (status = 200, description = "Who that is, and the tokens", body = Done<Session<PublicUser>>),
         (status = 401, description = "`WRONG_CREDENTIALS`: which of the two is not said", body = ErrorBody<'static>),
         (status = 403, description = "`ACCOUNT_BANNED`: the password is right", body = ErrorBody<'static>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>,
-            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: too many wrong passwords from this address", body = ErrorBody<'static>),
     ),
 )]
 pub(super) async fn post(
@@ -41,6 +43,5 @@ pub(super) async fn post(
         return Err(Error::AccountBanned.into());
     }
     let refresh_token = app.sessions.begin(Owner::User(user.id), &user.session_generation.to_string()).await?;
-    let tokens = TokenPair::new(&app.tokens, &refresh_token)?;
-    Ok(Done::with(Session { user: PublicUser::from(&user), tokens }))
+    Ok(Done::with(Session::of(PublicUser::from(&user), &refresh_token, &app.tokens)?))
 }

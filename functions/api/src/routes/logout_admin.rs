@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use shared::{
-    Error,
-    error::ErrorBody,
-    sessions::{Owner, RefreshToken},
-};
+use shared::{auth::Role, error::ErrorBody};
 
-use super::{Answer, Done, Nothing, SessionToken};
+use super::{
+    Answer, Done, Nothing,
+    session::{self, SessionToken},
+};
 use crate::{App, payload::Payload};
 
-/// Logging out twice is as good as once.
 #[utoipa::path(
     post,
     path = "/auth/admin/logout",
@@ -26,11 +24,5 @@ use crate::{App, payload::Payload};
     ),
 )]
 pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answer<Done<Nothing>> {
-    let SessionToken { refresh_token } = payload.json()?;
-    let token = RefreshToken::parse(&refresh_token)?;
-    if token.owner() != Owner::Admin {
-        return Err(Error::Unauthenticated.into());
-    }
-    app.sessions.end(&token).await?;
-    Ok(Done::with(Nothing {}))
+    session::end(&app, Role::Admin, payload).await
 }

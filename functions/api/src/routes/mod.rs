@@ -1,4 +1,4 @@
-//! The routes, one file each.
+//! The routes, one file each, and in `session` what those of sessions have in common.
 
 mod ban_user;
 mod change_user;
@@ -17,6 +17,7 @@ mod refresh_admin;
 mod refresh_user;
 mod register;
 mod send_code;
+mod session;
 mod unban_user;
 
 use std::sync::Arc;
@@ -26,12 +27,7 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
 };
 use serde::Serialize;
-use shared::{
-    Error,
-    auth::{ACCESS_TOKEN_SECONDS, Tokens},
-    sessions::RefreshToken,
-    users::PublicUser,
-};
+use shared::{Error, users::PublicUser};
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -113,55 +109,6 @@ struct OfUser<U = PublicUser> {
 /// Nothing beside `"ok":true`.
 #[derive(Serialize, ToSchema)]
 struct Nothing {}
-
-/// `"user":…,"tokens":…`.
-#[derive(Serialize, ToSchema)]
-struct Session<U> {
-    /// Who logged in.
-    user: U,
-    /// The tokens that prove the login from now on.
-    tokens: TokenPair,
-}
-
-/// What a login brings.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct TokenPair {
-    /// JWT, for `Authorization: Bearer` and the sockets' `auth: { token }`.
-    access_token: String,
-    /// For the next pair of tokens, within 30 days. Once it has brought that it is good for half a minute more, for the
-    /// same pair: an answer may get lost, and two tabs may refresh at once.
-    refresh_token: String,
-    /// Life of the access token, seconds.
-    expires_in: i64,
-}
-
-impl TokenPair {
-    /// A fresh access token beside this refresh token.
-    fn new(tokens: &Tokens, refresh_token: &RefreshToken) -> Result<Self, Error> {
-        let owner = refresh_token.owner();
-        let access_token = tokens.issue(owner.subject(), owner.role())?;
-        Ok(Self { access_token, refresh_token: refresh_token.text(), expires_in: ACCESS_TOKEN_SECONDS })
-    }
-}
-
-/// What both logins are sent.
-#[derive(serde::Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Credentials {
-    /// The address, however it is spelt: in any case of its letters, its domain in Unicode or in Punycode.
-    email: String,
-    /// The password as chosen at registration.
-    password: String,
-}
-
-/// What refreshing and logging out are sent.
-#[derive(serde::Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SessionToken {
-    /// The newest of the session.
-    refresh_token: String,
-}
 
 #[cfg(test)]
 mod tests {

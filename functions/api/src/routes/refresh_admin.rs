@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use shared::{
-    Error,
-    auth::AdminProfile,
-    error::ErrorBody,
-    sessions::{Owner, RefreshToken},
-};
+use shared::{Error, auth::AdminProfile, error::ErrorBody, sessions::Owner};
 
-use super::{Answer, Done, Session, SessionToken, TokenPair};
+use super::{
+    Answer, Done,
+    session::{Session, SessionToken},
+};
 use crate::{App, payload::Payload};
 
 #[utoipa::path(
@@ -28,11 +26,10 @@ use crate::{App, payload::Payload};
     ),
 )]
 pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answer<Done<Session<AdminProfile>>> {
-    let SessionToken { refresh_token } = payload.json()?;
-    let token = RefreshToken::parse(&refresh_token)?;
+    let token = SessionToken::read(payload)?;
     if token.owner() != Owner::Admin || app.sessions.generation(&token).await? != app.admin.session_generation() {
         return Err(Error::Unauthenticated.into());
     }
-    let tokens = TokenPair::new(&app.tokens, &app.sessions.rotate(&token).await?)?;
-    Ok(Done::with(Session { user: app.admin.profile(), tokens }))
+    let next = app.sessions.rotate(&token).await?;
+    Ok(Done::with(Session::of(app.admin.profile(), &next, &app.tokens)?))
 }

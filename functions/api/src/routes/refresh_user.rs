@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use shared::{
-    Error,
-    error::ErrorBody,
-    sessions::{Owner, RefreshToken},
-    users::PublicUser,
-};
+use shared::{Error, error::ErrorBody, sessions::Owner, users::PublicUser};
 
-use super::{Answer, Done, Session, SessionToken, TokenPair};
+use super::{
+    Answer, Done,
+    session::{Session, SessionToken},
+};
 use crate::{App, payload::Payload};
 
 #[utoipa::path(
@@ -29,8 +27,7 @@ use crate::{App, payload::Payload};
     ),
 )]
 pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answer<Done<Session<PublicUser>>> {
-    let SessionToken { refresh_token } = payload.json()?;
-    let token = RefreshToken::parse(&refresh_token)?;
+    let token = SessionToken::read(payload)?;
     let Owner::User(id) = token.owner() else { return Err(Error::Unauthenticated.into()) };
     // Before the user is looked at: an id in a forged token learns nothing about that account.
     let generation = app.sessions.generation(&token).await?;
@@ -41,6 +38,6 @@ pub(super) async fn post(State(app): State<Arc<App>>, payload: Payload) -> Answe
     if generation != user.session_generation.to_string() {
         return Err(Error::Unauthenticated.into());
     }
-    let tokens = TokenPair::new(&app.tokens, &app.sessions.rotate(&token).await?)?;
-    Ok(Done::with(Session { user: PublicUser::from(&user), tokens }))
+    let next = app.sessions.rotate(&token).await?;
+    Ok(Done::with(Session::of(PublicUser::from(&user), &next, &app.tokens)?))
 }

@@ -54,8 +54,7 @@ impl Registration {
     responses(
         (status = 201, description = "The new user", body = Done<OfUser>),
         (status = 409, description = "`EMAIL_TAKEN`: another account has this address", body = ErrorBody<'static>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: this address has registered too many", body = ErrorBody<'static>,
-            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: this address has registered too many", body = ErrorBody<'static>),
     ),
 )]
 pub(super) async fn post(

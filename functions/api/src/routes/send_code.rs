@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
-use shared::{
-    Error,
-    error::ErrorBody,
-    verification::{CODE_SECONDS, Channel},
-};
+use shared::{Error, error::ErrorBody, users::Channel, verification::CODE_SECONDS};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -34,8 +30,7 @@ pub(super) struct Sent {
     security(("accessToken" = [])),
     responses(
         (status = 200, description = "Whether one was sent, and for how long it is good", body = Done<Sent>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute, ten a day", body = ErrorBody<'static>,
-            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute, ten a day", body = ErrorBody<'static>),
     ),
 )]
 pub(super) async fn post_email(caller: Caller, State(app): State<Arc<App>>, UserId(id): UserId) -> Answer<Done<Sent>> {
@@ -52,8 +47,7 @@ pub(super) async fn post_email(caller: Caller, State(app): State<Arc<App>>, User
     security(("accessToken" = [])),
     responses(
         (status = 200, description = "Whether one was sent, and for how long it is good", body = Done<Sent>),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute, ten a day", body = ErrorBody<'static>,
-            headers(("retry-after" = u64, description = "Seconds until it is worth trying again"))),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: one a minute, ten a day", body = ErrorBody<'static>),
     ),
 )]
 pub(super) async fn post_phone(caller: Caller, State(app): State<Arc<App>>, UserId(id): UserId) -> Answer<Done<Sent>> {

@@ -23,8 +23,7 @@ use std::{
 };
 
 use shared::{
-    connections::{DeliveryCheckpoint, Member},
-    events::NAMESPACE,
+    connections::{DeliveryCheckpoint, Member, NAMESPACE},
     protocol::{Packet, PacketData},
 };
 

@@ -9,8 +9,8 @@ use shared::{
     Error,
     auth::{Claims, Role},
     config::Anonymous,
-    connections::{Joined, Member, Room, Socket},
-    events::{AuthPayload, ConnectRefusal, NAMESPACE, Refusal},
+    connections::{Joined, Member, NAMESPACE, Room, Socket},
+    events::{AuthPayload, ConnectRefusal, Refusal},
     protocol::Packet,
     recovery::Asked,
 };

@@ -15,7 +15,7 @@ use super::StartError;
 use crate::{
     REGION, Settings,
     dynamodb::{Access, LiveTable},
-    event::{ACCOUNT, API_ID},
+    event::API_ID,
     functions, invoke_api,
     template::{Function, Scope, Template, TemplateError, resolve_string},
 };
@@ -91,15 +91,7 @@ pub(super) fn scope(
     tables: &BTreeMap<String, LiveTable>,
 ) -> Result<Scope, StartError> {
     let mut scope = template.scope(&settings.parameters)?;
-    for (name, value) in [
-        ("AWS::Region", REGION),
-        ("AWS::AccountId", ACCOUNT),
-        ("AWS::Partition", "aws"),
-        ("AWS::URLSuffix", "amazonaws.com"),
-        ("AWS::StackName", &settings.stack_name),
-    ] {
-        scope.set(name, value);
-    }
+    scope.set_pseudo_parameters(&settings.stack_name);
     for (logical_id, table) in tables {
         scope.set(logical_id, table.name.clone());
         scope.set_attribute(logical_id, "Arn", table.arn.clone());

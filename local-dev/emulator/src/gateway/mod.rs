@@ -106,7 +106,7 @@ impl Gateway {
 
     /// Whether there are as many connections as there may be; the first one too many is logged.
     fn is_full(&self) -> bool {
-        let open = self.0.connections.read().unwrap_or_else(PoisonError::into_inner).len();
+        let open = self.connections().len();
         let is_full = open >= self.0.most;
         if is_full && !self.0.was_full.swap(true, Ordering::Relaxed) {
             tracing::warn!("{open} sockets are connected; more are refused, as the limit of open files allows no more");
@@ -324,7 +324,11 @@ impl Gateway {
 
     /// A connection that is open.
     fn connection(&self, id: &str) -> Option<Arc<OpenConnection>> {
-        self.0.connections.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.connections().get(id).cloned()
+    }
+
+    fn connections(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Arc<OpenConnection>>> {
+        self.0.connections.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn connections_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Arc<OpenConnection>>> {

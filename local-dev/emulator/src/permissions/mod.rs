@@ -187,15 +187,7 @@ fn grants(statements: &[Statement], scope: &Scope) -> Result<Vec<Grant>, Templat
 /// ARNs of the template's own names: a recording of one stack can be held against another.
 fn scope(template: &Template) -> Result<Scope, TemplateError> {
     let mut scope = template.scope(&BTreeMap::new())?;
-    let pseudo = [
-        ("AWS::Region", crate::REGION),
-        ("AWS::AccountId", crate::event::ACCOUNT),
-        ("AWS::Partition", "aws"),
-        ("AWS::StackName", "stack"),
-    ];
-    for (name, value) in pseudo {
-        scope.set(name, value);
-    }
+    scope.set_pseudo_parameters("stack");
     for table in template.tables() {
         scope.set(&table.logical_id, table.logical_id.clone());
         scope.set_attribute(&table.logical_id, "Arn", table_arn(&table.logical_id));

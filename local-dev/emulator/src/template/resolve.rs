@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{TemplateError, secret};
+use crate::{REGION, event::ACCOUNT};
 
 /// An entry of `Parameters`.
 #[derive(Debug, Deserialize)]
@@ -117,6 +118,19 @@ impl Scope {
     /// What `!Ref name` is: a parameter, a resource, or a pseudo parameter such as `AWS::Region`.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         self.names.insert(name.into(), value.into());
+    }
+
+    /// Sets the pseudo parameters, but for `AWS::NoValue`, to what they are on this machine.
+    pub(crate) fn set_pseudo_parameters(&mut self, stack_name: &str) {
+        for (name, value) in [
+            ("AWS::Region", REGION),
+            ("AWS::AccountId", ACCOUNT),
+            ("AWS::Partition", "aws"),
+            ("AWS::URLSuffix", "amazonaws.com"),
+            ("AWS::StackName", stack_name),
+        ] {
+            self.set(name, value);
+        }
     }
 
     /// What `!GetAtt resource.attribute` is.

@@ -1,13 +1,6 @@
 //! The two ways to reach a user.
 
-use std::collections::HashMap;
-
-use uuid::Uuid;
-
-use crate::{
-    dynamodb::{Item, s},
-    users::User,
-};
+use super::User;
 
 /// What is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +14,6 @@ pub enum Channel {
 impl Channel {
     /// Both channels.
     pub const ALL: [Self; 2] = [Self::Email, Self::Phone];
-
-    /// Sort key of its code; a prefix of it is what `notify` filters the stream by.
-    #[must_use]
-    pub fn sort_key(self) -> &'static str {
-        match self {
-            Self::Email => "CODE#email",
-            Self::Phone => "CODE#phone",
-        }
-    }
-
-    /// Key of its code, of this user.
-    pub(crate) fn code_key(self, id: Uuid) -> Item {
-        HashMap::from([("pk".into(), s(format!("USER#{id}"))), ("sk".into(), s(self.sort_key()))])
-    }
 
     /// Attribute of the user that says it is verified.
     pub(crate) fn flag(self) -> &'static str {
