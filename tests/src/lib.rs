@@ -14,6 +14,7 @@ mod process;
 pub mod recovering;
 mod rest;
 mod runtime_api;
+mod server;
 mod socket;
 
 pub use cloud::{Cloud, Recording, TOKEN_SECRET, until};
@@ -23,4 +24,5 @@ pub use outage::Outage;
 pub use process::Process;
 pub use rest::{Answer, PASSWORD, Rest};
 pub use runtime_api::{Deployment, Invocation, logical_id};
+pub use server::serve;
 pub use socket::{Edge, Socket};
