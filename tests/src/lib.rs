@@ -6,6 +6,7 @@
 mod cloud;
 mod contract;
 mod document;
+mod every_edge;
 pub mod fuzz;
 mod lossy;
 pub mod node;
@@ -21,6 +22,7 @@ pub mod user;
 
 pub use cloud::{Cloud, Recording, database_at, until};
 pub use document::Document;
+pub use every_edge::{on_every_edge, on_every_edge_with};
 pub use lossy::lossy;
 pub use outage::Outage;
 pub use process::{Process, keeping_data_in};
