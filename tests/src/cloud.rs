@@ -11,10 +11,7 @@ use shared::config::Environment;
 use tokio::time::{interval, timeout};
 use tracing_subscriber::EnvFilter;
 
-use crate::Rest;
-
-/// What tests sign their own tokens with.
-pub const TOKEN_SECRET: &str = "a secret for tests, 32 characters";
+use crate::{Rest, TOKEN_SECRET};
 
 /// Tests ask for more in a moment than people do; those about throttles say so.
 const NO_THROTTLE: &str = "1000000";
@@ -110,6 +107,19 @@ impl Cloud {
     /// What `local-dev` would have sent to people, oldest first.
     pub async fn messages(&self) -> Vec<Value> {
         self.rest().messages().await
+    }
+
+    /// Where the management API has this connection.
+    pub fn management_url(&self, connection_id: &str) -> String {
+        format!("{}/dev/@connections/{}", self.url, connection_id.replace('=', "%3D"))
+    }
+
+    /// Eight minutes of heartbeats: every slot's turn comes once. Pongs are noted at the real time, so made-up minutes
+    /// must not make them look late; backwards, none comes after a ping.
+    pub async fn beat_for_a_round(&self, from: Timestamp) {
+        for minute in (0..8).rev() {
+            self.running.tick(from + minute.minutes()).await.unwrap();
+        }
     }
 
     /// The connections the connections table knows.
@@ -260,21 +270,32 @@ impl Cloud {
     /// The variables of stores of both tables, at this endpoint of their database.
     pub fn users_at(&self, endpoint: &str) -> Environment {
         let [users, connections] = ["UsersTable", "ConnectionsTable"].map(|table| format!("{}-{table}", self.stack));
-        let variables = [
-            ("AWS_REGION", "eu-central-1"),
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
-            ("USERS_TABLE", &users),
-            ("CONNECTIONS_TABLE", &connections),
-            ("REGISTRATIONS_PER_HOUR", "1"),
-        ];
-        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()
+        let tables = [("USERS_TABLE", &*users), ("CONNECTIONS_TABLE", &connections), ("REGISTRATIONS_PER_HOUR", "1")];
+        environment(of_a_database(endpoint).into_iter().chain(tables))
     }
 
     fn database(&self) -> Client {
-        shared::aws::Clients::from_env(&self.users_at(self.running.dynamodb_endpoint())).unwrap().dynamodb()
+        database_at(self.running.dynamodb_endpoint())
     }
+}
+
+/// A client of the DynamoDB at this endpoint, a local one.
+pub fn database_at(endpoint: &str) -> Client {
+    shared::aws::Clients::from_env(&environment(of_a_database(endpoint))).unwrap().dynamodb()
+}
+
+/// The variables that lead to a local DynamoDB.
+fn of_a_database(endpoint: &str) -> [(&str, &str); 4] {
+    [
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
+    ]
+}
+
+fn environment<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Environment {
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Waits until something holds that no message tells of.

@@ -14,6 +14,8 @@ use axum::{
     routing::post,
 };
 
+use crate::serve;
+
 /// Passes requests on to a DynamoDB. The first answer to every write is lost, that to its repetition is not.
 #[derive(Clone)]
 struct Lossy {
@@ -23,12 +25,9 @@ struct Lossy {
 
 /// Starts one in front of another DynamoDB, and returns its endpoint. It ends with the test.
 pub async fn lossy(behind: &str) -> String {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let lossy = Lossy { behind: behind.to_owned(), written: Arc::default() };
-    let router = Router::new().route("/", post(pass_on)).with_state(lossy);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    endpoint
+    let (address, _) = serve(Router::new().route("/", post(pass_on)).with_state(lossy)).await;
+    format!("http://{address}")
 }
 
 async fn pass_on(State(lossy): State<Lossy>, headers: HeaderMap, body: Bytes) -> Response {

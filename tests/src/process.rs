@@ -1,6 +1,7 @@
 //! The program as a process of its own, for what only a process can show.
 
 use std::{
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -143,6 +144,11 @@ impl Process {
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
+}
+
+/// Arguments of `local-dev` for a free port and for users that are kept in this folder.
+pub fn keeping_data_in(folder: &Path) -> Vec<&str> {
+    vec!["--port", "0", "--data-dir", folder.to_str().unwrap()]
 }
 
 /// Linux keeps the high-water mark of a process's resident memory.

@@ -5,7 +5,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use shared::protocol::{Packet, PacketData};
 
-use crate::{Cloud, Edge, Rest, Socket, until};
+use crate::{Cloud, Edge, Rest, Socket, until, user::path};
 
 /// A client that keeps of its events what `socket.io-client` keeps.
 pub struct Recovering {
@@ -127,14 +127,9 @@ impl Witness {
     }
 }
 
-/// A user's id.
-pub fn id(user: &Value) -> &str {
-    user["id"].as_str().unwrap()
-}
-
 /// Gives a user another name; the user as it is then.
 pub async fn rename(admin: &Rest, user: &Value, name: &str) -> Value {
-    admin.patch(&format!("/users/{}", id(user)), json!({"fullName": name})).await.expect(200)["user"].clone()
+    admin.patch(&path(user), json!({"fullName": name})).await.expect(200)["user"].clone()
 }
 
 /// Registers a user, and returns when everybody who is there has heard of it.

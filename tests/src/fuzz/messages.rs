@@ -3,17 +3,17 @@
 
 use futures::future::try_join_all;
 use serde_json::{Value, json};
-use shared::{
-    auth::{Role, Tokens},
-    config::Environment,
-};
+use shared::auth::Role;
 use tokio::{
     sync::Mutex,
     time::{Duration, timeout},
 };
 
 use super::{Budget, Finding, complaints::Complaints, inputs::Inputs, session::FuzzedSocket};
-use crate::{Cloud, Edge, Socket, TOKEN_SECRET, until};
+use crate::{
+    Cloud, Edge, Socket, TOKEN_SECRET, tokens, until,
+    user::{id, path},
+};
 
 /// Sockets that send at the same time.
 const SOCKETS: u64 = 6;
@@ -50,7 +50,7 @@ async fn play_round(budget: &Budget, seed: u64, round: u64) -> Result<(), Findin
     let complaints = Complaints::listen();
     let cloud = Cloud::start().await;
     let user = cloud.rest().register().await;
-    let tokens = vec![token("admin", Role::Admin), token(user["id"].as_str().unwrap(), Role::User)];
+    let tokens = vec![token("admin", Role::Admin), token(id(&user), Role::User)];
     let feed = Socket::connected(&cloud, Edge::Gateway, None).await;
     let bystander = Mutex::new(Bystander { user, feed, renames: 0 });
     let senders = (0..SOCKETS).map(|n| {
@@ -73,8 +73,7 @@ async fn play_round(budget: &Budget, seed: u64, round: u64) -> Result<(), Findin
 
 /// A fresh token.
 fn token(subject: &str, role: Role) -> String {
-    let secret = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
-    Tokens::from_env(&secret).unwrap().issue(subject, role).unwrap()
+    tokens(TOKEN_SECRET).issue(subject, role).unwrap()
 }
 
 /// Somebody who only listens, on a connection of its own.
@@ -90,7 +89,7 @@ impl Bystander {
         self.renames += 1;
         let name = format!("Sara Ahmadi {}", self.renames);
         let admin = cloud.rest().with_token(&token("admin", Role::Admin));
-        let path = format!("/users/{}", self.user["id"].as_str().unwrap());
+        let path = path(&self.user);
         admin.patch(&path, json!({ "fullName": name })).await.expect(200);
         let heard = async { while self.feed.event().await.1["fullName"] != name {} };
         timeout(TIMEOUT, heard).await.map_err(|_| format!("the bystander did not hear of {name}"))

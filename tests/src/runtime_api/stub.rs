@@ -12,10 +12,11 @@ use axum::{
 };
 use serde_json::Value;
 use tokio::{
-    net::TcpListener,
     sync::{Mutex, mpsc},
-    task::JoinHandle,
+    task::AbortHandle,
 };
+
+use crate::serve;
 
 /// What a function said.
 pub(crate) enum Said {
@@ -31,7 +32,7 @@ pub(crate) enum Said {
 pub(crate) struct Stub {
     address: String,
     said: mpsc::Receiver<Said>,
-    server: JoinHandle<()>,
+    server: AbortHandle,
 }
 
 struct Invocation {
@@ -50,10 +51,8 @@ impl Stub {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(error))
             .with_state(invocation);
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
-        Self { address, said, server }
+        let (address, server) = serve(router).await;
+        Self { address: address.to_string(), said, server }
     }
 
     /// The address for `AWS_LAMBDA_RUNTIME_API`.

@@ -2,9 +2,12 @@
 //! refused.
 
 use serde_json::{Value, json};
-use tests::{Cloud, PASSWORD, until};
+use tests::{
+    Cloud, PASSWORD, until,
+    user::{path, path_to},
+};
 
-use crate::typed::{login, path, with};
+use crate::typed::{login, with};
 
 /// One mailbox, in the spellings that people, phones and mail programs have for it.
 const SPELLINGS: [&str; 6] = [
@@ -28,7 +31,7 @@ async fn one_mailbox_is_one_account_however_it_is_spelt() {
             let session = login(&rest, spelling, PASSWORD).await.expect(200);
             assert_eq!(session["user"], user["user"], "{spelling}");
         }
-        cloud.admin().await.delete(&path(&user["user"], "")).await.expect(200);
+        cloud.admin().await.delete(&path(&user["user"])).await.expect(200);
         login(&rest, SPELLINGS[registered], PASSWORD).await.is_refused(401, "WRONG_CREDENTIALS");
     }
     cloud.stop().await;
@@ -40,7 +43,7 @@ async fn a_code_goes_to_an_address_in_its_own_script_in_punycode() {
     let user = cloud.rest().post("/users/register", with("email", "Sara@Bücher.example")).await.expect(201);
     let user = &user["user"];
     let rest = cloud.rest().login(user).await;
-    rest.post(&path(user, "/email/verify/send"), json!({})).await.expect(200);
+    rest.post(&path_to(user, "/email/verify/send"), json!({})).await.expect(200);
     until(async || !cloud.messages().await.is_empty()).await;
     assert_eq!(cloud.messages().await[0]["to"], "Sara@xn--bcher-kva.example");
     cloud.stop().await;
@@ -107,11 +110,11 @@ async fn limits_count_an_address_once_however_it_is_spelt() {
     let elsewhere = rest.from_elsewhere();
     let user = elsewhere.post("/users/register", with("email", SPELLINGS[0])).await.expect(201);
     let owner = elsewhere.login(&user["user"]).await;
-    owner.post(&path(&user["user"], "/email/verify/send"), json!({})).await.expect(200);
-    cloud.admin().await.delete(&path(&user["user"], "")).await.expect(200);
+    owner.post(&path_to(&user["user"], "/email/verify/send"), json!({})).await.expect(200);
+    cloud.admin().await.delete(&path(&user["user"])).await.expect(200);
     let again = elsewhere.post("/users/register", with("email", SPELLINGS[4])).await.expect(201);
     let owner = elsewhere.login(&again["user"]).await;
-    owner.post(&path(&again["user"], "/email/verify/send"), json!({})).await.is_refused(429, "TOO_MANY_ATTEMPTS");
+    owner.post(&path_to(&again["user"], "/email/verify/send"), json!({})).await.is_refused(429, "TOO_MANY_ATTEMPTS");
     cloud.stop().await;
 }
 
@@ -141,7 +144,7 @@ async fn an_account_of_before_is_found_kept_apart_and_deleted() {
         login(&rest, &typed.to_uppercase(), PASSWORD).await.expect(200);
         let taken = rest.post("/users/register", with("email", typed)).await;
         assert!([400, 409].contains(&taken.status), "{typed}: {}", taken.body);
-        cloud.admin().await.delete(&path(&user, "")).await.expect(200);
+        cloud.admin().await.delete(&path(&user)).await.expect(200);
         assert!(cloud.user_items("UNIQUE").await.is_empty(), "{typed}");
     }
     let user = rest.register().await;
@@ -166,7 +169,7 @@ async fn an_account_of_before_is_found_in_either_normal_form_of_its_address() {
         }
         let taken = rest.post("/users/register", with("email", typed)).await;
         assert!([400, 409].contains(&taken.status), "{typed}: {}", taken.body);
-        cloud.admin().await.delete(&path(&user, "")).await.expect(200);
+        cloud.admin().await.delete(&path(&user)).await.expect(200);
         login(&rest, before, PASSWORD).await.is_refused(401, "WRONG_CREDENTIALS");
         assert!(cloud.user_items("UNIQUE").await.is_empty(), "{before}");
     }

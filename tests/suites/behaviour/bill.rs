@@ -3,14 +3,12 @@
 use jiff::{Timestamp, ToSpan as _};
 use local_dev::Spent;
 use planner::{CYCLE, Cycle, RECOVERY, RENEWAL, Recovery};
-use shared::{
-    auth::{Role, Tokens},
-    config::Environment,
-};
+use shared::auth::Role;
 use tests::{
     Cloud, Edge, Socket, TOKEN_SECRET,
     recovering::{Recovering, Witness, registered_at_once, rename},
-    until,
+    tokens, until,
+    user::id,
 };
 
 /// The functions that work for a connection.
@@ -24,12 +22,6 @@ fn spent(cloud: &Cloud) -> Spent {
 }
 
 /// Eight minutes of the heartbeat from then on: every connection's turn comes once.
-async fn a_round(cloud: &Cloud, from: Timestamp) {
-    for minute in (0..8).rev() {
-        cloud.running().tick(from + minute.minutes()).await.unwrap();
-    }
-}
-
 #[tokio::test]
 async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_says() {
     let cloud = Cloud::start().await;
@@ -44,7 +36,7 @@ async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_s
     let answer = socket.raw_frame().await.unwrap();
     assert!(answer.starts_with("40/users,"), "{answer}");
     heard += 1.0;
-    a_round(&cloud, Timestamp::now() + 16.minutes()).await;
+    cloud.beat_for_a_round(Timestamp::now() + 16.minutes()).await;
     while socket.raw_frame().await.is_ok() {
         heard += 1.0;
     }
@@ -60,7 +52,7 @@ async fn a_connection_from_its_connect_until_its_token_ends_uses_what_the_bill_s
     .await;
     // A round comes whoever is there.
     let nobody = spent(&cloud);
-    a_round(&cloud, Timestamp::now() + 32.minutes()).await;
+    cloud.beat_for_a_round(Timestamp::now() + 32.minutes()).await;
     let used = used - (spent(&cloud) - nobody);
     let seen = Cycle { frames: sent + heard, invocations: used.invocations, writes: used.writes, reads: used.reads };
     assert_eq!(seen, CYCLE, "{used:?}");
@@ -72,9 +64,8 @@ async fn a_token_that_is_renewed_uses_what_the_bill_says() {
     let cloud = Cloud::start().await;
     let user = cloud.rest().register().await;
     // One that ends earlier: what ends at the same second has nothing to be written.
-    let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
-    let (sub, issued) = (user["id"].as_str().unwrap(), Timestamp::now() - 5.minutes());
-    let token = Tokens::from_env(&env).unwrap().issue_at(sub, Role::User, issued).unwrap();
+    let (sub, issued) = (id(&user), Timestamp::now() - 5.minutes());
+    let token = tokens(TOKEN_SECRET).issue_at(sub, Role::User, issued).unwrap();
     let mut socket = Socket::connected(&cloud, Edge::Gateway, Some(&token)).await;
     let fresh = cloud.rest().login(&user).await;
     let before = spent(&cloud);

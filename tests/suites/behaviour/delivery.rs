@@ -5,19 +5,17 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use local_dev::{Fault, Often, Options};
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket, until};
+use tests::{
+    Cloud, Edge, Socket, on_every_edge, until,
+    user::{path, path_to},
+};
 use tokio::time::{interval, timeout};
-
-fn path(user: &Value) -> String {
-    format!("/users/{}", user["id"].as_str().unwrap())
-}
 
 #[tokio::test]
 async fn a_batch_that_fails_twice_is_delivered_in_order_all_the_same() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
-        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let mut feed = Socket::connected(cloud, edge, None).await;
         let user = cloud.rest().register().await;
         assert_eq!(feed.event().await.0, "users.created", "{edge:?}");
         cloud.running().faults().set([Fault::Fail("broadcast".into(), Often::Next(2))]);
@@ -28,8 +26,8 @@ async fn a_batch_that_fails_twice_is_delivered_in_order_all_the_same() {
             assert_eq!(feed.event().await.1["fullName"], format!("Sara Ahmadi {n}"), "{edge:?}");
         }
         assert_eq!(cloud.running().dead_letters(), Vec::<Value>::new());
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -57,12 +55,11 @@ async fn what_is_too_old_is_kept_whole_and_can_be_delivered_again() {
 
 #[tokio::test]
 async fn a_throttling_gateway_delays_but_loses_nothing() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
         let mut sockets = Vec::new();
         for _ in 0..4 {
-            sockets.push(Socket::connected(&cloud, edge, None).await);
+            sockets.push(Socket::connected(cloud, edge, None).await);
         }
         let user = cloud.rest().register().await;
         for socket in &mut sockets {
@@ -77,8 +74,8 @@ async fn a_throttling_gateway_delays_but_loses_nothing() {
                 assert_eq!(socket.event().await.1["fullName"], format!("Sara Ahmadi {n}"), "{edge:?}");
             }
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -143,13 +140,12 @@ async fn a_room_larger_than_the_time_is_told_in_many_attempts_in_order_and_nobod
 /// The worst minute of a gateway, for both of what there is to tell.
 #[tokio::test]
 async fn after_half_a_minute_in_which_the_gateway_refused_everything_all_is_as_if_it_had_not() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
         let token = cloud.rest().login(&user).await;
-        let (mut feed, mut banned) = (connected(&cloud, edge, 12).await, Vec::new());
+        let (mut feed, mut banned) = (connected(cloud, edge, 12).await, Vec::new());
         for _ in 0..3 {
-            banned.push(Socket::connected(&cloud, edge, Some(token.token())).await);
+            banned.push(Socket::connected(cloud, edge, Some(token.token())).await);
         }
         let other = cloud.rest().register().await;
         for socket in &mut feed {
@@ -157,7 +153,7 @@ async fn after_half_a_minute_in_which_the_gateway_refused_everything_all_is_as_i
         }
         cloud.running().faults().set([Fault::Refuse]);
         let patched = admin.patch(&path(&other), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
-        let ban = admin.post(&format!("{}/ban", path(&user)), json!({"reason": "fraud"})).await.expect(200);
+        let ban = admin.post(&path_to(&user, "/ban"), json!({"reason": "fraud"})).await.expect(200);
         // What is waited for is that nothing happens.
         let nothing = timeout(Duration::from_secs(30), feed[0].frame()).await;
         assert!(nothing.is_err(), "{edge:?}: {nothing:?}");
@@ -178,8 +174,8 @@ async fn after_half_a_minute_in_which_the_gateway_refused_everything_all_is_as_i
         for socket in &mut feed {
             assert_eq!(socket.event().await.1, marker, "{edge:?}: nobody was closed, and nothing was doubled");
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

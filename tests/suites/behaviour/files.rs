@@ -3,7 +3,7 @@
 
 use futures::future::join_all;
 use serde_json::json;
-use tests::{Edge, Process, Socket};
+use tests::{Edge, Process, Socket, user::path};
 
 /// Starts the program within these limits, as `ulimit` is told them. Only `--loopback` makes calls go over connections, so
 /// that the files a test counts on are the same in every run of the suites.
@@ -29,7 +29,7 @@ async fn with_few_files_every_delivery_arrives_within_the_process_and_over_conne
         let admin = program.rest().login_admin().await;
         let users = join_all((0..CLIENTS).map(|_| async { program.rest().register().await })).await;
         let changing = join_all(users.iter().map(|user| async {
-            let path = format!("/users/{}", user["id"].as_str().unwrap());
+            let path = path(user);
             for number in 0..CHANGES {
                 admin.patch(&path, json!({ "fullName": format!("Sara Ahmadi {number}") })).await.expect(200);
             }

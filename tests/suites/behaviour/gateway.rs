@@ -6,7 +6,7 @@ use futures::future::{join, join_all};
 use local_dev::{Fault, Limits, Often, Options};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket, until};
+use tests::{Cloud, Edge, Socket, on_every_edge_with, until};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::frame::{
@@ -183,8 +183,7 @@ async fn messages_of_one_connection_are_handled_at_the_same_time() {
 
 /// The address of the only connection in the management API.
 async fn address_of_the_only_one(cloud: &Cloud) -> String {
-    let id = cloud.connection_ids().await.remove(0);
-    format!("{}/dev/@connections/{}", cloud.url(), id.replace('=', "%3D"))
+    cloud.management_url(&cloud.connection_ids().await[0])
 }
 
 /// Posts to a socket that does not read until the buffers between here and there are full; returns how many it took.
@@ -284,10 +283,9 @@ async fn who_sends_connect_before_the_open_packet_hears_what_changes_or_is_close
 
 #[tokio::test]
 async fn the_feed_is_spread_over_its_partitions_and_everybody_hears_it() {
-    for edge in Edge::ALL {
-        let parameters = vec![("FeedShards".to_owned(), "4".to_owned())];
-        let cloud = Cloud::with(Options { parameters, ..Options::default() }).await;
-        let mut sockets = join_all((0..40).map(|_| Socket::connected(&cloud, edge, None))).await;
+    let parameters = vec![("FeedShards".to_owned(), "4".to_owned())];
+    on_every_edge_with(&Options { parameters, ..Options::default() }, async |cloud, edge| {
+        let mut sockets = join_all((0..40).map(|_| Socket::connected(cloud, edge, None))).await;
         let mut partitions = cloud.room_partitions().await;
         assert_eq!(partitions.len(), 40, "{edge:?}");
         partitions.sort();
@@ -300,8 +298,8 @@ async fn the_feed_is_spread_over_its_partitions_and_everybody_hears_it() {
         }
         drop(sockets);
         until(async || cloud.room_members().await.is_empty()).await;
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

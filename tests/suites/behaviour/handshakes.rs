@@ -1,23 +1,22 @@
 //! Getting in: origins, namespaces, and frames that make no sense.
 
 use serde_json::json;
-use tests::{Cloud, Edge, Socket};
+use tests::{Cloud, Edge, Socket, on_every_edge, on_every_edge_with, user::path};
 
 const LISTED: [&str; 4] =
     ["http://localhost:4200", "http://127.0.0.1:4200", "http://localhost:5173", "http://127.0.0.1:5173"];
 
 #[tokio::test]
 async fn foreign_origins_are_refused_with_403_listed_ones_and_none_are_not() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         for origin in LISTED.map(Some).into_iter().chain([None]) {
-            assert!(Socket::open(&cloud, edge, origin).await.is_ok(), "{edge:?} {origin:?}");
+            assert!(Socket::open(cloud, edge, origin).await.is_ok(), "{edge:?} {origin:?}");
         }
         for origin in ["https://evil.example", "http://localhost:4201", "null", "http://localhost:4200.evil.example"] {
-            assert_eq!(Socket::open(&cloud, edge, Some(origin)).await.err(), Some(403), "{edge:?} {origin}");
+            assert_eq!(Socket::open(cloud, edge, Some(origin)).await.err(), Some(403), "{edge:?} {origin}");
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -48,18 +47,17 @@ async fn preflights_are_answered_for_listed_origins_only() {
 
 #[tokio::test]
 async fn the_address_of_the_service_itself_is_no_foreign_origin() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let port = cloud.url().rsplit(':').next().unwrap();
         // As the libraries of Python and Swift make it up.
         for own in ["http://127.0.0.1", "http://localhost", "ws://localhost"] {
-            assert!(Socket::open(&cloud, edge, Some(&format!("{own}:{port}"))).await.is_ok(), "{edge:?} {own}");
+            assert!(Socket::open(cloud, edge, Some(&format!("{own}:{port}"))).await.is_ok(), "{edge:?} {own}");
         }
         for foreign in [format!("http://evil.example:{port}"), "http://localhost".to_owned()] {
-            assert_eq!(Socket::open(&cloud, edge, Some(&foreign)).await.err(), Some(403), "{edge:?} {foreign}");
+            assert_eq!(Socket::open(cloud, edge, Some(&foreign)).await.err(), Some(403), "{edge:?} {foreign}");
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -107,9 +105,8 @@ async fn a_client_of_another_engine_io_or_transport_or_of_a_session_of_before_is
 
 #[tokio::test]
 async fn an_unknown_namespace_is_refused_and_the_connection_stays() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let mut socket = Socket::open(&cloud, edge, None).await.unwrap();
+    on_every_edge(async |cloud, edge| {
+        let mut socket = Socket::open(cloud, edge, None).await.unwrap();
         for (connect, refusal) in [
             ("40", r#"44{"message":"Invalid namespace"}"#),
             ("40/nope,", r#"44/nope,{"message":"Invalid namespace"}"#),
@@ -120,98 +117,90 @@ async fn an_unknown_namespace_is_refused_and_the_connection_stays() {
         }
         socket.send("40/users,").await;
         assert!(socket.frame().await.unwrap().starts_with(r#"40/users,{"sid":""#), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_socket_that_left_can_join_again_under_a_new_id() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let mut socket = Socket::connected(&cloud, edge, None).await;
+    on_every_edge(async |cloud, edge| {
+        let mut socket = Socket::connected(cloud, edge, None).await;
         socket.send("41/users,").await;
         socket.send("40/users,").await;
         assert!(socket.frame().await.unwrap().starts_with("40/users,"), "{edge:?}");
         let user = cloud.rest().register().await;
         assert_eq!(socket.event().await, ("users.created".into(), user), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn nonsense_ends_its_own_connection_and_nothing_else() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let mut bystander = Socket::connected(&cloud, edge, None).await;
+    on_every_edge(async |cloud, edge| {
+        let mut bystander = Socket::connected(cloud, edge, None).await;
         let long = "4".repeat(2000);
         for nonsense in ["", "hello", "7", "4", "47", "4x", &long] {
-            let mut socket = Socket::connected(&cloud, edge, None).await;
+            let mut socket = Socket::connected(cloud, edge, None).await;
             socket.send(nonsense).await;
             assert_eq!(socket.frame().await, None, "{edge:?}: {nonsense:.20}");
         }
         // socketioxide does not look into payloads as Node does, so it may keep these.
         for nonsense in ["42/users,{}", "42/users,[", "42/users,[null]", "42/users,[\"connect\"]", "40/users,["] {
-            let mut socket = Socket::connected(&cloud, edge, None).await;
+            let mut socket = Socket::connected(cloud, edge, None).await;
             socket.send(nonsense).await;
         }
         let user = cloud.rest().register().await;
         assert_eq!(bystander.event().await, ("users.created".into(), user), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_event_nobody_listens_to_does_no_harm() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let mut socket = Socket::connected(&cloud, edge, None).await;
+    on_every_edge(async |cloud, edge| {
+        let mut socket = Socket::connected(cloud, edge, None).await;
         for event in [r#"42/users,["ping"]"#, r#"42/users,7["order",{"id":1}]"#, r#"43/users,99[]"#] {
             socket.send(event).await;
         }
         let user = cloud.rest().register().await;
         assert_eq!(socket.event().await, ("users.created".into(), user), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn where_anonymous_sockets_are_denied_only_a_token_hears_the_feed() {
-    for edge in Edge::ALL {
-        let options = local_dev::Options { anonymous: local_dev::Anonymous::Deny, ..Default::default() };
-        let cloud = Cloud::with(options).await;
+    let options = local_dev::Options { anonymous: local_dev::Anonymous::Deny, ..Default::default() };
+    on_every_edge_with(&options, async |cloud, edge| {
         for auth in
             [None, Some(json!({})), Some(json!({"token": null})), Some(json!({"token": ""})), Some(json!({"token": 5}))]
         {
-            let mut socket = Socket::connecting(&cloud, edge, auth.clone()).await;
+            let mut socket = Socket::connecting(cloud, edge, auth.clone()).await;
             let refusal = socket.frame().await;
             assert_eq!(refusal.as_deref(), Some(r#"44/users,{"message":"UNAUTHENTICATED"}"#), "{edge:?} {auth:?}");
         }
         let admin = cloud.admin().await;
-        let mut feed = Socket::connected(&cloud, edge, Some(admin.token())).await;
+        let mut feed = Socket::connected(cloud, edge, Some(admin.token())).await;
         let user = cloud.rest().register().await;
         assert_eq!(feed.event().await, ("users.created".into(), user), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_ordinary_user_hears_nothing_of_the_feed() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let user = cloud.rest().register().await;
         let token = cloud.rest().login(&user).await;
-        let mut socket = Socket::connected(&cloud, edge, Some(token.token())).await;
-        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let mut socket = Socket::connected(cloud, edge, Some(token.token())).await;
+        let mut feed = Socket::connected(cloud, edge, None).await;
         cloud.rest().register().await;
-        token
-            .patch(&format!("/users/{}", user["id"].as_str().unwrap()), json!({"fullName": "Sara Ahmadi Nik"}))
-            .await
-            .expect(200);
+        token.patch(&path(&user), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
         assert_eq!(feed.event().await.0.split('.').next(), Some("users"), "{edge:?}");
         feed.event().await;
         // What the feed heard is over; the first thing the user hears comes after it.
-        cloud.admin().await.delete(&format!("/users/{}", user["id"].as_str().unwrap())).await.expect(200);
+        cloud.admin().await.delete(&path(&user)).await.expect(200);
         assert_eq!(socket.event().await.0, "account.banned", "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }

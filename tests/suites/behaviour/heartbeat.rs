@@ -5,21 +5,12 @@ use jiff::{Timestamp, ToSpan as _};
 use local_dev::{Fault, Often};
 use serde_json::Value;
 use shared::{
-    auth::{Role, Tokens},
+    auth::Role,
     aws::Clients,
-    config::Environment,
     connections::ConnectionStore,
     heartbeat::{slot_at, slot_of},
 };
-use tests::{Cloud, Edge, Socket, TOKEN_SECRET, until};
-
-/// Eight minutes: every slot's turn comes once. Pongs are noted at the real time, so made-up minutes must not make them
-/// look late; backwards, none comes after a ping.
-async fn a_round(cloud: &Cloud, from: Timestamp) {
-    for minute in (0..8).rev() {
-        cloud.running().tick(from + (minute * 60).seconds()).await.unwrap();
-    }
-}
+use tests::{Cloud, Edge, Socket, TOKEN_SECRET, on_every_edge, tokens, until};
 
 /// The very next frame is about this user: `Socket::event` would answer a ping and read on.
 async fn hears_next(socket: &mut Socket, user: &Value) {
@@ -35,7 +26,7 @@ async fn every_connection_is_pinged_once_in_a_round() {
     for _ in 0..5 {
         sockets.push(Socket::connected(&cloud, Edge::Gateway, None).await);
     }
-    a_round(&cloud, Timestamp::now() + 40.seconds()).await;
+    cloud.beat_for_a_round(Timestamp::now() + 40.seconds()).await;
     let marker = cloud.rest().register().await;
     for socket in &mut sockets {
         assert_eq!(socket.raw_frame().await.as_deref(), Ok("2"));
@@ -147,17 +138,16 @@ async fn who_does_not_answer_a_ping_is_closed_two_minutes_later() {
 
 #[tokio::test]
 async fn a_token_closes_in_the_minute_before_its_end_and_not_earlier() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
-        let mut socket = Socket::connected(&cloud, edge, Some(admin.token())).await;
+        let mut socket = Socket::connected(cloud, edge, Some(admin.token())).await;
         let end = Timestamp::now() + 15.minutes();
         cloud.running().tick(end - 2.minutes()).await.unwrap();
         assert_eq!(cloud.connection_ids().await.len(), 1, "{edge:?}");
         cloud.running().tick(end - 30.seconds()).await.unwrap();
         assert_eq!(socket.frame().await, None, "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -165,7 +155,7 @@ async fn who_does_not_answer_a_ping_is_closed() {
     let cloud = Cloud::start().await;
     let mut silent = Socket::connected(&cloud, Edge::Gateway, None).await;
     let start = Timestamp::now() + 40.seconds();
-    a_round(&cloud, start).await;
+    cloud.beat_for_a_round(start).await;
     assert_eq!(silent.raw_frame().await.as_deref(), Ok("2"));
     cloud.running().tick(start + 10.minutes()).await.unwrap();
     assert_eq!(silent.close_code().await, 1000);
@@ -206,54 +196,50 @@ async fn who_never_sends_connect_is_closed_after_45_seconds() {
 
 #[tokio::test]
 async fn a_socket_whose_token_expired_is_closed_without_41() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let user = cloud.rest().register().await;
         let token = cloud.rest().login(&user).await;
-        let mut socket = Socket::connected(&cloud, edge, Some(token.token())).await;
+        let mut socket = Socket::connected(cloud, edge, Some(token.token())).await;
         cloud.running().tick(Timestamp::now() + 16.minutes()).await.unwrap();
         // `41` would make the client stay away; like this it comes back with a fresh token.
         assert_eq!(socket.frame().await, None, "{edge:?}");
         until(async || cloud.connection_ids().await.is_empty()).await;
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_socket_hears_nothing_after_its_token_though_the_heartbeat_is_late() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
+    on_every_edge(async |cloud, edge| {
         let issued = Timestamp::now() - 15.minutes() + 3.seconds();
-        let token = Tokens::from_env(&env).unwrap().issue_at("admin", Role::Admin, issued).unwrap();
-        let mut short = Socket::connected(&cloud, edge, Some(&token)).await;
-        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let token = tokens(TOKEN_SECRET).issue_at("admin", Role::Admin, issued).unwrap();
+        let mut short = Socket::connected(cloud, edge, Some(&token)).await;
+        let mut feed = Socket::connected(cloud, edge, None).await;
         until(async || Timestamp::now() > issued + 15.minutes() + 1.second()).await;
         let user = cloud.rest().register().await;
         assert_eq!(feed.event().await.1, user, "{edge:?}");
         cloud.running().tick(Timestamp::now()).await.unwrap();
         assert_eq!(short.frame().await, None, "{edge:?}: the end is the next thing");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn rows_of_the_dead_are_gone_after_a_round_though_disconnect_was_dropped() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         cloud.running().faults().set([Fault::DropDisconnect]);
-        let mut alive = Socket::connected(&cloud, edge, None).await;
+        let mut alive = Socket::connected(cloud, edge, None).await;
         for _ in 0..3 {
-            drop(Socket::connected(&cloud, edge, None).await);
+            drop(Socket::connected(cloud, edge, None).await);
         }
         assert_eq!(cloud.connection_ids().await.len(), 4, "{edge:?}");
-        a_round(&cloud, Timestamp::now() + 40.seconds()).await;
+        cloud.beat_for_a_round(Timestamp::now() + 40.seconds()).await;
         assert_eq!(cloud.connection_ids().await.len(), 1, "{edge:?}");
         assert_eq!(cloud.room_members().await.len(), 1, "{edge:?}");
         let user = cloud.rest().register().await;
         assert_eq!(alive.event().await.1, user, "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -279,7 +265,7 @@ async fn a_ping_the_gateway_refused_is_not_held_against_the_client() {
     let mut socket = Socket::connected(&cloud, Edge::Gateway, None).await;
     cloud.running().faults().set([Fault::Throttle(Often::Percent(100))]);
     let start = Timestamp::now() + 40.seconds();
-    a_round(&cloud, start).await;
+    cloud.beat_for_a_round(start).await;
     cloud.running().faults().set([]);
     // Who was pinged and did not answer would be closed now.
     cloud.running().tick(start + 10.minutes()).await.unwrap();

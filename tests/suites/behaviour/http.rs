@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Cloud, Document, Rest};
+use tests::{Cloud, Document, Rest, user::path};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -58,7 +58,7 @@ async fn a_401_says_how_to_authenticate_and_whether_a_token_was_bad() {
     assert_eq!(challenge(rest.post("/auth/user/login", login).await), "Bearer");
     let user = rest.register().await;
     let gone = rest.login(&user).await;
-    cloud.admin().await.delete(&format!("/users/{}", user["id"].as_str().unwrap())).await.expect(200);
+    cloud.admin().await.delete(&path(&user)).await.expect(200);
     assert_eq!(challenge(gone.get("/auth/me").await), r#"Bearer error="invalid_token""#);
     cloud.stop().await;
 }

@@ -3,11 +3,11 @@
 use jiff::{Timestamp, ToSpan as _};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::{
-    auth::{Role, Tokens},
-    config::Environment,
+use shared::auth::Role;
+use tests::{
+    Edge, Process, Rest, Socket, TOKEN_SECRET, tokens, until,
+    user::{path, path_to},
 };
-use tests::{Edge, Process, Rest, Socket, TOKEN_SECRET, until};
 
 /// Everything our crates say, and what others say in production; but not what people would have been sent, which only
 /// `local-dev` prints.
@@ -24,10 +24,6 @@ async fn program(faults: &[&str]) -> Process {
     Process::logging(env!("CARGO_BIN_EXE_cloud"), &arguments, EVERYTHING).await
 }
 
-fn path(user: &Value, action: &str) -> String {
-    format!("/users/{}{action}", user["id"].as_str().unwrap())
-}
-
 #[tokio::test]
 async fn a_request_is_followed_from_its_answer_to_the_frames_it_caused() {
     let mut program = program(&[]).await;
@@ -41,10 +37,10 @@ async fn a_request_is_followed_from_its_answer_to_the_frames_it_caused() {
         (Method::DELETE, "", json!({}), "users.deleted"),
     ];
     assert_eq!(feed.event().await.0, "users.created");
-    let sent = admin.post(&path(&user, "/email/verify/send"), json!({})).await;
+    let sent = admin.post(&path_to(&user, "/email/verify/send"), json!({})).await;
     program.logged(&[sent.headers["x-request-id"].to_str().unwrap(), "sent a code"]).await;
     for (method, action, body, event) in changes {
-        let answer = admin.raw(method, &path(&user, action), "application/json", body.to_string()).await;
+        let answer = admin.raw(method, &path_to(&user, action), "application/json", body.to_string()).await;
         let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
         answer.expect(200);
         // Exactly one event: that the row now names another request is no change of the user.
@@ -92,19 +88,19 @@ async fn a_busy_day(program: &Process) -> Vec<String> {
     own.get(&format!("/users/{token}?email=logged.sara@private.example")).await.expect(400);
     own.get("/users/logged.sara@private.example").await.expect(400);
     own.get("/logged.sara@private.example/a%20chosen%20passphrase").await.expect(404);
-    own.patch(&path(&user, ""), json!({"fullName": "logged.sara@private.example"})).await.expect(400);
+    own.patch(&path(&user), json!({"fullName": "logged.sara@private.example"})).await.expect(400);
     rest.with_token(&forged).get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
     let expired = sockets(program, token, &forged).await;
     let refresh_tokens = refresh_tokens(&rest, &login).await;
     let codes = codes(&user, &own).await;
 
     let mut feed = Socket::connected(program, Edge::Gateway, Some(admin.token())).await;
-    admin.patch(&path(&user, ""), json!({"photoUrl": "https://cdn.private.example/sara.png"})).await.expect(200);
+    admin.patch(&path(&user), json!({"photoUrl": "https://cdn.private.example/sara.png"})).await.expect(200);
     for action in ["/ban", "/unban"] {
-        admin.post(&path(&user, action), json!({"reason": "calls +989129990001 at night"})).await.expect(200);
+        admin.post(&path_to(&user, action), json!({"reason": "calls +989129990001 at night"})).await.expect(200);
     }
     rest.post("/auth/user/login", right).await.expect(200);
-    admin.delete(&path(&user, "")).await.expect(200);
+    admin.delete(&path(&user)).await.expect(200);
     while feed.event().await.0 != "users.deleted" {}
 
     let all =
@@ -117,9 +113,9 @@ async fn a_busy_day(program: &Process) -> Vec<String> {
 async fn codes(user: &Value, own: &Rest) -> Vec<String> {
     let mut codes = Vec::new();
     for channel in ["email", "phone"] {
-        let confirm = path(user, &format!("/{channel}/verify/confirm"));
-        own.post(&path(user, &format!("/{channel}/verify/send")), json!({})).await.expect(200);
-        own.post(&path(user, &format!("/{channel}/verify/send")), json!({})).await.expect(429);
+        let confirm = path_to(user, &format!("/{channel}/verify/confirm"));
+        own.post(&path_to(user, &format!("/{channel}/verify/send")), json!({})).await.expect(200);
+        own.post(&path_to(user, &format!("/{channel}/verify/send")), json!({})).await.expect(429);
         until(async || own.messages().await.len() > codes.len()).await;
         let code = own.messages().await[codes.len()]["text"].as_str().unwrap().split(' ').next().unwrap().to_owned();
         let guess: String = code.chars().rev().collect();
@@ -143,8 +139,7 @@ async fn refresh_tokens(rest: &Rest, login: &Value) -> Vec<String> {
 
 /// What a socket can say, with a token and about one; returns one more token.
 async fn sockets(program: &Process, token: &str, forged: &str) -> String {
-    let tokens = Tokens::from_env(&Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]));
-    let expired = tokens.unwrap().issue_at("admin", Role::Admin, Timestamp::now() - 901.seconds()).unwrap();
+    let expired = tokens(TOKEN_SECRET).issue_at("admin", Role::Admin, Timestamp::now() - 901.seconds()).unwrap();
     for edge in Edge::ALL {
         for refused in [forged, &expired, "logged.sara@private.example"] {
             let mut socket = Socket::connecting(program, edge, Some(json!({ "token": refused }))).await;

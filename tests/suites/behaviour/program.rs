@@ -1,11 +1,10 @@
 //! The program as a process: what it prints, how it ends, and what survives `kill -9`.
 
-use std::{collections::HashSet, path::Path, process::Stdio};
+use std::{collections::HashSet, process::Stdio};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use shared::config::Environment;
-use tests::{Edge, Process, Rest, Socket};
+use tests::{Edge, Process, Rest, Socket, database_at, keeping_data_in};
 use tokio::process::Command;
 
 #[tokio::test]
@@ -58,18 +57,14 @@ async fn a_taken_port_is_said_with_a_way_out() {
     assert!(!message.contains("panicked"), "{message}");
 }
 
-fn arguments(folder: &Path) -> Vec<&str> {
-    vec!["--port", "0", "--data-dir", folder.to_str().unwrap()]
-}
-
 #[tokio::test]
 async fn users_and_tokens_survive_a_restart_with_a_data_dir() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await;
     let user = first.rest().register().await;
     let token = first.rest().login(&user).await;
     first.interrupt().await;
-    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await;
     let me = second.rest().with_token(token.token()).get("/auth/me").await.expect(200);
     assert_eq!(me["user"], user);
     second.interrupt().await;
@@ -112,7 +107,7 @@ async fn codes_for_people_are_printed_where_the_program_runs() {
 #[tokio::test]
 async fn what_was_committed_before_kill_9_is_delivered_by_the_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let slow = [arguments(folder.path()), vec!["--fault", "slow=broadcast:60s"]].concat();
+    let slow = [keeping_data_in(folder.path()), vec!["--fault", "slow=broadcast:60s"]].concat();
     let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &slow).await;
     let mut before = Socket::connected(&first, Edge::SocketIo, None).await;
     let rest = first.rest();
@@ -123,7 +118,7 @@ async fn what_was_committed_before_kill_9_is_delivered_by_the_restart() {
     let mut missing: HashSet<_> = committed.filter(|id| !heard.iter().any(|frame| frame.contains(id))).collect();
     assert!(!missing.is_empty(), "there is something left for the restart");
 
-    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await;
     let mut after = Socket::connected(&second, Edge::SocketIo, None).await;
     while !missing.is_empty() {
         let (name, user) = after.event().await;
@@ -139,7 +134,7 @@ async fn what_was_committed_before_kill_9_is_delivered_by_the_restart() {
 async fn what_one_function_has_not_heard_is_kept_over_kill_9_though_another_one_is_thousands_of_changes_ahead() {
     const CHANGES: usize = 4000;
     let folder = tempfile::tempdir().unwrap();
-    let slow = [arguments(folder.path()), vec!["--fault", "slow=broadcast:60s"]].concat();
+    let slow = [keeping_data_in(folder.path()), vec!["--fault", "slow=broadcast:60s"]].concat();
     let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &slow).await;
     let user = first.rest().register().await;
     let database = Database::of(first.banner());
@@ -155,7 +150,7 @@ async fn what_one_function_has_not_heard_is_kept_over_kill_9_though_another_one_
     assert_eq!(database.oldest().await, number);
     first.kill().await;
 
-    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await;
     let mut socket = Socket::connected(&second, Edge::SocketIo, None).await;
     assert_eq!(socket.event().await, ("users.created".to_owned(), user));
     let database = Database::of(second.banner());
@@ -203,14 +198,7 @@ impl Database {
 async fn items(banner: &str, table: &str) -> usize {
     let endpoint = banner.lines().find_map(|line| line.trim().strip_prefix("DynamoDB")).unwrap();
     let endpoint = endpoint.split_whitespace().next().unwrap();
-    let variables = [
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
-    ];
-    let env = Environment::from_iter(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let scan = shared::aws::Clients::from_env(&env).unwrap().dynamodb().scan().table_name(table).send().await.unwrap();
+    let scan = database_at(endpoint).scan().table_name(table).send().await.unwrap();
     // Nobody removes what was due; it is looked at in its minute, or never.
     scan.items().iter().filter(|item| !item["pk"].as_s().unwrap().starts_with("DUE#")).count()
 }
@@ -219,14 +207,14 @@ async fn items(banner: &str, table: &str) -> usize {
 async fn sockets_that_were_open_at_the_end_leave_no_rows_behind() {
     const TABLE: &str = "moien-realtime-ConnectionsTable";
     let folder = tempfile::tempdir().unwrap();
-    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await;
     let mut sockets = Vec::new();
     for edge in Edge::ALL {
         sockets.push(Socket::connected(&first, edge, None).await);
     }
     assert!(items(first.banner(), TABLE).await >= 4, "two connections, each in a room");
     first.interrupt().await;
-    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let second = Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await;
     assert_eq!(items(second.banner(), TABLE).await, 0);
     second.interrupt().await;
 }
@@ -234,13 +222,13 @@ async fn sockets_that_were_open_at_the_end_leave_no_rows_behind() {
 #[tokio::test]
 async fn a_data_dir_that_is_in_use_is_refused_and_free_after_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await;
     let mut second = Command::new(env!("CARGO_BIN_EXE_cloud"));
-    let second = second.args(arguments(folder.path())).stdout(Stdio::null()).output().await.unwrap();
+    let second = second.args(keeping_data_in(folder.path())).stdout(Stdio::null()).output().await.unwrap();
     let message = String::from_utf8(second.stderr).unwrap();
     assert!(!second.status.success() && message.contains("in use by another local-dev"), "{message}");
     first.interrupt().await;
-    Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await.interrupt().await;
+    Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await.interrupt().await;
 }
 
 #[tokio::test]

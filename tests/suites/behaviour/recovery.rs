@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 use shared::{
-    auth::{Role, Tokens},
-    config::Environment,
+    auth::Role,
     recovery::{Pid, Pids},
 };
 use tests::{
-    Cloud, Edge, Socket, TOKEN_SECRET,
-    recovering::{Heard, Recovering, Witness, connect, id, registered, registered_at_once, rename, with},
-    until,
+    Cloud, Edge, Socket, TOKEN_SECRET, on_every_edge,
+    recovering::{Heard, Recovering, Witness, connect, registered, registered_at_once, rename, with},
+    signing_environment, tokens, until,
+    user::{id, path, path_to},
 };
 
 /// Name and payload of each event, in order.
@@ -39,7 +39,7 @@ async fn who_was_away_is_told_the_newest_state_of_each_user_once_and_keeps_its_i
     let new = cloud.rest().register().await;
     let new = rename(&admin, &new, "New And Renamed").await;
     witness.hears(&cloud, &new).await;
-    admin.delete(&format!("/users/{}", id(&gone))).await.expect(200);
+    admin.delete(&path(&gone)).await.expect(200);
     let gone = json!({"id": id(&gone)});
     witness.hears(&cloud, &gone).await;
 
@@ -79,7 +79,7 @@ async fn who_heard_nothing_yet_is_recovered_from_when_its_pid_was_issued() {
 }
 
 fn pids() -> Pids {
-    Pids::from_env(&Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())])).unwrap()
+    Pids::from_env(&signing_environment(TOKEN_SECRET)).unwrap()
 }
 
 /// A genuine `pid` with something changed.
@@ -161,8 +161,7 @@ async fn a_pid_that_is_not_the_bearers_own_and_an_offset_that_is_none_are_worth_
     witness.hears(&cloud, &newest).await;
 
     let foreign = {
-        let env =
-            Environment::from_iter([("TOKEN_SECRET".to_owned(), "a secret of another deployment of it".to_owned())]);
+        let env = signing_environment("a secret of another deployment of it");
         let pid = pids().read(&feed.pid).unwrap();
         Pids::from_env(&env).unwrap().sign(&pid).unwrap()
     };
@@ -230,8 +229,7 @@ async fn a_pid_from_before_a_ban_lets_nobody_in_and_recovers_nothing_after_it() 
     let token = cloud.rest().login(&user).await;
     let own = json!({"token": token.token()});
     let mut client = Recovering::first(&cloud, own.clone()).await;
-    let path = |action: &str| format!("/users/{}/{action}", id(&user));
-    admin.post(&path("ban"), json!({"reason": "a test"})).await.expect(200);
+    admin.post(&path_to(&user, "/ban"), json!({"reason": "a test"})).await.expect(200);
     let (name, _, offset) = client.hear().await;
     assert_eq!((name.as_str(), offset), ("account.banned", None), "it is in no log");
     let with_pid = with(&own, json!({"recovery": true, "pid": client.pid}));
@@ -239,13 +237,13 @@ async fn a_pid_from_before_a_ban_lets_nobody_in_and_recovers_nothing_after_it() 
     assert!(heard.is_empty(), "{heard:?}");
     assert_eq!(answer.unwrap_err(), r#"44/users,{"message":"ACCOUNT_BANNED"}"#);
 
-    admin.post(&path("unban"), json!({})).await.expect(200);
+    admin.post(&path_to(&user, "/unban"), json!({})).await.expect(200);
     let (_socket, heard, answer) = connect(&cloud, with_pid.clone()).await;
     assert!(heard.is_empty(), "account.banned is never told later: {heard:?}");
     let answer = answer.unwrap();
     assert!(answer["pid"] != *client.pid && answer["sid"] != *client.sid, "another generation");
 
-    admin.delete(&format!("/users/{}", id(&user))).await.expect(200);
+    admin.delete(&path(&user)).await.expect(200);
     let (_, heard, answer) = connect(&cloud, with_pid).await;
     assert!(heard.is_empty(), "{heard:?}");
     assert_eq!(answer.unwrap_err(), r#"44/users,{"message":"UNAUTHENTICATED"}"#);
@@ -255,18 +253,17 @@ async fn a_pid_from_before_a_ban_lets_nobody_in_and_recovers_nothing_after_it() 
 /// The JavaScript client gives listeners the arguments of an event, and Dart's gives them a list as soon as there are two.
 #[tokio::test]
 async fn without_recovery_frames_are_what_they_were_to_the_byte() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
         // What counts as not asked for, and the entrance that has no recovery.
         let mut plain = Vec::new();
         for auth in
             [json!({}), json!({"recovery": false}), json!({"recovery": "true"}), json!({"pid": "p", "offset": "o"})]
         {
-            plain.push(Socket::connecting(&cloud, edge, Some(auth)).await);
+            plain.push(Socket::connecting(cloud, edge, Some(auth)).await);
         }
         if edge == Edge::SocketIo {
-            plain.push(Socket::connecting(&cloud, edge, Some(json!({"recovery": true}))).await);
+            plain.push(Socket::connecting(cloud, edge, Some(json!({"recovery": true}))).await);
         }
         for socket in &mut plain {
             let answer = socket.frame().await.unwrap();
@@ -274,10 +271,10 @@ async fn without_recovery_frames_are_what_they_were_to_the_byte() {
             assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["sid"], "{edge:?}");
         }
         // One who asked for it is there, too.
-        let mut recovering = Recovering::first(&cloud, json!({})).await;
+        let mut recovering = Recovering::first(cloud, json!({})).await;
         let user = cloud.rest().register().await;
         let renamed = rename(&admin, &user, "Sara Ahmadi Nik").await;
-        admin.delete(&format!("/users/{}", id(&user))).await.expect(200);
+        admin.delete(&path(&user)).await.expect(200);
         let gone = json!({"id": id(&user)});
         for (name, payload) in [("users.created", &user), ("users.updated", &renamed), ("users.deleted", &gone)] {
             let expected = format!("42/users,{}", json!([name, payload]));
@@ -287,8 +284,8 @@ async fn without_recovery_frames_are_what_they_were_to_the_byte() {
             let (heard, told, offset) = recovering.hear().await;
             assert_eq!((heard.as_str(), &told, offset.is_some()), (name, payload, true), "{edge:?}");
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -319,8 +316,7 @@ async fn more_than_five_hundred_changed_users_are_not_told_and_five_hundred_are(
 async fn the_choice_outlives_a_renewal_of_the_token() {
     let cloud = Cloud::start().await;
     let (admin, user) = (cloud.admin().await, registered(&cloud).await);
-    let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
-    let token = Tokens::from_env(&env).unwrap().issue_at("admin", Role::Admin, Timestamp::now() - 5.minutes()).unwrap();
+    let token = tokens(TOKEN_SECRET).issue_at("admin", Role::Admin, Timestamp::now() - 5.minutes()).unwrap();
     let mut client = Recovering::first(&cloud, json!({"token": token})).await;
     client.socket.send(&format!("42/users,7{}", json!(["auth.renew", {"token": admin.token()}]))).await;
     let answer = client.socket.raw_frame().await.unwrap();

@@ -7,7 +7,8 @@ use local_dev::{Fault, Often};
 use serde_json::{Value, json};
 use tests::{
     Cloud,
-    recovering::{Recovering, id, registered, registered_at_once, rename},
+    recovering::{Recovering, registered, registered_at_once, rename},
+    user::{id, path},
 };
 use tokio::time::sleep;
 
@@ -129,7 +130,7 @@ async fn with_every_function_killed_at_every_step_the_client_ends_with_what_rest
         client = again;
         table.extend(before.into_iter().map(|(_, user, _)| (id(&user).to_owned(), user)));
         // Each user's last change is heard, or was told.
-        let newest = join_all(users.iter().map(async |user| admin.get(&format!("/users/{}", id(user))).await)).await;
+        let newest = join_all(users.iter().map(async |user| admin.get(&path(user)).await)).await;
         let newest: BTreeMap<_, _> =
             newest.into_iter().map(|user| user.expect(200)).map(|user| (id(&user).to_owned(), user)).collect();
         while table != newest {

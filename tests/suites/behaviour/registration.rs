@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::json;
-use tests::{Cloud, Edge, Rest, Socket};
+use tests::{Cloud, Edge, Rest, Socket, user::path};
 
 #[tokio::test]
 async fn a_registration_answers_201_with_exactly_the_public_user() {
@@ -72,7 +72,7 @@ async fn a_deleted_address_can_register_again() {
     let form = Rest::registration();
     let first = rest.post("/users/register", form.clone()).await.expect(201);
     rest.post("/users/register", form.clone()).await.is_refused(409, "EMAIL_TAKEN");
-    let path = format!("/users/{}", first["user"]["id"].as_str().unwrap());
+    let path = path(&first["user"]);
     assert_eq!(admin.delete(&path).await.expect(200), json!({"ok": true}));
     admin.delete(&path).await.is_refused(404, "NOT_FOUND");
     rest.post("/users/register", form).await.expect(201);

@@ -3,17 +3,16 @@
 use jiff::{Timestamp, ToSpan as _};
 use local_dev::Fault;
 use serde_json::{Value, json};
-use shared::{
-    auth::{ACCESS_TOKEN_SECONDS, Role, Tokens},
-    config::Environment,
+use shared::auth::{ACCESS_TOKEN_SECONDS, Role};
+use tests::{
+    Cloud, Edge, Socket, TOKEN_SECRET, on_every_edge, tokens, until,
+    user::{id, path, path_to},
 };
-use tests::{Cloud, Edge, Socket, TOKEN_SECRET, until};
 
 /// A token that ends so many seconds from now.
 fn token(sub: &str, role: Role, seconds: i64) -> String {
-    let env = Environment::from_iter([("TOKEN_SECRET".to_owned(), TOKEN_SECRET.to_owned())]);
     let issued = Timestamp::now() - (ACCESS_TOKEN_SECONDS - seconds).seconds();
-    Tokens::from_env(&env).unwrap().issue_at(sub, role, issued).unwrap()
+    tokens(TOKEN_SECRET).issue_at(sub, role, issued).unwrap()
 }
 
 /// What the acknowledgement of `auth.renew` with this argument says.
@@ -32,22 +31,17 @@ async fn registered(cloud: &Cloud) -> Value {
     user
 }
 
-fn id(user: &Value) -> &str {
-    user["id"].as_str().unwrap()
-}
-
 fn refused(message: &str) -> Value {
     json!({ "ok": false, "message": message })
 }
 
 #[tokio::test]
 async fn a_socket_that_renews_outlives_its_first_token_and_misses_nothing() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let user = registered(&cloud).await;
+    on_every_edge(async |cloud, edge| {
+        let user = registered(cloud).await;
         let end = Timestamp::now() + 5.seconds();
-        let mut feed = Socket::connected(&cloud, edge, Some(&token("admin", Role::Admin, 5))).await;
-        let mut own = Socket::connected(&cloud, edge, Some(&token(id(&user), Role::User, 5))).await;
+        let mut feed = Socket::connected(cloud, edge, Some(&token("admin", Role::Admin, 5))).await;
+        let mut own = Socket::connected(cloud, edge, Some(&token(id(&user), Role::User, 5))).await;
 
         let asked = Timestamp::now();
         for (socket, sub, role) in [(&mut feed, "admin", Role::Admin), (&mut own, id(&user), Role::User)] {
@@ -66,24 +60,23 @@ async fn a_socket_that_renews_outlives_its_first_token_and_misses_nothing() {
         }
         assert!(heard > 1, "{edge:?}");
         cloud.running().tick(Timestamp::now()).await.unwrap();
-        cloud.admin().await.post(&format!("/users/{}/ban", id(&user)), json!({"reason": "a test"})).await.expect(200);
+        cloud.admin().await.post(&path_to(&user, "/ban"), json!({"reason": "a test"})).await.expect(200);
         assert_eq!(own.event().await.0, "account.banned", "{edge:?}");
         assert_eq!(feed.event().await.0, "users.updated", "{edge:?}");
 
         // The second token ends as the first one would have.
         cloud.running().tick(Timestamp::now() + 11.minutes()).await.unwrap();
         assert_eq!(feed.frame().await, None, "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_token_that_is_not_the_sockets_own_or_no_longer_good_renews_nothing() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let (user, other) = (registered(&cloud).await, registered(&cloud).await);
-        let mut own = Socket::connected(&cloud, edge, Some(&token(id(&user), Role::User, 300))).await;
-        let mut feed = Socket::connected(&cloud, edge, Some(&token("admin", Role::Admin, 300))).await;
+    on_every_edge(async |cloud, edge| {
+        let (user, other) = (registered(cloud).await, registered(cloud).await);
+        let mut own = Socket::connected(cloud, edge, Some(&token(id(&user), Role::User, 300))).await;
+        let mut feed = Socket::connected(cloud, edge, Some(&token("admin", Role::Admin, 300))).await;
         let theirs = [
             json!({ "token": token(id(&other), Role::User, 600) }),
             json!({ "token": token("admin", Role::Admin, 600) }),
@@ -102,87 +95,80 @@ async fn a_token_that_is_not_the_sockets_own_or_no_longer_good_renews_nothing() 
         // They end when they would have ended.
         cloud.running().tick(Timestamp::now() + 6.minutes()).await.unwrap();
         assert_eq!((own.frame().await, feed.frame().await), (None, None), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_banned_or_deleted_user_renews_nothing_and_is_thrown_out_all_the_same() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
         for (message, kind) in [("ACCOUNT_BANNED", "banned"), ("UNAUTHENTICATED", "deleted")] {
             let user = cloud.rest().register().await;
-            let mut own = Socket::connected(&cloud, edge, Some(&token(id(&user), Role::User, 300))).await;
+            let mut own = Socket::connected(cloud, edge, Some(&token(id(&user), Role::User, 300))).await;
             // Else it is gone before it can ask.
             cloud.running().faults().set([Fault::Slow("broadcast".to_owned(), std::time::Duration::from_secs(3))]);
             match kind {
-                "banned" => {
-                    admin.post(&format!("/users/{}/ban", id(&user)), json!({"reason": "a test"})).await.expect(200)
-                }
-                _ => admin.delete(&format!("/users/{}", id(&user))).await.expect(200),
+                "banned" => admin.post(&path_to(&user, "/ban"), json!({"reason": "a test"})).await.expect(200),
+                _ => admin.delete(&path(&user)).await.expect(200),
             };
             let argument = json!({ "token": token(id(&user), Role::User, 600) });
             assert_eq!(renew(&mut own, argument).await, refused(message), "{edge:?}");
             cloud.running().faults().set([]);
             assert_eq!(own.event().await.1["kind"], kind, "{edge:?}");
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 /// A ban and an unban, both on their way: the socket is from before, whatever it renews with.
 #[tokio::test]
 async fn a_renewal_does_not_save_a_socket_from_a_ban_that_is_told_late() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
         let user = cloud.rest().register().await;
-        let mut own = Socket::connected(&cloud, edge, Some(&token(id(&user), Role::User, 300))).await;
+        let mut own = Socket::connected(cloud, edge, Some(&token(id(&user), Role::User, 300))).await;
         cloud.running().faults().set([Fault::Slow("broadcast".to_owned(), std::time::Duration::from_secs(3))]);
-        admin.post(&format!("/users/{}/ban", id(&user)), json!({"reason": "a slip"})).await.expect(200);
-        admin.post(&format!("/users/{}/unban", id(&user)), json!({})).await.expect(200);
+        admin.post(&path_to(&user, "/ban"), json!({"reason": "a slip"})).await.expect(200);
+        admin.post(&path_to(&user, "/unban"), json!({})).await.expect(200);
         let argument = json!({ "token": token(id(&user), Role::User, 600) });
         assert_eq!(renew(&mut own, argument).await["ok"], true, "{edge:?}");
         cloud.running().faults().set([]);
         assert_eq!(own.event().await.0, "account.banned", "{edge:?}");
         assert_eq!(own.frame().await.as_deref(), Some("41/users,"), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_anonymous_socket_has_nothing_to_renew() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let mut socket = Socket::connected(&cloud, edge, None).await;
+    on_every_edge(async |cloud, edge| {
+        let mut socket = Socket::connected(cloud, edge, None).await;
         let argument = json!({ "token": token("admin", Role::Admin, 600) });
         assert_eq!(renew(&mut socket, argument).await, refused("UNAUTHENTICATED"), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 /// Messages of one connection may overtake each other.
 #[tokio::test]
 async fn of_two_renewals_the_later_end_counts_in_whatever_order_they_come() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let mut feed = Socket::connected(&cloud, edge, Some(&token("admin", Role::Admin, 300))).await;
+    on_every_edge(async |cloud, edge| {
+        let mut feed = Socket::connected(cloud, edge, Some(&token("admin", Role::Admin, 300))).await;
         let late = renew(&mut feed, json!({ "token": token("admin", Role::Admin, 800) })).await;
         let early = renew(&mut feed, json!({ "token": token("admin", Role::Admin, 400) })).await;
         assert_eq!((&late["ok"], &early), (&json!(true), &late), "{edge:?}");
         cloud.running().tick(Timestamp::now() + 10.minutes()).await.unwrap();
         let user = cloud.rest().register().await;
         assert_eq!(feed.event().await, ("users.created".into(), user), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_renewal_that_wants_no_acknowledgement_gets_none_and_counts() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let mut feed = Socket::connected(&cloud, edge, Some(&token("admin", Role::Admin, 60))).await;
+    on_every_edge(async |cloud, edge| {
+        let mut feed = Socket::connected(cloud, edge, Some(&token("admin", Role::Admin, 60))).await;
         feed.send(&format!(r#"42/users,["auth.renew",{}]"#, json!({ "token": token("admin", Role::Admin, 600) })))
             .await;
         let renewed = async || {
@@ -192,6 +178,6 @@ async fn a_renewal_that_wants_no_acknowledgement_gets_none_and_counts() {
         cloud.running().tick(Timestamp::now() + 5.minutes()).await.unwrap();
         let user = cloud.rest().register().await;
         assert_eq!(feed.event().await, ("users.created".into(), user), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }

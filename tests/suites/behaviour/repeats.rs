@@ -4,16 +4,15 @@
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket};
+use tests::{
+    Answer, Cloud, Edge, PASSWORD, Rest, Socket,
+    user::{path, path_to},
+};
 
 const DAY: i64 = 24 * 60 * 60;
 
 async fn post(rest: &Rest, path: &str, key: &str, body: &Value) -> Answer {
     rest.with_header("idempotency-key", key).post(path, body.clone()).await
-}
-
-fn path(user: &Value, route: &str) -> String {
-    format!("/users/{}{route}", user["id"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -80,25 +79,25 @@ async fn a_ban_an_unban_and_a_delete_have_one_outcome_however_often_they_are_ask
     let (rest, admin) = (cloud.rest(), cloud.admin().await);
     let user = rest.register().await;
     let ban = json!({ "reason": "a test" });
-    let banned = post(&admin, &path(&user, "/ban"), "ban", &ban).await.expect(200);
-    post(&admin, &path(&user, "/unban"), "unban", &json!({})).await.expect(200);
+    let banned = post(&admin, &path_to(&user, "/ban"), "ban", &ban).await.expect(200);
+    post(&admin, &path_to(&user, "/unban"), "unban", &json!({})).await.expect(200);
     // As it was answered then, and not done again.
-    assert_eq!(post(&admin, &path(&user, "/ban"), "ban", &ban).await.expect(200), banned);
-    assert_eq!(admin.get(&path(&user, "")).await.expect(200)["isBanned"], false);
-    post(&admin, &path(&user, "/ban"), "ban", &json!({ "reason": "another" }))
+    assert_eq!(post(&admin, &path_to(&user, "/ban"), "ban", &ban).await.expect(200), banned);
+    assert_eq!(admin.get(&path(&user)).await.expect(200)["isBanned"], false);
+    post(&admin, &path_to(&user, "/ban"), "ban", &json!({ "reason": "another" }))
         .await
         .is_refused(422, "IDEMPOTENCY_KEY_REUSED");
 
     let owner = rest.login(&user).await;
     for _ in 0..2 {
-        let delete = post(&owner, &path(&user, "/delete"), "delete", &json!({ "password": PASSWORD })).await;
+        let delete = post(&owner, &path_to(&user, "/delete"), "delete", &json!({ "password": PASSWORD })).await;
         assert_eq!(delete.expect(200), json!({ "ok": true }));
     }
     let other = rest.register().await;
     for _ in 0..2 {
-        admin.with_header("idempotency-key", "delete").delete(&path(&other, "")).await.expect(200);
+        admin.with_header("idempotency-key", "delete").delete(&path(&other)).await.expect(200);
     }
-    admin.delete(&path(&other, "")).await.is_refused(404, "NOT_FOUND");
+    admin.delete(&path(&other)).await.is_refused(404, "NOT_FOUND");
     cloud.stop().await;
 }
 
@@ -109,20 +108,20 @@ async fn a_key_is_its_callers_for_one_route_and_no_way_around_a_refusal() {
     let user = rest.register().await;
     let owner = rest.login(&user).await;
     let ban = json!({ "reason": "a test" });
-    post(&admin, &path(&user, "/ban"), "k", &ban).await.expect(200);
+    post(&admin, &path_to(&user, "/ban"), "k", &ban).await.expect(200);
     // The same key of somebody else, and of nobody.
-    post(&rest.register_and_login().await, &path(&user, "/ban"), "k", &ban).await.is_refused(403, "FORBIDDEN");
-    post(&rest, &path(&user, "/ban"), "k", &ban).await.is_refused(401, "UNAUTHENTICATED");
-    post(&rest.with_token("forged"), &path(&user, "/ban"), "k", &ban).await.is_refused(401, "UNAUTHENTICATED");
-    post(&admin, &path(&user, "/unban"), "k", &json!({})).await.expect(200);
+    post(&rest.register_and_login().await, &path_to(&user, "/ban"), "k", &ban).await.is_refused(403, "FORBIDDEN");
+    post(&rest, &path_to(&user, "/ban"), "k", &ban).await.is_refused(401, "UNAUTHENTICATED");
+    post(&rest.with_token("forged"), &path_to(&user, "/ban"), "k", &ban).await.is_refused(401, "UNAUTHENTICATED");
+    post(&admin, &path_to(&user, "/unban"), "k", &json!({})).await.expect(200);
 
     // What was refused may be put right with the same key.
-    let delete = path(&user, "/delete");
+    let delete = path_to(&user, "/delete");
     post(&owner, &delete, "d", &json!({ "password": "wrong horse" })).await.is_refused(401, "WRONG_PASSWORD");
-    post(&owner, &path(&user, "/phone/verify/send"), "s", &json!({})).await.expect(200);
-    post(&owner, &path(&user, "/phone/verify/send"), "s", &json!({})).await.expect(200);
-    admin.post(&path(&user, "/ban"), ban).await.expect(200);
-    post(&owner, &path(&user, "/phone/verify/send"), "s", &json!({})).await.is_refused(403, "ACCOUNT_BANNED");
+    post(&owner, &path_to(&user, "/phone/verify/send"), "s", &json!({})).await.expect(200);
+    post(&owner, &path_to(&user, "/phone/verify/send"), "s", &json!({})).await.expect(200);
+    admin.post(&path_to(&user, "/ban"), ban).await.expect(200);
+    post(&owner, &path_to(&user, "/phone/verify/send"), "s", &json!({})).await.is_refused(403, "ACCOUNT_BANNED");
 
     for key in ["", "a b", &"k".repeat(256)] {
         post(&rest, "/users/register", key, &Rest::registration()).await.is_refused_for("Idempotency-Key");

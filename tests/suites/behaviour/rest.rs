@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tests::{Cloud, Rest};
+use tests::{Cloud, Rest, user::path};
 
 #[tokio::test]
 async fn health_says_ok() {
@@ -72,7 +72,7 @@ async fn a_body_nested_without_end_is_a_clear_400() {
 async fn no_route_takes_a_body_over_64_kb_also_where_it_would_not_be_read() {
     let cloud = Cloud::start().await;
     let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
-    let path = format!("/users/{}", user["id"].as_str().unwrap());
+    let path = path(&user);
     for (length, status) in [((64 << 10) + 1, 413), (64 << 10, 200)] {
         for (method, route) in
             [(Method::POST, "/unban"), (Method::POST, "/email/verify/send"), (Method::GET, ""), (Method::DELETE, "")]

@@ -8,7 +8,10 @@ use shared::{
     sessions::{Owner, SessionStore},
     users::UserStore,
 };
-use tests::{Answer, Cloud, Edge, PASSWORD, Rest, Socket, lossy};
+use tests::{
+    Answer, Cloud, PASSWORD, Rest, Socket, lossy, on_every_edge,
+    user::{path, path_to},
+};
 
 const THIRTY_DAYS: i64 = 30 * 24 * 60 * 60;
 
@@ -38,10 +41,6 @@ async fn refresh(rest: &Rest, role: &str, session: &Value) -> Answer {
 async fn logout(rest: &Rest, role: &str, session: &Value) -> Answer {
     let token = &session["tokens"]["refreshToken"];
     rest.post(&format!("/auth/{role}/logout"), json!({ "refreshToken": token })).await
-}
-
-fn path(user: &Value) -> String {
-    format!("/users/{}", user["id"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -208,7 +207,7 @@ async fn a_ban_ends_all_sessions_for_good() {
     let (rest, admin) = (cloud.rest(), cloud.admin().await);
     let (user, session) = login(&rest).await;
     let as_user = rest.with_token(session["tokens"]["accessToken"].as_str().unwrap());
-    admin.post(&format!("{}/ban", path(&user)), json!({"reason": "a test"})).await.expect(200);
+    admin.post(&path_to(&user, "/ban"), json!({"reason": "a test"})).await.expect(200);
     for _ in 0..2 {
         refresh(&rest, "user", &session).await.is_refused(403, "ACCOUNT_BANNED");
     }
@@ -216,7 +215,7 @@ async fn a_ban_ends_all_sessions_for_good() {
     as_user.get(&path(&user)).await.is_refused(403, "ACCOUNT_BANNED");
     as_user.patch(&path(&user), json!({"photoUrl": null})).await.is_refused(403, "ACCOUNT_BANNED");
 
-    admin.post(&format!("{}/unban", path(&user)), json!({})).await.expect(200);
+    admin.post(&path_to(&user, "/unban"), json!({})).await.expect(200);
     refresh(&rest, "user", &session).await.is_refused(401, "UNAUTHENTICATED");
     let credentials = json!({ "email": user["email"], "password": PASSWORD });
     let again = rest.post("/auth/user/login", credentials).await.expect(200);
@@ -226,18 +225,17 @@ async fn a_ban_ends_all_sessions_for_good() {
 
 #[tokio::test]
 async fn a_delete_ends_all_sessions() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let (rest, admin) = (cloud.rest(), cloud.admin().await);
         let (user, session) = login(&rest).await;
         let access = session["tokens"]["accessToken"].as_str().unwrap();
         admin.delete(&path(&user)).await.expect(200);
         refresh(&rest, "user", &session).await.is_refused(401, "UNAUTHENTICATED");
         rest.with_token(access).get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
-        let mut socket = Socket::connecting(&cloud, edge, Some(json!({ "token": access }))).await;
+        let mut socket = Socket::connecting(cloud, edge, Some(json!({ "token": access }))).await;
         assert_eq!(socket.frame().await.as_deref(), Some(r#"44/users,{"message":"UNAUTHENTICATED"}"#), "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -283,11 +281,10 @@ async fn what_is_no_refresh_token_of_this_kind_is_refused() {
 
 #[tokio::test]
 async fn only_hashes_of_refresh_tokens_are_stored_and_no_socket_hears_of_sessions() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let rest = cloud.rest();
         let (user, session) = login(&rest).await;
-        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let mut feed = Socket::connected(cloud, edge, None).await;
         let next = refresh(&rest, "user", &session).await.expect(200);
         let rows = format!("{:?}", cloud.user_items("").await);
         for session in [&session, &next] {
@@ -299,8 +296,8 @@ async fn only_hashes_of_refresh_tokens_are_stored_and_no_socket_hears_of_session
         cloud.admin().await.delete(&path(&user)).await.expect(200);
         assert_eq!(feed.event().await, ("users.deleted".into(), json!({ "id": user["id"] })), "{edge:?}");
         assert_eq!(cloud.running().dead_letters(), Vec::<Value>::new());
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

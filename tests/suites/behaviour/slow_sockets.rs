@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use reqwest::Client;
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket, until};
+use tests::{
+    Cloud, Edge, Socket, until,
+    user::{path, path_to},
+};
 use tokio::time::interval;
 
 /// Fills what is between the management API and clients that do not read.
 async fn fill(cloud: &Cloud, ids: &[String]) {
     let client = Client::new();
     let fill = async |id: &String| {
-        let url = format!("{}/dev/@connections/{}", cloud.url(), id.replace('=', "%3D"));
+        let url = cloud.management_url(id);
         for size in std::iter::repeat_n(100_000, 4000) {
             let status = client.post(&url).body(format!("6{}", "x".repeat(size))).send().await.unwrap().status();
             if status == 429 {
@@ -36,10 +39,6 @@ async fn silent(cloud: &Cloud, count: usize, token: Option<&str>) -> (Vec<Socket
     assert_eq!(ids.len(), count);
     fill(cloud, &ids).await;
     (sockets, ids)
-}
-
-fn path(user: &Value) -> String {
-    format!("/users/{}", user["id"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -112,11 +111,11 @@ async fn nine_banned_sockets_that_do_not_read_are_closed_within_two_seconds() {
     let mut feed = Socket::connected(&cloud, Edge::Gateway, None).await;
     let (_silent, ids) = silent(&cloud, 9, Some(token.token())).await;
     let banned = Instant::now();
-    let ban = admin.post(&format!("{}/ban", path(&user)), json!({"reason": "fraud"})).await.expect(200);
+    let ban = admin.post(&path_to(&user, "/ban"), json!({"reason": "fraud"})).await.expect(200);
     assert_eq!(feed.event().await.1, ban["user"]);
     let client = Client::new();
     for id in ids {
-        let url = format!("{}/dev/@connections/{}", cloud.url(), id.replace('=', "%3D"));
+        let url = cloud.management_url(&id);
         until(async || client.get(&url).send().await.unwrap().status() == 410).await;
     }
     assert!(banned.elapsed() < Duration::from_secs(2), "not in time: {:?}", banned.elapsed());

@@ -10,14 +10,10 @@ use std::{
 
 use futures::future::join_all;
 use serde_json::json;
-use tests::{Edge, Process, Rest, Socket, until};
+use tests::{Edge, Process, Rest, Socket, keeping_data_in, until, user::path_to};
 use tokio::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cloud");
-
-fn arguments(folder: &Path) -> Vec<&str> {
-    vec!["--port", "0", "--data-dir", folder.to_str().unwrap()]
-}
 
 /// Runs it, and asserts that it says why it does not start.
 async fn refused(command: &mut Command) -> String {
@@ -61,7 +57,7 @@ async fn codes_arrive_also_where_nobody_reads_standard_error() {
     let user = program.rest().register().await;
     let owner = program.rest().login(&user).await;
     for channel in ["email", "phone"] {
-        let path = format!("/users/{}/{channel}/verify/send", user["id"].as_str().unwrap());
+        let path = path_to(&user, &format!("/{channel}/verify/send"));
         owner.post(&path, json!({})).await.expect(200);
     }
     until(async || owner.messages().await.len() == 2).await;
@@ -73,14 +69,14 @@ async fn a_secret_that_cannot_be_read_is_named_with_a_way_out() {
     let folder = tempfile::tempdir().unwrap();
     // A folder can be read as a file by nobody, not even by root.
     fs::create_dir(folder.path().join("secret-TokenSecret")).unwrap();
-    let message = refused(Command::new(PROGRAM).args(arguments(folder.path()))).await;
+    let message = refused(Command::new(PROGRAM).args(keeping_data_in(folder.path()))).await;
     assert!(message.contains("secret-TokenSecret") && message.contains("choose another"), "{message}");
 }
 
 #[tokio::test]
 async fn a_corrupt_database_is_refused_with_a_way_out() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Process::start(PROGRAM, &arguments(folder.path())).await;
+    let first = Process::start(PROGRAM, &keeping_data_in(folder.path())).await;
     for _ in 0..20 {
         first.rest().register().await;
     }
@@ -97,7 +93,7 @@ async fn a_corrupt_database_is_refused_with_a_way_out() {
         for leftover in ["dynamodb.db-wal", "dynamodb.db-shm"] {
             let _ = fs::remove_file(folder.path().join(leftover));
         }
-        let message = refused(Command::new(PROGRAM).args(arguments(folder.path()))).await;
+        let message = refused(Command::new(PROGRAM).args(keeping_data_in(folder.path()))).await;
         assert!(message.contains("dynamodb.db") && message.contains("--data-dir"), "{message}");
         assert_eq!(fs::read(&file).unwrap(), corrupt, "it is left as it is");
     }
@@ -111,7 +107,7 @@ async fn the_database_of_another_program_is_refused_and_left_alone() {
     notes.execute("create table notes (body)", ()).unwrap();
     drop(notes);
     let before = fs::read(&file).unwrap();
-    let message = refused(Command::new(PROGRAM).args(arguments(folder.path()))).await;
+    let message = refused(Command::new(PROGRAM).args(keeping_data_in(folder.path()))).await;
     assert!(message.contains("another program") && message.contains("--data-dir"), "{message}");
     assert_eq!(fs::read(&file).unwrap(), before);
 }
@@ -121,7 +117,7 @@ async fn the_database_of_another_program_is_refused_and_left_alone() {
 fn on_a_full_disk(folder: &Path) -> Command {
     let mut shell = Command::new("sh");
     let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
-    shell.args(["-c", script, PROGRAM]).args(arguments(folder));
+    shell.args(["-c", script, PROGRAM]).args(keeping_data_in(folder));
     shell
 }
 
@@ -134,12 +130,12 @@ async fn what_cannot_be_written_is_refused_at_start_and_breaks_no_later_one() {
     let kept: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(kept.iter().all(|name| !name.to_str().unwrap().starts_with("secret-")), "no half of a secret: {kept:?}");
 
-    let first = Process::start(PROGRAM, &arguments(folder.path())).await;
+    let first = Process::start(PROGRAM, &keeping_data_in(folder.path())).await;
     let user = first.rest().register().await;
     first.interrupt().await;
     let message = refused(&mut on_a_full_disk(folder.path())).await;
     assert!(message.contains("dynamodb.db") && message.contains("written"), "{message}");
-    let second = Process::start(PROGRAM, &arguments(folder.path())).await;
+    let second = Process::start(PROGRAM, &keeping_data_in(folder.path())).await;
     second.rest().login(&user).await;
     second.interrupt().await;
 }
@@ -150,7 +146,7 @@ async fn a_secret_that_an_earlier_start_left_empty_is_made_anew() {
     for name in ["secret-TokenSecret", "secret-CodeSecret"] {
         fs::write(folder.path().join(name), "").unwrap();
     }
-    let program = Process::start(PROGRAM, &arguments(folder.path())).await;
+    let program = Process::start(PROGRAM, &keeping_data_in(folder.path())).await;
     program.interrupt().await;
     assert_eq!(fs::read_to_string(folder.path().join("secret-TokenSecret")).unwrap().len(), 64);
 }
@@ -263,7 +259,7 @@ async fn what_nobody_was_told_before_ctrl_c_follows_after_the_restart() {
     let folder = tempfile::tempdir().unwrap();
     // Sixty registrations at once are more than the throttle of that route lets through.
     let storm = ["--fault", "slow=broadcast:1s", "--parameter", "PasswordRequestsPerSecond=1000000"];
-    let slow = [arguments(folder.path()), storm.to_vec()].concat();
+    let slow = [keeping_data_in(folder.path()), storm.to_vec()].concat();
     let first = Process::start(PROGRAM, &slow).await;
     let mut before = Socket::connected(&first, Edge::SocketIo, None).await;
     let rest = first.rest();
@@ -275,7 +271,7 @@ async fn what_nobody_was_told_before_ctrl_c_follows_after_the_restart() {
     let mut missing: HashSet<_> = committed.filter(|id| !heard.iter().any(|frame| frame.contains(id))).collect();
     assert!(!missing.is_empty(), "there is something left for the restart");
 
-    let second = Process::start(PROGRAM, &arguments(folder.path())).await;
+    let second = Process::start(PROGRAM, &keeping_data_in(folder.path())).await;
     let mut after = Socket::connected(&second, Edge::SocketIo, None).await;
     while !missing.is_empty() {
         let (name, user) = after.event().await;

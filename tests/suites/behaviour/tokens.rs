@@ -5,16 +5,9 @@ use std::time::{Duration, Instant};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
-use shared::{
-    auth::{Role, Tokens},
-    config::Environment,
-};
-use tests::{Cloud, Edge, Socket, TOKEN_SECRET};
+use shared::auth::Role;
+use tests::{Cloud, Socket, TOKEN_SECRET, on_every_edge, tokens, user::path};
 use tokio::time::{interval, timeout};
-
-fn tokens(secret: &str) -> Tokens {
-    Tokens::from_env(&Environment::from_iter([("TOKEN_SECRET".to_owned(), secret.to_owned())])).unwrap()
-}
 
 fn forgeries(genuine: &str) -> Vec<String> {
     let mut parts = genuine.split('.');
@@ -37,36 +30,31 @@ fn forgeries(genuine: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn forged_expired_and_orphaned_tokens_are_refused_everywhere() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
         for token in forgeries(admin.token()) {
-            let mut socket = Socket::connecting(&cloud, edge, Some(json!({ "token": token }))).await;
+            let mut socket = Socket::connecting(cloud, edge, Some(json!({ "token": token }))).await;
             let refusal = socket.frame().await;
             assert_eq!(refusal.as_deref(), Some(r#"44/users,{"message":"UNAUTHENTICATED"}"#), "{edge:?} {token}");
             cloud.rest().with_token(&token).get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
         }
         cloud.rest().get("/auth/me").await.is_refused(401, "UNAUTHENTICATED");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn after_the_end_of_its_token_a_socket_hears_an_event_or_is_closed_within_a_second_of_it() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
         let short = tokens(TOKEN_SECRET).issue_at("admin", Role::Admin, Timestamp::now() - 895.seconds()).unwrap();
         let ends = Instant::now() + Duration::from_secs(5);
-        let mut socket = Socket::connected(&cloud, edge, Some(&short)).await;
+        let mut socket = Socket::connected(cloud, edge, Some(&short)).await;
         let mut pace = interval(Duration::from_millis(200));
         for n in 0.. {
             pace.tick().await;
             let name = format!("Sara Ahmadi {n}");
-            admin
-                .patch(&format!("/users/{}", user["id"].as_str().unwrap()), json!({ "fullName": name }))
-                .await
-                .expect(200);
+            admin.patch(&path(&user), json!({ "fullName": name })).await.expect(200);
             match timeout(Duration::from_secs(1), socket.frame()).await.expect("it is told or closed within a second") {
                 Some(event) => assert!(event.contains(&name), "{edge:?}: {event}"),
                 None => break,
@@ -77,8 +65,8 @@ async fn after_the_end_of_its_token_a_socket_hears_an_event_or_is_closed_within_
             );
         }
         assert!(Instant::now() + Duration::from_secs(1) > ends, "{edge:?}: closed before its token ended");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

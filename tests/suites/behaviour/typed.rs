@@ -10,7 +10,10 @@ use shared::{
         rules,
     },
 };
-use tests::{Answer, Cloud, Edge, Rest, Socket, until};
+use tests::{
+    Answer, Cloud, Edge, Rest, Socket, on_every_edge, until,
+    user::{path, path_to},
+};
 
 pub(super) fn with(field: &str, value: impl Into<Value>) -> Value {
     let mut form = Rest::registration();
@@ -20,10 +23,6 @@ pub(super) fn with(field: &str, value: impl Into<Value>) -> Value {
 
 pub(super) async fn login(rest: &Rest, email: &str, password: &str) -> Answer {
     rest.post("/auth/user/login", json!({ "email": email, "password": password })).await
-}
-
-pub(super) fn path(user: &Value, route: &str) -> String {
-    format!("/users/{}{route}", user["id"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -59,7 +58,7 @@ async fn one_password_is_one_password_on_every_keyboard() {
         let owner =
             rest.with_token(login(&rest, email, chosen).await.expect(200)["tokens"]["accessToken"].as_str().unwrap());
         login(&rest, email, "passworter am See").await.is_refused(401, "WRONG_CREDENTIALS");
-        owner.post(&path(&user["user"], "/delete"), json!({ "password": typed })).await.expect(200);
+        owner.post(&path_to(&user["user"], "/delete"), json!({ "password": typed })).await.expect(200);
     }
     for (password, status) in [
         ("a\tb c d e f g", 400),
@@ -104,24 +103,23 @@ const NAMES: [&str; 18] = [
 
 #[tokio::test]
 async fn names_of_many_scripts_are_the_same_everywhere() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let (rest, admin) = (cloud.rest(), cloud.admin().await);
-        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let mut feed = Socket::connected(cloud, edge, None).await;
         for name in NAMES {
             let user = rest.post("/users/register", with("fullName", name)).await.expect(201)["user"].clone();
             assert_eq!(user["fullName"], name);
             assert_eq!(feed.event().await, ("users.created".into(), user.clone()), "{edge:?}");
             assert_eq!(rest.login(&user).await.get("/auth/me").await.expect(200)["user"], user);
             assert_eq!(admin.get("/users?limit=1").await.expect(200)[0], user);
-            let other = admin.patch(&path(&user, ""), json!({ "fullName": "Sara Ahmadi Rad" })).await.expect(200);
+            let other = admin.patch(&path(&user), json!({ "fullName": "Sara Ahmadi Rad" })).await.expect(200);
             assert_eq!(feed.event().await.1, other["user"]);
-            let back = admin.patch(&path(&user, ""), json!({ "fullName": name })).await.expect(200);
+            let back = admin.patch(&path(&user), json!({ "fullName": name })).await.expect(200);
             assert_eq!(back["user"], user);
             assert_eq!(feed.event().await.1, user);
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -152,11 +150,11 @@ async fn what_nobody_can_see_is_in_no_text_for_people() {
         assert_eq!(answer.status, 400, "{shown}: {}", answer.body);
         answer.is_refused_for("fullName");
         rest.post("/users/register", with("countryName", text.as_str())).await.is_refused_for("countryName");
-        admin.patch(&path(&user, ""), json!({ "fullName": name })).await.is_refused_for("fullName");
-        admin.post(&path(&user, "/ban"), json!({ "reason": text })).await.is_refused_for("reason");
+        admin.patch(&path(&user), json!({ "fullName": name })).await.is_refused_for("fullName");
+        admin.post(&path_to(&user, "/ban"), json!({ "reason": text })).await.is_refused_for("reason");
     }
     for nobody in ["\u{1b}[2J", "fr\u{0}aud", "\u{7f}"] {
-        admin.post(&path(&user, "/ban"), json!({ "reason": nobody })).await.is_refused_for("reason");
+        admin.post(&path_to(&user, "/ban"), json!({ "reason": nobody })).await.is_refused_for("reason");
     }
     for nothing in ["…", "1", "\u{301}"] {
         rest.post("/users/register", with("countryName", nothing)).await.is_refused_for("countryName");
@@ -173,7 +171,7 @@ async fn what_nobody_can_see_is_in_no_text_for_people() {
 async fn a_photo_is_stored_as_a_browser_prints_it_and_refused_where_a_browser_would() {
     let cloud = Cloud::start().await;
     let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
-    let change = async |url: &str| admin.patch(&path(&user, ""), json!({ "photoUrl": url })).await;
+    let change = async |url: &str| admin.patch(&path(&user), json!({ "photoUrl": url })).await;
     for (typed, printed) in [
         ("https://CDN.Example.com", "https://cdn.example.com/"),
         ("https://cdn.example.com:443/a/../b/./c.png?x=1#y", "https://cdn.example.com/b/c.png?x=1#y"),
@@ -182,7 +180,7 @@ async fn a_photo_is_stored_as_a_browser_prints_it_and_refused_where_a_browser_wo
         let mut feed = Socket::connected(&cloud, Edge::SocketIo, None).await;
         assert_eq!(change(typed).await.expect(200)["user"]["photoUrl"], printed, "{typed}");
         assert_eq!(feed.event().await.1["photoUrl"], printed);
-        assert_eq!(admin.get(&path(&user, "")).await.expect(200)["photoUrl"], printed);
+        assert_eq!(admin.get(&path(&user)).await.expect(200)["photoUrl"], printed);
     }
     for refused in [
         "https://cdn.example.com:65536/",
@@ -293,19 +291,19 @@ async fn whatever_the_rules_accept_is_the_same_everywhere() {
         let url = accepted(random, photo, |url| rules::photo_url(url).is_ok());
         let name = accepted(random, |random| texts(random, 3..6), |name| rules::full_name(name).is_ok());
         let change = json!({ "fullName": name, "photoUrl": url });
-        let user = owner.patch(&path(&user, ""), change).await.expect(200)["user"].clone();
+        let user = owner.patch(&path(&user), change).await.expect(200)["user"].clone();
         assert_eq!((&user["fullName"], &user["photoUrl"]), (&json!(name), &json!(rules::photo_url(&url).unwrap())));
         assert_eq!(feed.event().await, ("users.updated".into(), user.clone()), "seed {seed}");
-        assert_eq!(admin.get(&path(&user, "")).await.expect(200), user, "seed {seed}");
+        assert_eq!(admin.get(&path(&user)).await.expect(200), user, "seed {seed}");
         assert_eq!(admin.get("/users?limit=1").await.expect(200)[0], user, "seed {seed}");
 
         let sent = usize::try_from(seed).unwrap();
-        owner.post(&path(&user, "/email/verify/send"), json!({})).await.expect(200);
+        owner.post(&path_to(&user, "/email/verify/send"), json!({})).await.expect(200);
         until(async || cloud.messages().await.len() > sent).await;
         let message = cloud.messages().await[sent].clone();
         assert_eq!(message["to"], &*deliverable(&email), "seed {seed}");
         let code = message["text"].as_str().unwrap().split(' ').next().unwrap().to_owned();
-        let verified = owner.post(&path(&user, "/email/verify/confirm"), json!({ "code": code })).await.expect(200);
+        let verified = owner.post(&path_to(&user, "/email/verify/confirm"), json!({ "code": code })).await.expect(200);
         assert_eq!(feed.event().await.1, verified["user"], "seed {seed}");
     }
     cloud.stop().await;

@@ -1,18 +1,16 @@
 //! Users and the events of their changes, over every edge.
 
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Socket};
-
-fn path(user: &Value) -> String {
-    format!("/users/{}", user["id"].as_str().unwrap())
-}
+use tests::{
+    Cloud, Socket, on_every_edge,
+    user::{path, path_to},
+};
 
 #[tokio::test]
 async fn every_change_reaches_the_feed_once_and_in_order() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
-        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let mut feed = Socket::connected(cloud, edge, None).await;
         let user = cloud.rest().register().await;
         let mut expected = vec![("users.created", user.clone())];
         for body in [
@@ -24,10 +22,10 @@ async fn every_change_reaches_the_feed_once_and_in_order() {
             assert_eq!(answer["ok"], true);
             expected.push(("users.updated", answer["user"].clone()));
         }
-        let ban = admin.post(&(path(&user) + "/ban"), json!({"reason": "fraud"})).await.expect(200);
+        let ban = admin.post(&path_to(&user, "/ban"), json!({"reason": "fraud"})).await.expect(200);
         assert!(ban["user"]["isBanned"] == true && ban["user"]["bannedAt"].as_str().unwrap().ends_with('Z'));
         expected.push(("users.updated", ban["user"].clone()));
-        let unban = admin.post(&(path(&user) + "/unban"), json!({})).await.expect(200);
+        let unban = admin.post(&path_to(&user, "/unban"), json!({})).await.expect(200);
         assert!(unban["user"]["isBanned"] == false && unban["user"]["bannedAt"].is_null());
         expected.push(("users.updated", unban["user"].clone()));
         assert_eq!(admin.delete(&path(&user)).await.expect(200), json!({"ok": true}));
@@ -35,39 +33,37 @@ async fn every_change_reaches_the_feed_once_and_in_order() {
         for (name, payload) in expected {
             assert_eq!(feed.event().await, (name.to_owned(), payload), "{edge:?}");
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_change_of_nothing_is_told_to_nobody() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
-        let mut feed = Socket::connected(&cloud, edge, None).await;
+        let mut feed = Socket::connected(cloud, edge, None).await;
         let user = cloud.rest().register().await;
         assert_eq!(feed.event().await.0, "users.created", "{edge:?}");
         admin.patch(&path(&user), json!({"fullName": user["fullName"]})).await.expect(200);
         admin.patch(&path(&user), json!({})).await.expect(200);
-        admin.post(&(path(&user) + "/unban"), json!({})).await.expect(200);
+        admin.post(&path_to(&user, "/unban"), json!({})).await.expect(200);
         let marker = cloud.rest().register().await;
         // The stream keeps order per user only, so the marker alone could overtake; the last change of the same user cannot.
         let renamed = admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
         let mut heard = vec![feed.event().await.1, feed.event().await.1];
         heard.sort_by_key(|user| user["createdAt"] != renamed["user"]["createdAt"]);
         assert_eq!(heard, [renamed["user"].clone(), marker], "{edge:?}");
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn renames_of_one_user_arrive_in_commit_order_on_every_socket() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
+    on_every_edge(async |cloud, edge| {
         let admin = cloud.admin().await;
         let mut sockets = Vec::new();
         for _ in 0..5 {
-            sockets.push(Socket::connected(&cloud, edge, None).await);
+            sockets.push(Socket::connected(cloud, edge, None).await);
         }
         let user = cloud.rest().register().await;
         let names: Vec<_> = (0..60).map(|n| format!("Sara Ahmadi {n}")).collect();
@@ -80,8 +76,8 @@ async fn renames_of_one_user_arrive_in_commit_order_on_every_socket() {
                 assert_eq!(socket.event().await.1["fullName"], **name, "{edge:?}");
             }
         }
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -229,7 +225,7 @@ async fn a_change_of_a_profile_writes_nothing_but_the_profile() {
     };
     let before = others().await;
     admin.patch(&path(&user), json!({"fullName": "Sara Ahmadi Nik"})).await.expect(200);
-    admin.post(&format!("{}/ban", path(&user)), json!({"reason": "x"})).await.expect(200);
+    admin.post(&path_to(&user, "/ban"), json!({"reason": "x"})).await.expect(200);
     assert_eq!(others().await, before);
     cloud.stop().await;
 }

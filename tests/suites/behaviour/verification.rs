@@ -3,13 +3,12 @@
 use futures::future::join_all;
 use local_dev::{Fault, Often};
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Rest, Socket, until};
+use tests::{
+    Cloud, Rest, Socket, on_every_edge, until,
+    user::{path, path_to},
+};
 
 const TEN_MINUTES: i64 = 10 * 60;
-
-fn path(user: &Value, route: &str) -> String {
-    format!("/users/{}/{route}", user["id"].as_str().unwrap())
-}
 
 async fn account(cloud: &Cloud) -> (Value, Rest) {
     let user = cloud.rest().register().await;
@@ -18,12 +17,12 @@ async fn account(cloud: &Cloud) -> (Value, Rest) {
 }
 
 async fn send(rest: &Rest, user: &Value, channel: &str) {
-    let answer = rest.post(&path(user, &format!("{channel}/verify/send")), json!({})).await.expect(200);
+    let answer = rest.post(&path_to(user, &format!("/{channel}/verify/send")), json!({})).await.expect(200);
     assert_eq!(answer, json!({"ok": true, "sent": true, "expiresIn": 600}));
 }
 
 async fn confirm(rest: &Rest, user: &Value, channel: &str, code: &str) -> tests::Answer {
-    rest.post(&path(user, &format!("{channel}/verify/confirm")), json!({ "code": code })).await
+    rest.post(&path_to(user, &format!("/{channel}/verify/confirm")), json!({ "code": code })).await
 }
 
 /// The newest message, once there are so many.
@@ -46,12 +45,11 @@ fn wrong(code: &str) -> String {
 
 #[tokio::test]
 async fn an_email_code_verifies_the_address_and_the_feed_hears_it() {
-    for edge in Edge::ALL {
-        let cloud = Cloud::start().await;
-        let (user, rest) = account(&cloud).await;
-        let mut feed = Socket::connected(&cloud, edge, None).await;
+    on_every_edge(async |cloud, edge| {
+        let (user, rest) = account(cloud).await;
+        let mut feed = Socket::connected(cloud, edge, None).await;
         send(&rest, &user, "email").await;
-        let message = message(&cloud, 1).await;
+        let message = message(cloud, 1).await;
         assert_eq!((&message["channel"], &message["to"]), (&json!("email"), &user["email"]), "{edge:?}");
         assert!(message["subject"].is_string() && message["from"].as_str().unwrap().contains('@'));
         let code = code(&message);
@@ -68,14 +66,14 @@ async fn an_email_code_verifies_the_address_and_the_feed_hears_it() {
 
         // Whatever comes now finds it done.
         confirm(&rest, &user, "email", "x").await.expect(200);
-        let again = rest.post(&path(&user, "email/verify/send"), json!({})).await.expect(200);
+        let again = rest.post(&path_to(&user, "/email/verify/send"), json!({})).await.expect(200);
         assert_eq!(again, json!({"ok": true, "sent": false, "expiresIn": 0}));
         assert!(cloud.user_items("CODE#").await.is_empty());
-        cloud.admin().await.delete(&path(&user, "")[..43]).await.expect(200);
+        cloud.admin().await.delete(&path(&user)).await.expect(200);
         assert_eq!(feed.event().await.0, "users.deleted", "{edge:?}: nothing was heard of codes");
         assert_eq!(cloud.running().dead_letters(), Vec::<Value>::new());
-        cloud.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -133,7 +131,7 @@ async fn a_code_expires_after_ten_minutes_though_its_row_is_still_there() {
 async fn codes_go_out_once_a_minute_and_the_newest_counts() {
     let cloud = Cloud::start().await;
     let (user, rest) = account(&cloud).await;
-    let route = path(&user, "email/verify/send");
+    let route = path_to(&user, "/email/verify/send");
     let answers = join_all((0..5).map(|_| rest.post(&route, json!({})))).await;
     let (sent, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
     assert_eq!(sent.len(), 1);
@@ -164,7 +162,7 @@ async fn a_number_gets_ten_codes_a_day_one_a_minute_however_many_accounts_have_i
         accounts.push((cloud.rest().login(&user).await, user));
     }
     let limited = async |account: &(Rest, Value), most: u64| {
-        let answer = account.0.post(&path(&account.1, "phone/verify/send"), json!({})).await;
+        let answer = account.0.post(&path_to(&account.1, "/phone/verify/send"), json!({})).await;
         let retry_after: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((most / 2..=most).contains(&retry_after), "{retry_after}");
         answer.is_refused(429, "TOO_MANY_ATTEMPTS");
@@ -192,17 +190,17 @@ async fn the_user_and_administrators_verify_and_nobody_else() {
     let (user, rest) = account(&cloud).await;
     let (_, other) = account(&cloud).await;
     let admin = cloud.admin().await;
-    for route in ["email/verify/send", "email/verify/confirm", "phone/verify/send", "phone/verify/confirm"] {
+    for route in ["/email/verify/send", "/email/verify/confirm", "/phone/verify/send", "/phone/verify/confirm"] {
         let body = json!({ "code": "ABCDEF" });
-        other.post(&path(&user, route), body.clone()).await.is_refused(403, "FORBIDDEN");
-        cloud.rest().post(&path(&user, route), body.clone()).await.is_refused(401, "UNAUTHENTICATED");
+        other.post(&path_to(&user, route), body.clone()).await.is_refused(403, "FORBIDDEN");
+        cloud.rest().post(&path_to(&user, route), body.clone()).await.is_refused(401, "UNAUTHENTICATED");
         let nobody = json!({ "id": "8f14e45f-ceea-4672-a8f5-2d9f4bd0a3c1" });
-        admin.post(&path(&nobody, route), body).await.is_refused(404, "NOT_FOUND");
+        admin.post(&path_to(&nobody, route), body).await.is_refused(404, "NOT_FOUND");
     }
     send(&admin, &user, "email").await;
     let code = code(&message(&cloud, 1).await);
     for body in [json!({}), json!({ "code": 5 })] {
-        admin.post(&path(&user, "email/verify/confirm"), body).await.is_refused_for("code");
+        admin.post(&path_to(&user, "/email/verify/confirm"), body).await.is_refused_for("code");
     }
     confirm(&admin, &user, "email", &code).await.expect(200);
     assert_eq!(rest.get("/auth/me").await.expect(200)["user"]["emailVerified"], true);
@@ -222,7 +220,7 @@ async fn the_table_gives_away_neither_code_nor_address() {
         assert!(!rows.contains(&format!("{:?}", code(&message))), "{rows}");
         assert!(!rows.contains(message["to"].as_str().unwrap()), "{rows}");
     }
-    cloud.admin().await.delete(&path(&user, "")[..43]).await.expect(200);
+    cloud.admin().await.delete(&path(&user)).await.expect(200);
     assert!(cloud.user_items("CODE#").await.is_empty());
     cloud.stop().await;
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
-use tests::{Cloud, Edge, Rest, Socket, until};
+use tests::{Cloud, Edge, Rest, Socket, until, user::path};
 
 use self::{
     player::Player,
@@ -51,8 +51,7 @@ impl World {
         }
         self.renames += 1;
         let name = format!("Sara Ahmadi {}", self.renames);
-        let path = format!("/users/{}", self.user["id"].as_str().unwrap());
-        self.user = self.admin.patch(&path, json!({ "fullName": name })).await.expect(200)["user"].take();
+        self.user = self.admin.patch(&path(&self.user), json!({ "fullName": name })).await.expect(200)["user"].take();
         while self.bystander.event().await.1 != self.user {}
     }
 

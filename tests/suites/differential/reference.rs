@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::Router;
 use serde::Serialize;
 use socketioxide::{SocketIo, extract::SocketRef};
-use tokio::{net::TcpListener, task::AbortHandle};
+use tests::serve;
+use tokio::task::AbortHandle;
 
 /// The limit of the gateway for frames.
 pub(crate) const MAX_FRAME: usize = 32 * 1024;
@@ -39,11 +40,8 @@ impl Reference {
         let builder = SocketIo::builder().ping_interval(INTERVAL).connect_timeout(connect_timeout);
         let (service, io) = builder.max_payload(128 * 1024).ws_max_message_size(MAX_FRAME).build_svc();
         io.ns("/users", async |_: SocketRef| {});
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().route_service("/socket.io/", service);
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() }).abort_handle();
-        Self { io, url, server }
+        let (address, server) = serve(Router::new().route_service("/socket.io/", service)).await;
+        Self { io, url: format!("http://{address}"), server }
     }
 
     /// Posts an event to everybody in `/users`.
