@@ -71,9 +71,9 @@ pub(crate) fn n(number: impl std::fmt::Display) -> AttributeValue {
 /// Why an update was not done.
 #[derive(Debug, PartialEq)]
 pub(crate) enum NotUpdated<'a> {
-    /// Its condition does not hold, and this is the item as it is.
+    /// The condition does not hold, and this is the item as it is.
     Item(&'a Item),
-    /// Its condition does not hold; there is no such item, or it was not asked for.
+    /// The condition does not hold; there is no such item, or it was not asked for.
     NoItem,
     /// For another reason than its condition.
     Otherwise,

@@ -73,12 +73,12 @@ async fn users_and_tokens_survive_a_restart_with_a_data_dir() {
 #[tokio::test]
 async fn the_administrator_stays_logged_in_over_a_restart_with_a_data_dir_unless_the_password_is_another_one() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments(folder.path())).await;
+    let first = Process::start(env!("CARGO_BIN_EXE_cloud"), &keeping_data_in(folder.path())).await;
     let credentials = json!({ "email": "admin@example.com", "password": "local-admin" });
     let mut session = first.rest().post("/auth/admin/login", credentials).await.expect(200);
     first.interrupt().await;
     for (password, status) in [("local-admin", 200), ("another one", 401), ("local-admin", 401)] {
-        let arguments = [arguments(folder.path()), vec!["--admin-password", password]].concat();
+        let arguments = [keeping_data_in(folder.path()), vec!["--admin-password", password]].concat();
         let program = Process::start(env!("CARGO_BIN_EXE_cloud"), &arguments).await;
         let token = json!({ "refreshToken": session["tokens"]["refreshToken"] });
         let answer = program.rest().post("/auth/admin/refresh", token).await.expect(status);
