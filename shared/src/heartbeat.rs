@@ -13,7 +13,7 @@ pub const SLOTS: u8 = 8;
 /// Seconds between two pings of a connection.
 pub const PING_INTERVAL: i64 = SLOTS as i64 * 60;
 
-/// Seconds the client waits beyond that before it gives the connection up. Tolerates two minutes without a heartbeat
+/// Seconds the client waits beyond [`PING_INTERVAL`] before it gives the connection up. Tolerates two minutes without a heartbeat
 /// (the gateway's own idle limit tolerates one), and some more for the way.
 pub const PING_TIMEOUT: i64 = 150;
 

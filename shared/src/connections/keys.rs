@@ -26,7 +26,7 @@ pub(super) const TASKS: &str = "HEARTBEAT";
 /// Sort keys of connections begin with this.
 const CONNECTION: &str = "CONNECTION#";
 
-/// Of a connection's item, derived from its id alone: reading one is a GetItem, though all of a slot are a Query.
+/// The key of a connection's item, derived from its id alone: reading one is a GetItem, though all of a slot are a Query.
 pub(super) fn connection(connection_id: &str) -> Item {
     let partition = slot(heartbeat::slot_of(connection_id), heartbeat::part_of(connection_id));
     key(partition, connection_sort_key(connection_id))

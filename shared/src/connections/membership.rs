@@ -19,7 +19,7 @@ use crate::{
     users::AccountStatus,
 };
 
-/// What a row of a room says of its member, as it is stored.
+/// Attributes of a membership, as they are stored.
 const GENERATION: &str = "sessionGeneration";
 const TOKEN_EXPIRES_AT: &str = "tokenExpiresAt";
 const CONNECTED_AT: &str = "connectedAt";

@@ -10,7 +10,7 @@ use crate::connections::LogEntry;
 /// Users a client is told of at the most. One that has missed more loads the list, which is cheaper.
 pub const MOST: usize = 500;
 
-/// What a client has that comes back.
+/// How far a client that comes back has heard the events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Since {
     issued_at: i64,

@@ -18,17 +18,17 @@ pub(crate) fn owner(subject: impl Display) -> String {
     format!("{OWNER}{subject}")
 }
 
-/// Whose partition it is; `None` if it is nobody's.
+/// The owner of a partition; `None` if it is nobody's.
 pub(crate) fn subject_of(partition: &str) -> Option<&str> {
     partition.strip_prefix(OWNER)
 }
 
-/// Of a user's profile.
+/// The key of a user's profile.
 pub(super) fn profile(id: Uuid) -> Item {
     key(owner(id), "PROFILE")
 }
 
-/// Of the item by which an e-mail address is unique, for the form the address has as a key.
+/// The key of the item by which an e-mail address is unique, for the form the address has as a key.
 pub(super) fn address(form: &str) -> Item {
     key(format!("EMAIL#{form}"), "UNIQUE")
 }
@@ -38,12 +38,12 @@ pub(super) fn list(shard: u8) -> String {
     format!("LIST#{shard}")
 }
 
-/// Of a session.
+/// The key of a session.
 pub(crate) fn session(subject: &str, family: Uuid) -> Item {
     key(owner(subject), format!("{SESSION}{family}"))
 }
 
-/// Of the code that this user was sent.
+/// The key of the code that this user was sent.
 pub(crate) fn code(id: Uuid, channel: Channel) -> Item {
     key(owner(id), code_sort_key(channel))
 }
@@ -56,12 +56,12 @@ pub(crate) fn code_sort_key(channel: Channel) -> &'static str {
     }
 }
 
-/// Of the counter of what somebody tried.
+/// The key of the counter of what somebody tried.
 pub(crate) fn counter(what: &str, who: &str) -> Item {
     key(format!("LIMIT#{what}#{who}"), "WINDOW")
 }
 
-/// Of the answer that is kept under this name.
+/// The key of the answer that is kept under this name.
 pub(crate) fn answer(name: &str) -> Item {
     key(format!("REPEAT#{name}"), "ANSWER")
 }

@@ -31,7 +31,7 @@ const BATCH: usize = 100;
 /// Pause before profiles are asked for again that a busy table did not hand out; it doubles.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How often they are asked for.
+/// How often those profiles are asked for.
 const ATTEMPTS: u32 = 6;
 
 /// One page of the list, newest first.

@@ -18,7 +18,7 @@ const EMPTY_MODULES: &[&str] = &["types", "models", "traits", "structs", "enums"
 
 /// Beginnings of doc comments that speak of something without naming it.
 const BEGINNINGS_WITHOUT_A_SUBJECT: &[&str] =
-    &["That of", "Those of", "Those that", "It", "Its", "They", "Them", "The same", "As it", "One of them"];
+    &["Of", "That of", "Those of", "Those that", "It", "Its", "They", "Them", "The same", "As it", "One of them"];
 
 /// Rust files that do not begin with `//!`.
 pub(crate) fn without_a_purpose(repository: &Repository) -> Vec<String> {

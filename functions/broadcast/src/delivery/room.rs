@@ -7,7 +7,7 @@ use shared::connections::{DeliveryCheckpoint, Member};
 use super::{evidence::Refusals, kick::Kick};
 use crate::{audience::Audience, batch::Step};
 
-/// A room.
+/// A room that is told its steps, and how far each member is.
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) steps: Vec<Step>,

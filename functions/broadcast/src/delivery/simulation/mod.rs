@@ -101,7 +101,7 @@ fn feed(records: std::ops::Range<usize>) -> Batch {
     Batch { rooms: vec![RoomEvents { room: Room::feed(), steps }], ..Batch::default() }
 }
 
-/// A user is thrown out.
+/// The room of a user who is thrown out.
 fn kick() -> RoomEvents {
     let room = Room::user(json!("0b9de1c5-2b7c-4c3e-9a64-6f1d2f8f7a10").as_str().unwrap().parse().unwrap());
     RoomEvents { steps: vec![step(room.clone(), 0, Some(1))], room }

@@ -290,7 +290,7 @@ fn trouble_that_begins_in_the_middle_of_a_room_closes_nobody() {
         for latency in [1, LATENCY] {
             let scene = Scene::new(feed(0..2)).with(0, members(count), vec![]);
             let mut asked = 0;
-            // Of those that are asked at the same moment some are still answered well.
+            // Of the calls made at the same moment some are still accepted.
             let scene = scene.run(TIME, &mut |Asked { now, .. }| {
                 asked += u32::from(now == begins);
                 let is_over = now < begins || now == begins && asked <= 40 / u32::try_from(latency).unwrap();
