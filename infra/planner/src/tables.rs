@@ -1,4 +1,4 @@
-//! The tables of `infra/README.md` are what the commands say: `REWRITE=1 cargo test -p planner tables` writes them anew.
+//! The tables of `infra/README.md` are what the commands say: `REWRITE=1 cargo test --workspace --lib tables` writes them anew.
 
 use std::{fs, path::PathBuf};
 
@@ -58,5 +58,5 @@ fn the_tables_of_the_readme_are_what_the_commands_say() {
         fs::write(&file, &right).unwrap();
         return;
     }
-    assert!(written == right, "infra/README.md: REWRITE=1 cargo test -p planner tables writes these:\n{right}");
+    assert!(written == right, "infra/README.md: REWRITE=1 cargo test --workspace --lib tables writes these:\n{right}");
 }
