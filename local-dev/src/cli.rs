@@ -146,7 +146,7 @@ fn banner(options: &Options, running: &Running, open_files: u64) -> String {
         0 => String::new(),
         n => format!("  {n} changes were not delivered before the last stop; they follow once sockets are back\n"),
     };
-    let few_files = open_files::notice(open_files, options.loopback).unwrap_or_default();
+    let few_files = open_files::notice(open_files, options.has_calls_over_connections()).unwrap_or_default();
     format!(
         r#"
 Moien Realtime is running.

@@ -4,7 +4,7 @@
 const OTHERS: u64 = 224;
 
 /// Files that calls between functions and services have open besides, where they go over connections: both ends of the
-/// posts and of the calls of SDK clients that may be under way.
+/// posts and of the calls of SDK clients that usually are under way; a pool of posts may have more.
 const CONNECTIONS: u64 = 384;
 
 /// Below so many sockets the limit is worth a line at the start.

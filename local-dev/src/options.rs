@@ -166,6 +166,13 @@ impl Anonymous {
     }
 }
 
+impl Options {
+    /// Whether functions, database or services call each other over connections, which are open files.
+    pub(crate) fn has_calls_over_connections(&self) -> bool {
+        self.loopback || self.dynamodb_endpoint.is_some() || self.lambda_endpoint.is_some()
+    }
+}
+
 /// What no flags mean, whatever the environment says.
 impl Default for Options {
     fn default() -> Self {

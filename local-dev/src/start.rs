@@ -29,6 +29,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
 
 async fn settings(options: Options) -> Result<Settings, StartError> {
     let (secrets, parameters) = (secrets(&options)?, parameters(&options).await?);
+    let calls_have_files = options.has_calls_over_connections();
     Ok(Settings {
         address: SocketAddr::new(options.host, options.port),
         allowed_hosts: options.allowed_hosts,
@@ -45,7 +46,7 @@ async fn settings(options: Options) -> Result<Settings, StartError> {
         retry_pause: options.retry_pause,
         limits: options.limits.into(),
         record_age: options.record_age,
-        max_sockets: open_files::sockets(options.loopback),
+        max_sockets: open_files::sockets(calls_have_files),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What an event and a socket cost apart from the posts: encoding a frame, planning who hears a change, and joining.
+//! What an event and a socket cost apart from the posts: encoding a frame, making events of records, and joining.
 //!
 //! ```sh
 //! cargo bench -p shared --bench events

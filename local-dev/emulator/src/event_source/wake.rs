@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::sleep};
 /// What a reader waits for where it has read everything there was.
 #[derive(Clone, Debug)]
 pub(super) enum Wake {
-    /// The database says when something was written to the table. Nothing else can be new, so it is never asked in vain.
+    /// The database says when something was written to the table. It is asked after a write only.
     Written(watch::Receiver<u64>),
     /// The database has to be asked now and then; at once where something may just have been written.
     Polled {

@@ -53,7 +53,7 @@ pub(crate) struct Args {
     pub(crate) rate: f64,
 
     /// A running server instead of one of its own, e.g. http://127.0.0.1:3000.
-    #[arg(long, value_parser = base_url)]
+    #[arg(long, visible_alias = "against", value_parser = base_url)]
     pub(crate) url: Option<String>,
 
     /// Process of that server, to report its memory.
