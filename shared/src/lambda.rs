@@ -1,6 +1,10 @@
-//! Starting a function on Lambda, the same for each.
+//! What is the same for functions on Lambda: how one is started, when it has to stop, and how one that reads a stream hands
+//! records back.
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use std::time::{Duration, SystemTime};
+
+use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
@@ -52,6 +56,30 @@ pub async fn run<F: Function>() -> Result<(), Error> {
         })
     }))
     .await
+}
+
+/// How long to go on where the deadline makes no sense, which is so under `cargo lambda watch`.
+const WITHOUT_A_DEADLINE: Duration = Duration::from_secs(45);
+
+/// When an invocation has to begin nothing more: so long before its deadline.
+#[must_use]
+pub fn stop_at(context: &Context, reserve: Duration) -> SystemTime {
+    let now = SystemTime::now();
+    let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline);
+    if deadline > now { deadline.checked_sub(reserve).unwrap_or(now) } else { now + WITHOUT_A_DEADLINE }
+}
+
+/// The answer of a function that reads a stream (`ReportBatchItemFailures`): records with these sequence numbers failed, and
+/// the event source repeats from the first of them.
+#[must_use]
+pub fn batch_item_failures<'a>(sequence_numbers: impl IntoIterator<Item = &'a str>) -> DynamoDbEventResponse {
+    let mut answer = DynamoDbEventResponse::default();
+    for sequence_number in sequence_numbers {
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier = Some(sequence_number.to_owned());
+        answer.batch_item_failures.push(failure);
+    }
+    answer
 }
 
 /// One JSON object per line. CloudWatch stamps every line with its own time.

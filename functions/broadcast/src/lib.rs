@@ -16,7 +16,7 @@ use std::{
 
 use aws_lambda_events::event::{
     dynamodb::{Event, EventRecord},
-    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
+    streams::DynamoDbEventResponse,
 };
 use lambda_runtime::LambdaEvent;
 use shared::{
@@ -24,7 +24,7 @@ use shared::{
     config::{ConfigError, Environment, FeedShards},
     connections::ConnectionStore,
     gateway::Gateway,
-    lambda::Function,
+    lambda::{Function, batch_item_failures, stop_at},
     metrics::{Metrics, Unit},
 };
 
@@ -38,9 +38,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// When so much of the function's time is left it makes no further calls: enough for those under way to end, and for
 /// saving where the next attempt goes on.
 pub const LAST_CALLS: Duration = Duration::from_secs(5);
-
-/// How long to go on where the deadline makes no sense, which is so under `cargo lambda watch`.
-const FALLBACK: Duration = Duration::from_secs(45);
 
 /// The function and what it needs.
 pub struct Broadcast {
@@ -76,16 +73,12 @@ impl Function for Broadcast {
         let records = event.payload.records;
         let batch = Batch::read(&records);
         let poisoned = batch.poisoned;
-        let delivered = self.deliver(batch, stop_at(event.context.deadline)).await;
-        let mut answer = DynamoDbEventResponse::default();
-        if let Some(record) = delivered.undelivered.and_then(|record| records.get(record)) {
-            let mut failure = DynamoDbBatchItemFailure::default();
-            failure.item_identifier = Some(record.change.sequence_number.clone().unwrap_or_default());
-            answer.batch_item_failures.push(failure);
-        }
+        let delivered = self.deliver(batch, stop_at(&event.context, LAST_CALLS)).await;
+        let undelivered = delivered.undelivered.and_then(|record| records.get(record));
+        let undelivered = undelivered.map(|record| record.change.sequence_number.as_deref().unwrap_or_default());
         let told = &records[..delivered.undelivered.unwrap_or(records.len())];
         self.report(&latencies_of(told).collect::<Vec<_>>(), poisoned, delivered.counts);
-        Ok(answer)
+        Ok(batch_item_failures(undelivered))
     }
 }
 
@@ -109,10 +102,4 @@ fn latencies_of(records: &[EventRecord]) -> impl Iterator<Item = f64> {
     let now = SystemTime::now();
     let since = move |record: &EventRecord| now.duration_since(record.change.approximate_creation_date_time.into());
     records.iter().filter_map(move |record| Some(since(record).ok()?.as_secs_f64() * 1000.0))
-}
-
-/// When to begin with nothing more.
-fn stop_at(deadline_ms: u64) -> SystemTime {
-    let (now, deadline) = (SystemTime::now(), SystemTime::UNIX_EPOCH + Duration::from_millis(deadline_ms));
-    if deadline > now { deadline.checked_sub(LAST_CALLS).unwrap_or(now) } else { now + FALLBACK }
 }

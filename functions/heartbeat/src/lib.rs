@@ -25,7 +25,7 @@ use shared::{
     config::{ConfigError, Environment},
     connections::{Connection, ConnectionStore, Task},
     gateway::{Gateway, Outcome, Payload},
-    lambda::Function,
+    lambda::{Function, stop_at},
     metrics::{Metrics, Unit},
     protocol::Frame,
 };
@@ -50,9 +50,6 @@ const READERS: usize = 16;
 
 /// Left of the function's time for saving where it stopped.
 pub const RESERVE: Duration = Duration::from_secs(5);
-
-/// How long to go on where the deadline makes no sense, which is so under `cargo lambda watch`.
-const FALLBACK: Duration = Duration::from_secs(45);
 
 /// The function and what it needs.
 pub struct Heartbeat {
@@ -85,7 +82,7 @@ impl Function for Heartbeat {
     /// [`Error::Internal`] if something could not be read; everything else has been done.
     async fn handle(&self, event: LambdaEvent<EventBridgeEvent<Value>>) -> Result<(), Error> {
         let now = event.payload.time.map_or_else(|| Timestamp::now().as_second(), |time| time.timestamp());
-        let until = stop_at(event.context.deadline);
+        let until = stop_at(&event.context, RESERVE);
         let tasks = self.connections.tasks::<Progress>().await?;
         let mut known = tasks.iter().map(|(name, task)| (name.clone(), task.progress.clone())).collect();
         let begun: Vec<_> = plan(&known, now).into_iter().map(|job| self.begin(job, &tasks, until).boxed()).collect();
@@ -204,12 +201,6 @@ impl Pace {
     async fn wait(&self) {
         self.0.lock().await.tick().await;
     }
-}
-
-fn stop_at(deadline_ms: u64) -> SystemTime {
-    let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(deadline_ms);
-    let now = SystemTime::now();
-    if deadline > now { deadline - RESERVE } else { now + FALLBACK }
 }
 
 #[cfg(test)]

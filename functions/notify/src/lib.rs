@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lambda_events::event::{
     dynamodb::{Event, EventRecord},
-    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
+    streams::DynamoDbEventResponse,
 };
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use futures::{StreamExt as _, stream};
@@ -24,7 +24,7 @@ use shared::{
     aws::Clients,
     config::{ConfigError, Environment},
     error::Chain,
-    lambda::Function,
+    lambda::{Function, batch_item_failures},
     request,
     users::Channel,
     verification::{CodeKeys, Delivery},
@@ -81,13 +81,7 @@ impl Function for Notify {
         // Collected first: a stream of borrowing futures is not accepted where the handler's future must be `Send`.
         let attempts: Vec<_> = records.iter().map(|record| self.attempt(record).instrument(span(record))).collect();
         let failed: Vec<Option<&str>> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
-        let mut answer = DynamoDbEventResponse::default();
-        for sequence_number in failed.into_iter().flatten() {
-            let mut failure = DynamoDbBatchItemFailure::default();
-            failure.item_identifier = Some(sequence_number.to_owned());
-            answer.batch_item_failures.push(failure);
-        }
-        Ok(answer)
+        Ok(batch_item_failures(failed.into_iter().flatten()))
     }
 }
 
