@@ -187,12 +187,8 @@ impl Emulator {
         let variables = runtime_variables(&template, &access, dynamodb, address);
         let in_process = InProcess::of(address, settings.loopback);
         in_process.connect_database(&database, guard.as_ref());
-        let transport = in_process.transport();
         let environments = environments(&template, &scope, &variables, settings.enforce_policies)?;
-        let environments = environments
-            .into_iter()
-            .map(|(id, variables)| (id, Environment { variables, transport: transport.clone() }))
-            .collect();
+        let environments = over(&in_process, environments);
 
         let wakeup = Wakeup::default();
         let faults = Arc::new(Faults::default());
@@ -228,11 +224,9 @@ impl Emulator {
         tokio::spawn(release_backlog(release, gateway.opened()));
 
         let cors = cors(&template, &scope)?;
+        let nobody_else = || Entrance { routes: Router::new(), stop: async {}.boxed() };
         let entrance = entrance.map(|make| make(gateway.clone(), cors.as_ref().map(http_api::cors_layer)));
-        let (sockets, end_sockets) = match entrance {
-            Some(Entrance { routes, stop }) => (routes, stop),
-            None => (Router::new(), async {}.boxed()),
-        };
+        let Entrance { routes: sockets, stop: end_sockets } = entrance.unwrap_or_else(nobody_else);
         let invoke_api = routes::lambda(&asynchronous, &names, permissions.as_ref());
         let throttle = template.rest_throttle(&scope)?;
         let rest = http_api::router(functions.clone(), template.functions(), cors.as_ref(), waits, throttle);
@@ -262,6 +256,15 @@ impl Emulator {
             server,
         })
     }
+}
+
+/// What each function finds around it, by logical id: its variables, and the way to the services of this process.
+fn over(
+    in_process: &InProcess,
+    environments: HashMap<String, HashMap<String, String>>,
+) -> HashMap<String, Environment> {
+    let environment = |(id, variables)| (id, Environment { variables, transport: in_process.transport() });
+    environments.into_iter().map(environment).collect()
 }
 
 /// Takes the port, and says which one it is.
