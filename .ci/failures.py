@@ -12,6 +12,7 @@ from dataclasses import dataclass
 # Every run has another seed: a second attempt would not be the same test.
 NEVER_AGAIN = "tests/fuzz.rs"
 TOO_LATE = re.compile(r"\bin time\b|\bwaited\b|\belapsed\b|(operation|test) timed out|due to timeout", re.IGNORECASE)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CRASH = re.compile(r"\(signal: .*")
 PANIC = re.compile(r"^thread '.*panicked at ", re.MULTILINE)
 NODE = "✖ failing tests:"
@@ -90,7 +91,7 @@ def obstacle(log):
 
 
 def shortened(text):
-    lines = [line[:WIDTH] for line in text.strip().splitlines()]
+    lines = [COLOUR.sub("", line)[:WIDTH] for line in text.strip().splitlines()]
     if len(lines) > LINES:
         lines = lines[: LINES // 2] + ["…"] + lines[-LINES // 2 :]
     return "\n".join(lines)
@@ -102,8 +103,10 @@ def summary(log):
         before = log[: crash.end()].splitlines()[-20:]
         parts.append("a program crashed:\n" + shortened("\n".join(before)))
     for failure in failures(log):
-        complaints = "\n".join(map(shortened, ["\n".join(failure.printed()), *failure.complaints()]))
-        parts.append(f"{failure.name} ({failure.target}):\n{complaints}")
+        printed = ["printed before:", *failure.printed()] if failure.printed() else []
+        # What is wrong comes first: what is printed here may be cut where it is read.
+        said = "\n".join(map(shortened, [*failure.complaints(), "\n".join(printed)]))
+        parts.append(f"{failure.name} ({failure.target}):\n{said}")
     if not parts:
         parts = [shortened("\n".join(log.splitlines()[-LINES:]))]
     whole = "\n\n".join(parts)

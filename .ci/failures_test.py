@@ -89,6 +89,12 @@ class Summary(unittest.TestCase):
             self.assertIn(part, said)
         self.assertNotIn("✔", said)
 
+    def test_says_what_is_wrong_before_what_was_logged(self):
+        logged = "\n".join(f"\x1b[2m{n}\x1b[0m \x1b[33m WARN\x1b[0m closed a socket" for n in range(20))
+        said = summary(log({"a::counts": f"{logged}\n{WRONG}"}))
+        self.assertLess(said.index("left == right"), said.index("closed a socket"))
+        self.assertNotIn("\x1b", said)
+
     def test_is_short(self):
         many = {f"t{n}": "thread 't' panicked at x:\n" + "x" * 9999 for n in range(99)}
         self.assertLess(len(summary(log(many))), 11_000)

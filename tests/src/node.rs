@@ -4,7 +4,8 @@
 //! CI (`CI` is set) that is a failure.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     io::{self, Write as _},
     path::Path,
     process::{Command, Output},
@@ -52,14 +53,21 @@ impl Node {
     }
 }
 
-/// Installs the packages of a folder's lock file, unless that has been done since the file last changed.
+/// Installs the packages of a folder's lock file, unless that has been done since the file last changed. Two tests that
+/// need the same folder wait for each other, in two processes as well: `npm ci` begins by removing what is installed, and
+/// two of them at once can leave half of it in a folder that looks finished.
 ///
 /// # Errors
 /// Why they cannot be had on this machine.
 ///
 /// # Panics
-/// If npm fails for another reason.
+/// If npm fails for another reason, or where nothing can be written beside the program that is running.
 pub fn install(folder: &str) -> Result<(), String> {
+    // Every test binary of one build is in the same folder.
+    let lock = env::current_exe().expect("the path of this program").with_file_name("npm-ci.lock");
+    let lock = File::create(&lock).unwrap_or_else(|error| panic!("{} cannot be written: {error}", lock.display()));
+    // Held until it goes out of scope.
+    lock.lock().expect("a lock of a file");
     let changed = |file: &str| fs::metadata(Path::new(folder).join(file)).and_then(|file| file.modified()).ok();
     // npm writes this file at the end of an installation.
     if changed("node_modules/.package-lock.json") >= changed("package-lock.json") {
@@ -99,4 +107,42 @@ pub fn skip(what: &str, reason: &str) {
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// A folder whose installation fails while another one goes on in it.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let alone = r#"
+            const fs = require("node:fs");
+            fs.writeFileSync("busy", "", { flag: "wx" });
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+            fs.unlinkSync("busy");
+        "#;
+        let package = r#"{"name": "p", "version": "1.0.0", "scripts": {"preinstall": "node alone.cjs"}}"#;
+        let lock = r#"{"name": "p", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "p", "version": "1.0.0"}}}"#;
+        for (name, text) in [("alone.cjs", alone), ("package.json", package), ("package-lock.json", lock)] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn two_that_install_the_same_packages_wait_for_each_other() {
+        if let Err(reason) = Node::find((18, 19)) {
+            return skip("The test of two installations at once", &reason);
+        }
+        let folder = folder();
+        let path = folder.path().to_str().unwrap();
+        let ended = thread::scope(|scope| {
+            let both = [(); 2].map(|()| scope.spawn(|| install(path)));
+            both.map(|one| one.join().is_ok_and(|ended| ended.is_ok()))
+        });
+        assert_eq!(ended, [true, true]);
+    }
 }
