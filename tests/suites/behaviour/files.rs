@@ -8,9 +8,13 @@ use tests::{Edge, Process, Socket, user::path};
 /// Starts the program within these limits, as `ulimit` is told them. Only `--loopback` makes calls go over connections, so
 /// that the files a test counts on are the same in every run of the suites.
 async fn limited(limits: &str, arguments: &[&str]) -> Process {
-    let limited = format!("ulimit {limits}; export LOCAL_DEV_LOOPBACK=false; exec \"$0\" --port 0 \"$@\"");
-    let command = ["-c", &limited, env!("CARGO_BIN_EXE_cloud")];
-    Process::start("sh", &[&command, arguments].concat()).await
+    let limited = within(limits);
+    Process::start("sh", &[&["-c", &limited, env!("CARGO_BIN_EXE_cloud")], arguments].concat()).await
+}
+
+/// What the shell does to start a program within these limits.
+fn within(limits: &str) -> String {
+    format!("ulimit {limits}; export LOCAL_DEV_LOOPBACK=false; exec \"$0\" --port 0 \"$@\"")
 }
 
 /// Sixteen clients change users as fast as they are answered. Within the process calls need no file; over connections both
@@ -67,17 +71,53 @@ async fn a_limit_of_open_files_is_raised_and_one_that_is_too_low_is_said_with_wh
 
 #[tokio::test]
 async fn sockets_beyond_what_there_are_files_for_are_refused_and_the_rest_of_the_program_goes_on() {
-    let program = limited("-n 256", &[]).await;
+    for edge in Edge::ALL {
+        let program = limited("-n 256", &[]).await;
+        let mut sockets = Vec::new();
+        let refused = loop {
+            match Socket::open(&program, edge, None).await {
+                Ok(socket) => sockets.push(socket),
+                Err(refused) => break refused,
+            }
+            assert!(sockets.len() <= 32, "{edge:?}: more than there are files for");
+        };
+        assert_eq!(refused, 503, "{edge:?}");
+        program.rest().register().await;
+        drop(sockets);
+        program.interrupt().await;
+    }
+}
+
+/// Connections that say nothing take every file there is, so that `broadcast`, whose calls go over connections here, cannot
+/// open the first one to the gateway.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_post_that_finds_no_file_is_made_again_and_every_socket_hears_it_once() {
+    const FILES: usize = 640;
+    let limited = within(&format!("-n {FILES}"));
+    let command = ["-c", &limited, env!("CARGO_BIN_EXE_cloud"), "--loopback"];
+    let mut program = Process::logging("sh", &command, "warn,broadcast=debug,shared=debug").await;
+    let (admin, user) = (program.rest().login_admin().await, program.rest().register().await);
     let mut sockets = Vec::new();
-    let refused = loop {
-        match Socket::open(&program, Edge::Gateway, None).await {
-            Ok(socket) => sockets.push(socket),
-            Err(refused) => break refused,
-        }
-        assert!(sockets.len() <= 32, "more than there are files for");
-    };
-    assert_eq!(refused, 503);
-    program.rest().register().await;
-    drop(sockets);
+    for _ in 0..20 {
+        sockets.push(Socket::connected(&program, Edge::Gateway, None).await);
+    }
+    let mut silent = Vec::new();
+    let address = program.url().trim_start_matches("http://").to_owned();
+    while program.open_files().unwrap() < FILES {
+        silent.push(tokio::net::TcpStream::connect(&address).await.unwrap());
+        assert!(silent.len() < 2 * FILES, "there are always files left");
+    }
+    // The clients' own connections are open already, and so are those of `api` to the database.
+    admin.patch(&path(&user), json!({ "fullName": "Sara Ahmadi" })).await.expect(200);
+    program.logged(&["Too many open files", "again"]).await;
+    drop(silent);
+    for socket in &mut sockets {
+        assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi");
+    }
+    admin.patch(&path(&user), json!({ "fullName": "Sara Ahmadi Rad" })).await.expect(200);
+    for socket in &mut sockets {
+        assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi Rad", "nobody was closed, or told twice");
+    }
     program.interrupt().await;
 }

@@ -84,6 +84,11 @@ impl Embedded {
         self.claims.add(table, reader)
     }
 
+    #[cfg(test)]
+    pub(super) fn readers(&self, table: &str) -> Vec<String> {
+        self.claims.readers(table)
+    }
+
     pub(super) async fn stop(mut self) {
         self.keepers.iter().for_each(JoinHandle::abort);
         if let Some(shutdown) = self.shutdown.take() {

@@ -117,6 +117,12 @@ impl Database {
         self.embedded.as_ref().map(|embedded| embedded.claim(table, reader))
     }
 
+    /// Who has the stream of a table keep what he has not passed.
+    #[cfg(test)]
+    pub(crate) fn readers(&self, table: &str) -> Vec<String> {
+        self.embedded.as_ref().map(|embedded| embedded.readers(table)).unwrap_or_default()
+    }
+
     /// Most invocations that should use it at once.
     pub(crate) fn max_concurrency(&self) -> usize {
         let is_dynamodb_local = self.embedded.is_none() && self.endpoint.starts_with("http://");

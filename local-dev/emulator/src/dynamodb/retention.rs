@@ -88,6 +88,12 @@ impl Claims {
         Claim { claims: self.clone(), table: table.to_owned(), reader: reader.to_owned() }
     }
 
+    /// Who reads the stream of a table.
+    #[cfg(test)]
+    pub(super) fn readers(&self, table: &str) -> Vec<String> {
+        self.passed().get(table).into_iter().flat_map(BTreeMap::keys).cloned().collect()
+    }
+
     /// Up to where all readers of a table have passed it; `None` if it has none.
     fn passed_by_all(&self, table: &str) -> Option<i64> {
         self.passed().get(table)?.values().min().copied()
@@ -110,6 +116,15 @@ impl Claim {
     }
 }
 
+/// What went in one round.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Forgotten {
+    /// Records in all.
+    records: usize,
+    /// How many of them a reader of their table had not passed, by table.
+    unread: BTreeMap<String, usize>,
+}
+
 /// Deletes stream records, over a connection of its own.
 pub(super) struct Trimmer {
     connection: Connection,
@@ -127,19 +142,23 @@ impl Trimmer {
         Ok(Self { connection, claims, turn })
     }
 
-    /// Forgets what may be forgotten at that time. Gives the number of records that went.
-    pub(super) fn round(&self, now: SystemTime) -> rusqlite::Result<usize> {
+    /// Forgets what may be forgotten at that time.
+    pub(super) fn round(&self, now: SystemTime) -> rusqlite::Result<Forgotten> {
         let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let before = i64::try_from(since_epoch.saturating_sub(KEPT_FOR).as_secs()).unwrap_or_default();
-        let mut count = 0;
+        let mut forgotten = Forgotten::default();
         for table in self.tables()? {
             let passed = self.claims.passed_by_all(&table);
-            count += self.forget_old(&table, before, passed)?;
+            let (old, unread) = self.forget_old(&table, before, passed)?;
+            forgotten.records += old;
             if let Some(passed) = passed {
-                count += self.forget_passed(&table, passed)?;
+                forgotten.records += self.forget_passed(&table, passed)?;
+            }
+            if unread > 0 {
+                forgotten.unread.insert(table, unread);
             }
         }
-        Ok(count)
+        Ok(forgotten)
     }
 
     fn tables(&self) -> rusqlite::Result<Vec<String>> {
@@ -166,7 +185,8 @@ impl Trimmer {
         }
     }
 
-    fn forget_old(&self, table: &str, before: i64, passed: Option<i64>) -> rusqlite::Result<usize> {
+    /// Forgets what is old: how many records, and how many of them a reader had not passed.
+    fn forget_old(&self, table: &str, before: i64, passed: Option<i64>) -> rusqlite::Result<(usize, usize)> {
         let (mut count, mut unread) = (0, 0);
         loop {
             let deleted = self.turn.take(|| {
@@ -175,19 +195,11 @@ impl Trimmer {
                 deleted.collect::<rusqlite::Result<Vec<_>>>()
             })?;
             if deleted.is_empty() {
-                break;
+                return Ok((count, unread));
             }
             count += deleted.len();
             unread += passed.map_or(0, |passed| deleted.iter().filter(|number| **number > passed).count());
         }
-        if unread > 0 {
-            tracing::warn!(
-                table,
-                records = unread,
-                "changes were trimmed from the stream after 24 hours, before they were read"
-            );
-        }
-        Ok(count)
     }
 }
 
@@ -211,8 +223,18 @@ pub(super) async fn keep_trimming(trimmer: Trimmer) {
         let trimmer = Arc::clone(&trimmer);
         let round = move || trimmer.lock().unwrap_or_else(PoisonError::into_inner).round(SystemTime::now());
         match tokio::task::spawn_blocking(round).await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::debug!(count, "stream records forgotten"),
+            Ok(Ok(Forgotten { records, unread })) => {
+                for (table, records) in unread {
+                    tracing::warn!(
+                        table,
+                        records,
+                        "changes were trimmed from the stream after 24 hours, before they were read"
+                    );
+                }
+                if records > 0 {
+                    tracing::debug!(records, "stream records forgotten");
+                }
+            }
             Ok(Err(error)) => tracing::warn!(%error, "stream records could not be forgotten"),
             Err(error) => tracing::warn!(%error, "stream records could not be forgotten"),
         }

@@ -373,12 +373,13 @@ async fn a_filter_nobody_understands_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_disabled_mapping_delivers_nothing() {
+async fn a_disabled_mapping_delivers_nothing_and_the_stream_keeps_what_it_has_not_passed() {
     let mut bench = Bench::new().await;
     bench.source.enabled = false;
     let mut run = bench.run(&[], true).await;
     // Its sender went with the mapping that was never started.
     assert!(run.delivered.recv().await.is_none());
+    assert_eq!(bench.database.readers(&bench.table.name), ["F.E"]);
 }
 
 #[tokio::test]

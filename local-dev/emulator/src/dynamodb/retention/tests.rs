@@ -191,9 +191,10 @@ fn without_readers_nothing_is_forgotten_before_it_is_24_hours_old() {
         bench.change(table, 1500);
     }
     let hours = |hours: u64| SystemTime::now() + Duration::from_secs(hours * 60 * 60);
-    assert_eq!(bench.trimmer.round(hours(23)).unwrap(), 0);
+    assert_eq!(bench.trimmer.round(hours(23)).unwrap(), Forgotten::default());
     let newest = bench.stored("users")[1499];
-    assert_eq!(bench.trimmer.round(hours(25)).unwrap(), 2 * 1499);
+    let forgotten = bench.trimmer.round(hours(25)).unwrap();
+    assert_eq!(forgotten, Forgotten { records: 2 * 1499, unread: BTreeMap::new() }, "nobody reads them");
     // The newest stays: the number of the next one follows from it, whatever the clock says.
     assert_eq!(bench.stored("users"), [newest]);
     bench.change("users", 1);
@@ -201,11 +202,17 @@ fn without_readers_nothing_is_forgotten_before_it_is_24_hours_old() {
 }
 
 #[test]
-fn what_is_24_hours_old_is_forgotten_though_a_reader_has_not_passed_it() {
+fn what_is_24_hours_old_is_forgotten_though_a_reader_has_not_passed_it_and_how_much_that_was_is_said() {
     let bench = Bench::new(None);
-    bench.claims.add("users", "slow");
-    bench.change("users", 100);
-    bench.trimmer.round(SystemTime::now() + KEPT_FOR + Duration::from_secs(2)).unwrap();
+    bench.create("other");
+    for table in ["users", "other"] {
+        bench.change(table, 100);
+        bench.claims.add(table, "fast").passed(&bench.newest(table, usize::MAX));
+    }
+    bench.claims.add("users", "slow").passed(&bench.newest("users", 30));
+    let forgotten = bench.trimmer.round(SystemTime::now() + KEPT_FOR + Duration::from_secs(2)).unwrap();
+    // The newest record stays.
+    assert_eq!(forgotten, Forgotten { records: 2 * 99, unread: BTreeMap::from([("users".to_owned(), 99 - 30)]) });
     assert_eq!(bench.stored("users").len(), 1);
 }
 
@@ -240,5 +247,5 @@ fn a_folder_of_a_former_version_gets_the_index_and_loses_what_has_been_passed() 
     let (_database, trimmer) =
         open(folder.as_ref().map(tempfile::TempDir::path), claims.clone(), Turn::default()).unwrap();
     claims.add("users", "a").passed(&newest);
-    assert_eq!(trimmer.round(SystemTime::now()).unwrap(), 200);
+    assert_eq!(trimmer.round(SystemTime::now()).unwrap().records, 200);
 }
