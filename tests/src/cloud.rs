@@ -11,7 +11,7 @@ use shared::config::Environment;
 use tokio::time::{interval, timeout};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Rest, TOKEN_SECRET};
+use crate::{Edge, Rest, Socket, TOKEN_SECRET};
 
 /// Tests ask for more in a moment than people do; those about throttles say so.
 const NO_THROTTLE: &str = "1000000";
@@ -142,6 +142,15 @@ impl Cloud {
         let items = self.items_of("ConnectionsTable").await;
         let rooms = items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("ROOM#"));
         rooms.filter_map(|item| item.get(attribute)?.as_n().unwrap().parse().ok()).collect()
+    }
+
+    /// Registers a user and waits until the feed has heard it: a socket that connects before that may hear it as well,
+    /// although the registration was answered before.
+    pub async fn register_told(&self) -> Value {
+        let mut feed = Socket::connected(self, Edge::Gateway, None).await;
+        let user = self.rest().register().await;
+        assert_eq!(feed.event().await, ("users.created".into(), user.clone()));
+        user
     }
 
     /// Whether everyone was told what the logs of rooms have, and not in this very moment.

@@ -142,7 +142,7 @@ async fn a_room_larger_than_the_time_is_told_in_many_attempts_in_order_and_nobod
 #[tokio::test]
 async fn after_half_a_minute_in_which_the_gateway_refused_everything_all_is_as_if_it_had_not() {
     on_every_edge(async |cloud, edge| {
-        let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+        let (admin, user) = (cloud.admin().await, cloud.register_told().await);
         let token = cloud.rest().login(&user).await;
         let (mut feed, mut banned) = (connected(cloud, edge, 12).await, Vec::new());
         for _ in 0..3 {

@@ -113,7 +113,12 @@ async fn a_post_that_finds_no_file_is_made_again_and_every_socket_hears_it_once(
     program.logged(&["Too many open files", "again"]).await;
     drop(silent);
     for socket in &mut sockets {
-        assert_eq!(socket.event().await.1["fullName"], "Sara Ahmadi");
+        let mut event = socket.event().await;
+        if event.0 == "users.created" {
+            // It connected before the registration was told.
+            event = socket.event().await;
+        }
+        assert_eq!(event.1["fullName"], "Sara Ahmadi");
     }
     admin.patch(&path(&user), json!({ "fullName": "Sara Ahmadi Rad" })).await.expect(200);
     for socket in &mut sockets {

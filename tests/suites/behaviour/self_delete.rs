@@ -6,7 +6,7 @@ use tests::{Cloud, PASSWORD, Socket, on_every_edge, user::path_to};
 #[tokio::test]
 async fn the_sockets_hear_kind_deleted_and_are_thrown_out_and_the_feed_hears_the_id() {
     on_every_edge(async |cloud, edge| {
-        let user = cloud.rest().register().await;
+        let user = cloud.register_told().await;
         let rest = cloud.rest().login(&user).await;
         let mut feed = Socket::connected(cloud, edge, None).await;
         let mut own = Socket::connected(cloud, edge, Some(rest.token())).await;

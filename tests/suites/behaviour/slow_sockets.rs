@@ -83,7 +83,7 @@ async fn of_two_hundred_sockets_those_that_stop_reading_are_closed_and_the_other
 #[tokio::test]
 async fn one_that_does_not_read_delays_the_next_event_of_the_others_by_less_than_300_ms() {
     let cloud = Cloud::for_crowds().await;
-    let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+    let (admin, user) = (cloud.admin().await, cloud.register_told().await);
     let (_silent, _) = silent(&cloud, 1, None).await;
     let mut others = Vec::new();
     for _ in 0..4 {
@@ -106,7 +106,7 @@ async fn one_that_does_not_read_delays_the_next_event_of_the_others_by_less_than
 #[tokio::test]
 async fn nine_banned_sockets_that_do_not_read_are_closed_within_two_seconds() {
     let cloud = Cloud::for_crowds().await;
-    let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+    let (admin, user) = (cloud.admin().await, cloud.register_told().await);
     let token = cloud.rest().login(&user).await;
     let mut feed = Socket::connected(&cloud, Edge::Gateway, None).await;
     let (_silent, ids) = silent(&cloud, 9, Some(token.token())).await;

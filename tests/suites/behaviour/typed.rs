@@ -170,14 +170,14 @@ async fn what_nobody_can_see_is_in_no_text_for_people() {
 #[tokio::test]
 async fn a_photo_is_stored_as_a_browser_prints_it_and_refused_where_a_browser_would() {
     let cloud = Cloud::start().await;
-    let (admin, user) = (cloud.admin().await, cloud.rest().register().await);
+    let (admin, user) = (cloud.admin().await, cloud.register_told().await);
+    let mut feed = Socket::connected(&cloud, Edge::SocketIo, None).await;
     let change = async |url: &str| admin.patch(&path(&user), json!({ "photoUrl": url })).await;
     for (typed, printed) in [
         ("https://CDN.Example.com", "https://cdn.example.com/"),
         ("https://cdn.example.com:443/a/../b/./c.png?x=1#y", "https://cdn.example.com/b/c.png?x=1#y"),
         ("https://127.0.0.1:08443/a", "https://127.0.0.1:8443/a"),
     ] {
-        let mut feed = Socket::connected(&cloud, Edge::SocketIo, None).await;
         assert_eq!(change(typed).await.expect(200)["user"]["photoUrl"], printed, "{typed}");
         assert_eq!(feed.event().await.1["photoUrl"], printed);
         assert_eq!(admin.get(&path(&user)).await.expect(200)["photoUrl"], printed);
