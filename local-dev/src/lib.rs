@@ -10,7 +10,6 @@ mod dashboard;
 mod functions;
 mod open_files;
 mod options;
-mod socketio;
 mod start;
 #[cfg(test)]
 mod template;

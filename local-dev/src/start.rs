@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, net::SocketAddr};
 use emulator::{DynamoDb, Emulator, Running, Settings, StartError};
 use shared::{Error, auth::Passwords, config::MIN_SECRET_BYTES, users::PasswordHash};
 
-use crate::{Options, dashboard, functions, open_files, socketio};
+use crate::{Options, dashboard, functions, open_files};
 
 /// The template this program was built with.
 pub const TEMPLATE: &str = include_str!("../../infra/template.yaml");

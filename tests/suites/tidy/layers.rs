@@ -34,11 +34,12 @@ pub(crate) fn forbidden_dependencies(repository: &Repository) -> Vec<String> {
     let mut found = Vec::new();
     let ours: BTreeSet<&str> = repository.packages().map(|(_, name)| name).collect();
     for (folder, name) in repository.packages() {
-        let above = ["emulator", "planner", "local-dev", "tests"];
+        let above = ["emulator", "planner", "socketio", "local-dev", "tests"];
         let forbidden = |other: &str| match name {
             "tests" => false,
             "local-dev" => other == "tests",
             "planner" => matches!(other, "local-dev" | "tests"),
+            "socketio" => functions.contains(other) || matches!(other, "planner" | "local-dev" | "tests"),
             "emulator" => ours.contains(other) && other != "transport",
             "transport" => ours.contains(other),
             _ => functions.contains(other) || above.contains(&other),
@@ -83,6 +84,7 @@ mod tests {
             ("shared/Cargo.toml", "[dependencies]\nserde = \"1\"\n"),
             ("local-dev/Cargo.toml", "[dependencies]\napi.workspace = true\nshared.workspace = true\n"),
             ("local-dev/emulator/Cargo.toml", "[dependencies]\ntransport.workspace = true\n"),
+            ("local-dev/socketio/Cargo.toml", "[dependencies]\nemulator.workspace = true\nshared.workspace = true\n"),
             ("infra/planner/Cargo.toml", "[dependencies]\nemulator.workspace = true\nshared.workspace = true\n"),
             ("shared/transport/Cargo.toml", "[dependencies]\nhttp = \"1\"\n"),
             ("tests/Cargo.toml", "[dependencies]\nlocal-dev.workspace = true\n"),
@@ -121,6 +123,7 @@ mod tests {
         assert_eq!(up("shared/Cargo.toml", "api"), ["shared/Cargo.toml depends on api"]);
         assert_eq!(up("functions/api/Cargo.toml", "local-dev"), ["functions/api/Cargo.toml depends on local-dev"]);
         assert_eq!(up("local-dev/Cargo.toml", "tests"), ["local-dev/Cargo.toml depends on tests"]);
+        assert_eq!(up("local-dev/socketio/Cargo.toml", "api"), ["local-dev/socketio/Cargo.toml depends on api"]);
         assert_eq!(up("infra/planner/Cargo.toml", "local-dev"), ["infra/planner/Cargo.toml depends on local-dev"]);
     }
 

@@ -1,4 +1,4 @@
-//! The Socket.IO edge at `/socket.io/`: socketioxide in front of the gateway, with polling and WebSocket.
+//! The Socket.IO edge at `/socket.io/`: socketioxide in front of the emulator's gateway, with polling and WebSocket.
 //!
 //! socketioxide speaks the protocol to the client; what it says means what the functions say. An Engine.IO session
 //! becomes a gateway connection, its packets become messages, and frames that functions post come out of socketioxide:
@@ -54,7 +54,7 @@ struct SocketIoState {
 }
 
 /// The way in. `cors` is that of the HTTP API: polling is ordinary HTTP.
-pub(crate) fn entrance(gateway: Gateway, cors: Option<CorsLayer>) -> Entrance {
+pub fn entrance(gateway: Gateway, cors: Option<CorsLayer>) -> Entrance {
     let (service, io) = SocketIo::builder().max_buffer_size(BUFFER).ws_read_buffer_size(IO_BUFFER).build_svc();
     let server = Router::new().route_service("/socket.io/", service);
     let state = SocketIoState { gateway, io: Arc::default(), sessions: Arc::default(), server: server.clone() };
