@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, fs, net::SocketAddr};
 
 use emulator::{DynamoDb, Emulator, Running, Settings, StartError};
-use shared::{Error, auth::Passwords, config::MIN_SECRET_BYTES, users::PasswordHash};
+use shared::{
+    Error,
+    config::MIN_SECRET_BYTES,
+    passwords::{PasswordHash, Passwords},
+};
 
 use crate::{Options, dashboard, functions, open_files};
 

@@ -19,6 +19,7 @@ pub mod lambda;
 pub mod limits;
 pub mod metrics;
 pub mod origins;
+pub mod passwords;
 pub mod protocol;
 pub mod recovery;
 pub mod repeats;

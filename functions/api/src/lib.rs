@@ -21,11 +21,12 @@ use std::{convert::Infallible, sync::Arc, time::Instant};
 use axum::Router;
 use lambda_runtime::LambdaEvent;
 use shared::{
-    auth::{Admin, Passwords, Tokens},
+    auth::{Admin, Tokens},
     aws::Clients,
     config::{ConfigError, Environment},
     lambda::Function,
     limits::LimitStore,
+    passwords::Passwords,
     repeats::AnswerStore,
     sessions::SessionStore,
     users::UserStore,

@@ -13,7 +13,7 @@ use futures::{
 use shared::{
     Error,
     connections::RoomPage,
-    gateway::{GatewayError, MAX_FRAME, Outcome, Payload},
+    gateway::{GatewayAnswer, GatewayError, MAX_FRAME, Payload},
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -188,10 +188,10 @@ impl Broadcast {
     }
 }
 
-fn answer(connection: &str, outcome: Result<Outcome, GatewayError>) -> Answer {
+fn answer(connection: &str, outcome: Result<GatewayAnswer, GatewayError>) -> Answer {
     match outcome {
-        Ok(Outcome::Accepted) => Answer::Accepted,
-        Ok(Outcome::Gone) => Answer::Gone,
+        Ok(GatewayAnswer::Accepted) => Answer::Accepted,
+        Ok(GatewayAnswer::Gone) => Answer::Gone,
         Err(error) if error.is_too_large() => Answer::TooLarge,
         Err(error) => {
             tracing::debug!(connection, %error, "the gateway refused a call");

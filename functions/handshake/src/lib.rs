@@ -13,7 +13,7 @@ use shared::{
     aws::Clients,
     config::{ConfigError, Environment},
     connections::{ConnectionStore, NewConnection, OPENS_WITHIN},
-    gateway::{Gateway, Outcome, Payload},
+    gateway::{Gateway, GatewayAnswer, Payload},
     heartbeat::open_packet,
     lambda::Function,
 };
@@ -56,12 +56,12 @@ impl Function for Handshake {
             // Looked at before the attempt, so that a machine that was held up in between gets one more.
             let age = started.elapsed();
             match self.gateway.post(&connection_id, &payload).await {
-                Ok(Outcome::Accepted) => return Ok(()),
-                Ok(Outcome::Gone) if age > OPENS_WITHIN || self.has_ended(&connection_id).await => {
+                Ok(GatewayAnswer::Accepted) => return Ok(()),
+                Ok(GatewayAnswer::Gone) if age > OPENS_WITHIN || self.has_ended(&connection_id).await => {
                     tracing::debug!(connection_id, "gone before it opened");
                     return Ok(());
                 }
-                Ok(Outcome::Gone) => {}
+                Ok(GatewayAnswer::Gone) => {}
                 Err(error) if age > ACCEPTS_WITHIN => return Err(Error::internal("greeting a connection")(error)),
                 Err(error) => tracing::debug!(connection_id, %error, "greeting a connection again"),
             }

@@ -24,7 +24,7 @@ use shared::{
     aws::Clients,
     config::{ConfigError, Environment},
     connections::{Connection, ConnectionStore, Task},
-    gateway::{Gateway, Outcome, Payload},
+    gateway::{Gateway, GatewayAnswer, Payload},
     lambda::{Function, stop_at},
     metrics::{Metrics, Unit},
     protocol::Frame,
@@ -153,8 +153,8 @@ impl Heartbeat {
     async fn ping(&self, connection: &Connection, now: i64) -> Result<(), Error> {
         let id = &connection.connection_id;
         match self.gateway.post(id, &self.ping).await {
-            Ok(Outcome::Accepted) => Ok(()),
-            Ok(Outcome::Gone) => self.connections.forget(id).await,
+            Ok(GatewayAnswer::Accepted) => Ok(()),
+            Ok(GatewayAnswer::Gone) => self.connections.forget(id).await,
             Err(error) => {
                 tracing::warn!(%error, connection_id = id, "could not ping");
                 // Without a ping there will be no pong, which is not the client's fault.
@@ -170,8 +170,8 @@ impl Heartbeat {
     async fn close(&self, connection: &Connection, now: i64) -> Result<(), Error> {
         let id = &connection.connection_id;
         match self.gateway.close(id).await {
-            Ok(Outcome::Accepted) => Ok(()),
-            Ok(Outcome::Gone) => self.connections.forget(id).await,
+            Ok(GatewayAnswer::Accepted) => Ok(()),
+            Ok(GatewayAnswer::Gone) => self.connections.forget(id).await,
             Err(error) => {
                 tracing::warn!(%error, connection_id = id, "could not close a connection");
                 self.connections.look_again(id, now).await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::{
     connections::may_be_opening,
-    gateway::{GatewayError, Outcome, Payload},
+    gateway::{GatewayAnswer, GatewayError, Payload},
     protocol::Packet,
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -43,7 +43,7 @@ impl Message {
     /// Sends a frame; whether the gateway has taken it.
     pub(crate) async fn tell(&self, to: &Sender, frame: &str) -> bool {
         let payload = Payload::new(frame);
-        insist(to, ANSWER_LIMIT, || self.gateway.post(&to.id, &payload)).await == Some(Outcome::Accepted)
+        insist(to, ANSWER_LIMIT, || self.gateway.post(&to.id, &payload)).await == Some(GatewayAnswer::Accepted)
     }
 
     /// Closes a connection and forgets it, in that order: who is forgotten and not closed would look connected and hear
@@ -64,9 +64,9 @@ impl Message {
 
 /// Repeats a call of the management API until the gateway has done it, or says about a connection that is not opening any
 /// more that it is gone; `None` if neither happens in time.
-async fn insist<Call>(about: &Sender, within: Duration, call: impl Fn() -> Call) -> Option<Outcome>
+async fn insist<Call>(about: &Sender, within: Duration, call: impl Fn() -> Call) -> Option<GatewayAnswer>
 where
-    Call: Future<Output = Result<Outcome, GatewayError>>,
+    Call: Future<Output = Result<GatewayAnswer, GatewayError>>,
 {
     let give_up = Instant::now() + within;
     let mut pause = MIN_PAUSE;
@@ -74,9 +74,9 @@ where
         // Looked at before the attempt, so that a machine that was held up in between gets one more.
         let is_last = Instant::now() + pause > give_up;
         match call().await {
-            Ok(Outcome::Accepted) => return Some(Outcome::Accepted),
-            Ok(Outcome::Gone) if !about.may_be_opening() => return Some(Outcome::Gone),
-            Ok(Outcome::Gone) => {}
+            Ok(GatewayAnswer::Accepted) => return Some(GatewayAnswer::Accepted),
+            Ok(GatewayAnswer::Gone) if !about.may_be_opening() => return Some(GatewayAnswer::Gone),
+            Ok(GatewayAnswer::Gone) => {}
             Err(error) => {
                 tracing::warn!(%error, connection_id = about.id, "the gateway did not do what it was asked");
             }

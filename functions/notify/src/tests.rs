@@ -14,7 +14,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 use shared::{
-    users::{PasswordHash, User, UserStore},
+    passwords::PasswordHash,
+    users::{User, UserStore},
     verification::CodeStore,
 };
 use uuid::Uuid;

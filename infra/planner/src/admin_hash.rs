@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use shared::{auth::Passwords, users::rules::PASSWORD_LENGTH};
+use shared::{passwords::Passwords, users::rules::PASSWORD_LENGTH};
 
 /// Reads a password from standard input, never from an argument, where every process of the machine would see it, and
 /// gives its Argon2id PHC string.
@@ -30,7 +30,7 @@ async fn hash(password: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use shared::users::PasswordHash;
+    use shared::passwords::PasswordHash;
 
     use super::*;
 

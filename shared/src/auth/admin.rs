@@ -6,11 +6,12 @@ use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 
-use super::{Passwords, Role};
+use super::Role;
 use crate::{
     config::{ConfigError, Environment},
     error::Error,
-    users::{PasswordHash, mailbox},
+    passwords::{PasswordHash, Passwords},
+    users::mailbox,
 };
 
 /// The administrator of `ADMIN_EMAIL` and `ADMIN_PASSWORD_HASH`.

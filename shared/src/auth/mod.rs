@@ -1,9 +1,7 @@
-//! Who is calling: tokens, passwords, the administrator.
+//! Who is calling: tokens, and the administrator.
 
 mod admin;
-mod password;
 mod token;
 
 pub use admin::{Admin, AdminProfile};
-pub use password::Passwords;
 pub use token::{ACCESS_TOKEN_SECONDS, Claims, Role, Tokens};

@@ -5,6 +5,8 @@
 //! time. It is written before the members are read, and again when all of them were told. So who joins and reads the log
 //! then misses nothing: an event is in the log by then, or its members are read later and include the one who joined.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,8 +20,10 @@ use super::{
 use crate::{
     dynamodb::{Item, SK, key, n, s},
     error::Error,
-    recovery::KEPT,
 };
+
+/// How long an entry is asked for.
+pub const LOG_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Characters of the name of an entry: enough that no two of one millisecond have the same.
 const NAME: usize = 8;
@@ -27,7 +31,7 @@ const NAME: usize = 8;
 /// What the row [`COMPLETE`] says, epoch milliseconds.
 const COMPLETE_SINCE: &str = "completeSince";
 
-/// Seconds an entry outlives [`KEPT`], so that none is missing that is still asked for: DynamoDB has another clock, and a
+/// Seconds an entry outlives [`LOG_KEPT`], so that none is missing that is still asked for: DynamoDB has another clock, and a
 /// reader needs a moment.
 const GRACE: i64 = 60 * 60;
 
@@ -95,7 +99,7 @@ impl LogEntry {
             sk: format!("{}-{}", sort_key(self.at), self.name),
             events: self.events.clone(),
             told_at: self.told_at,
-            expires_at: self.at / 1000 + i64::try_from(KEPT.as_secs()).unwrap_or_default() + GRACE,
+            expires_at: self.at / 1000 + i64::try_from(LOG_KEPT.as_secs()).unwrap_or_default() + GRACE,
         };
         to_item(row).map_err(Error::internal("writing an entry of a log"))
     }

@@ -12,7 +12,7 @@ mod tasks;
 
 pub use connection::{Connection, NewConnection, OPENS_WITHIN, Socket, may_be_opening};
 pub use delivery::{DeliveryCheckpoint, RoomPage};
-pub use log::{LogEntry, LoggedEvent};
+pub use log::{LOG_KEPT, LogEntry, LoggedEvent};
 pub use membership::{Joined, Member, Renewed};
 pub use room::{NAMESPACE, Room};
 pub use store::{ConnectionStore, Page, Silent};

@@ -5,10 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    protocol::PacketData,
-    users::{PasswordHash, User},
-};
+use crate::{passwords::PasswordHash, protocol::PacketData, users::User};
 
 fn user() -> User {
     User {

@@ -40,7 +40,7 @@ use crate::{
 
 /// What became of a call about one connection. That a socket is gone is an outcome, not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum GatewayAnswer {
     /// The gateway took it.
     Accepted,
     /// 410: the connection is closed, or its `$connect` has not been answered yet (ARCHITECTURE.md, "An early 410 means
@@ -127,9 +127,9 @@ impl Gateway {
     ///
     /// # Errors
     /// [`GatewayError`] when it stays unknown whether the frame arrived.
-    pub async fn post(&self, connection_id: &str, payload: &Payload) -> Result<Outcome, GatewayError> {
+    pub async fn post(&self, connection_id: &str, payload: &Payload) -> Result<GatewayAnswer, GatewayError> {
         let outcome = self.poster.post(connection_id, payload).await?;
-        if outcome == Outcome::Accepted {
+        if outcome == GatewayAnswer::Accepted {
             self.sent.fetch_add(payload.units(), Ordering::Relaxed);
         }
         Ok(outcome)
@@ -145,10 +145,10 @@ impl Gateway {
     ///
     /// # Errors
     /// [`GatewayError`] when the connection may still be open.
-    pub async fn close(&self, connection_id: &str) -> Result<Outcome, GatewayError> {
+    pub async fn close(&self, connection_id: &str) -> Result<GatewayAnswer, GatewayError> {
         match self.client.delete_connection().connection_id(connection_id).send().await {
-            Ok(_) => Ok(Outcome::Accepted),
-            Err(error) if is_gone(&error, DeleteConnectionError::is_gone_exception) => Ok(Outcome::Gone),
+            Ok(_) => Ok(GatewayAnswer::Accepted),
+            Err(error) if is_gone(&error, DeleteConnectionError::is_gone_exception) => Ok(GatewayAnswer::Gone),
             Err(error) => Err(GatewayError::of(error)),
         }
     }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Outcome,
+    GatewayAnswer,
     connections::{Connections, Unanswered},
     endpoint::{Address, Endpoint, NotAnId},
     keys::Keys,
@@ -122,7 +122,7 @@ impl Poster {
     }
 
     /// Posts, as often and as long as the retry configuration says.
-    pub(super) async fn post(&self, connection_id: &str, payload: &Payload) -> Result<Outcome, PostError> {
+    pub(super) async fn post(&self, connection_id: &str, payload: &Payload) -> Result<GatewayAnswer, PostError> {
         let RetryConfig { attempts, attempt, call } = self.retry_config;
         let address = self.endpoint.address(connection_id)?;
         if attempts <= 1 {
@@ -151,7 +151,7 @@ impl Poster {
     /// it or while this function was frozen; that is found out only by sending something. Then the frame is sent once
     /// more over another one. The server may have taken it all the same, and so a client may get it twice: that is no
     /// more than the callers' own repetitions risk, who promise delivery at least once.
-    async fn attempt(&self, address: &Address, payload: &Payload) -> Result<Outcome, PostError> {
+    async fn attempt(&self, address: &Address, payload: &Payload) -> Result<GatewayAnswer, PostError> {
         let connections = match &self.way {
             Way::Network(connections) => connections,
             Way::Local(local) => {
@@ -230,7 +230,7 @@ const CLOSED_AT_ONCE: &str = "it closed a new connection at once";
 
 /// Reads an answer, and says whether to its end, after which the next post can go over the same connection. The status
 /// decides; a body that cannot be read only costs its text.
-async fn read<B>(answer: Response<B>) -> (Result<Outcome, PostError>, bool)
+async fn read<B>(answer: Response<B>) -> (Result<GatewayAnswer, PostError>, bool)
 where
     B: hyper::body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
 {
@@ -242,8 +242,8 @@ where
     };
     let is_over = body.is_some();
     let outcome = match head.status.as_u16() {
-        200..300 => Ok(Outcome::Accepted),
-        410 => Ok(Outcome::Gone),
+        200..300 => Ok(GatewayAnswer::Accepted),
+        410 => Ok(GatewayAnswer::Gone),
         status => Err(PostError::Refused { status, text: text(&head.headers, &body.unwrap_or_default()) }),
     };
     (outcome, is_over)

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{AHEAD, KEPT, MARGIN, Offset, SKEW};
-use crate::connections::LogEntry;
+use super::{AHEAD, MARGIN, Offset, SKEW};
+use crate::connections::{LOG_KEPT, LogEntry};
 
 /// Users a client is told of at the most. One that has missed more loads the list, which is cheaper.
 pub const MOST: usize = 500;
@@ -43,7 +43,7 @@ impl Since {
         // It may be older than the `pid`: a client keeps it when it was not recovered.
         let offset = offset.filter(|offset| offset.at() >= issued_at - SKEW);
         let since = Self { issued_at, offset: offset.unwrap_or_else(|| Offset::of_time(issued_at)) };
-        let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+        let kept = i64::try_from(LOG_KEPT.as_millis()).unwrap_or(i64::MAX);
         (since.from() > now - kept).then_some(since)
     }
 

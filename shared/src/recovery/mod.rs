@@ -17,9 +17,6 @@ pub use pid::{Pid, Pids};
 
 use std::time::Duration;
 
-/// How long the log of a room is kept.
-pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// An event may reach a socket so long after it was written to the log: the time of one attempt at a delivery (the next
 /// one writes it again), and of the write itself. Milliseconds.
 pub const MARGIN: i64 = 2 * 60 * 1000;

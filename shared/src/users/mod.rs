@@ -14,4 +14,4 @@ pub use account_status::AccountStatus;
 pub use channel::Channel;
 pub use page::Page;
 pub use store::{Editor, NewUser, ProfileChange, UserStore};
-pub use user::{PasswordHash, PublicUser, User, iso_millis};
+pub use user::{PublicUser, User, iso_millis};

@@ -10,8 +10,8 @@ use super::{
     visible::{is_assigned, is_visible, words},
 };
 use crate::{
-    auth::Passwords,
     error::{Error, FieldError},
+    passwords::Passwords,
 };
 
 /// Most characters of a full name.

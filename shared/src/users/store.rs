@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use uuid::Uuid;
 
-use super::{Channel, PasswordHash, User, iso_millis, keys, mailbox, page::list_key, rules};
+use super::{Channel, User, iso_millis, keys, mailbox, page::list_key, rules};
 use crate::{
     aws::Clients,
     config::{ConfigError, Environment},
     dynamodb::{Item, NotUpdated, failed_conditions, n, s, transact},
     error::Error,
+    passwords::PasswordHash,
     request::{self, REQUEST_ID},
 };
 

@@ -4,7 +4,7 @@
 use fastrand::Rng;
 use serde_json::{Value, json};
 use shared::{
-    auth::Passwords,
+    passwords::Passwords,
     users::{
         mailbox::{Mailbox, deliverable},
         rules,

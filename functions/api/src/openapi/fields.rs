@@ -197,7 +197,7 @@ pub(crate) fn photo_url() -> Object {
 mod tests {
     use fancy_regex::Regex;
     use proptest::{collection::vec, prelude::*, sample::select, string::string_regex};
-    use shared::auth::Passwords;
+    use shared::passwords::Passwords;
 
     use super::*;
 

@@ -47,19 +47,19 @@ async fn answering() -> String {
 }
 
 /// Makes a post with the SDK: what its answer meant while the SDK made these calls.
-async fn by_the_sdk(endpoint: &str, id: &str) -> Result<Outcome, GatewayError> {
+async fn by_the_sdk(endpoint: &str, id: &str) -> Result<GatewayAnswer, GatewayError> {
     let env = env(endpoint);
     let clients = Clients::from_env(&env).unwrap();
     let client = clients.management_without_retries(&env, Duration::from_secs(3)).unwrap();
     match client.post_to_connection().connection_id(id).data(Blob::new("2")).send().await {
-        Ok(_) => Ok(Outcome::Accepted),
-        Err(error) if is_gone(&error, PostToConnectionError::is_gone_exception) => Ok(Outcome::Gone),
+        Ok(_) => Ok(GatewayAnswer::Accepted),
+        Err(error) if is_gone(&error, PostToConnectionError::is_gone_exception) => Ok(GatewayAnswer::Gone),
         Err(error) => Err(GatewayError::of(error)),
     }
 }
 
 /// What callers look at.
-fn seen(outcome: Result<Outcome, GatewayError>) -> Result<Outcome, (Option<u16>, bool)> {
+fn seen(outcome: Result<GatewayAnswer, GatewayError>) -> Result<GatewayAnswer, (Option<u16>, bool)> {
     outcome.map_err(|error| (error.status, error.is_too_large()))
 }
 
@@ -138,7 +138,7 @@ async fn without_a_session_token_none_is_sent() {
         request
     };
     let (outcome, request) = tokio::join!(gateway.post(id, &payload), read);
-    assert_eq!(outcome.unwrap(), Outcome::Accepted);
+    assert_eq!(outcome.unwrap(), GatewayAnswer::Accepted);
     assert!(request.starts_with("POST /prod/@connections/QQFxqeZfIAMCKRA%3D HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("SignedHeaders=content-length;content-type;host;x-amz-date, "), "{request}");
     assert!(!request.contains("x-amz-security-token"), "{request}");
@@ -146,7 +146,7 @@ async fn without_a_session_token_none_is_sent() {
 }
 
 /// What came of posting with repetitions, and after how many requests.
-async fn insisting(statuses: &'static [u16]) -> (Result<Outcome, Option<u16>>, usize) {
+async fn insisting(statuses: &'static [u16]) -> (Result<GatewayAnswer, Option<u16>>, usize) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let answer = async move || {
@@ -164,8 +164,8 @@ async fn insisting(statuses: &'static [u16]) -> (Result<Outcome, Option<u16>>, u
 
 #[tokio::test]
 async fn who_wants_repetitions_gets_them_where_they_may_help() {
-    assert_eq!(insisting(&[429, 503, 200]).await, (Ok(Outcome::Accepted), 3));
+    assert_eq!(insisting(&[429, 503, 200]).await, (Ok(GatewayAnswer::Accepted), 3));
     assert_eq!(insisting(&[502]).await, (Err(Some(502)), 4));
     assert_eq!(insisting(&[403]).await, (Err(Some(403)), 1));
-    assert_eq!(insisting(&[410]).await, (Ok(Outcome::Gone), 1));
+    assert_eq!(insisting(&[410]).await, (Ok(GatewayAnswer::Gone), 1));
 }

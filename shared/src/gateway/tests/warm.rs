@@ -23,7 +23,7 @@ async fn posts_go_over_one_connection_as_long_as_one_is_enough() {
     let script = Script::play(|_, _| Act::Answer).await;
     let gateway = gateway(&script.endpoint());
     for _ in 0..20 {
-        assert_eq!(gateway.post("a", &Payload::new("2")).await.unwrap(), Outcome::Accepted);
+        assert_eq!(gateway.post("a", &Payload::new("2")).await.unwrap(), GatewayAnswer::Accepted);
     }
     assert_eq!(script.counts(), (1, 20));
 }
@@ -34,7 +34,7 @@ async fn a_post_over_a_connection_the_server_has_closed_is_made_over_another() {
     let script = Script::play(|_, _| Act::AnswerAndClose).await;
     let posts = gateway(&script.endpoint());
     for _ in 0..10 {
-        assert_eq!(posts.post("a", &Payload::new("2")).await.unwrap(), Outcome::Accepted);
+        assert_eq!(posts.post("a", &Payload::new("2")).await.unwrap(), GatewayAnswer::Accepted);
     }
     assert_eq!(script.counts(), (10, 10), "every post was read once");
     // Closed when the post is there.
@@ -43,7 +43,7 @@ async fn a_post_over_a_connection_the_server_has_closed_is_made_over_another() {
             .await;
     let posts = gateway(&script.endpoint());
     for _ in 0..3 {
-        assert_eq!(posts.post("a", &Payload::new("2")).await.unwrap(), Outcome::Accepted);
+        assert_eq!(posts.post("a", &Payload::new("2")).await.unwrap(), GatewayAnswer::Accepted);
     }
     assert_eq!(script.counts(), (2, 4));
 }
@@ -53,7 +53,7 @@ async fn a_post_that_never_finds_an_answer_is_an_error_and_not_lost() {
     let script =
         Script::play(|connection, request| if connection + request == 0 { Act::Answer } else { Act::Close }).await;
     let gateway = gateway(&script.endpoint());
-    assert_eq!(gateway.post("a", &Payload::new("2")).await.unwrap(), Outcome::Accepted);
+    assert_eq!(gateway.post("a", &Payload::new("2")).await.unwrap(), GatewayAnswer::Accepted);
     let error = gateway.post("a", &Payload::new("2")).await.unwrap_err();
     assert!(error.to_string().contains("the connection ended before the answer"), "{error}");
     assert_eq!(script.counts(), (2, 3), "it was tried over the old connection and over a new one");
@@ -75,7 +75,7 @@ async fn one_post_that_hangs_keeps_no_other_waiting() {
     };
     tokio::select! {
         _ = all => panic!("nobody answers them"),
-        outcome = other => assert_eq!(outcome, Outcome::Accepted),
+        outcome = other => assert_eq!(outcome, GatewayAnswer::Accepted),
     }
 }
 
@@ -163,7 +163,7 @@ impl Tls {
     }
 }
 
-fn post_all(poster: &Arc<Poster>, count: usize) -> Vec<tokio::task::JoinHandle<Outcome>> {
+fn post_all(poster: &Arc<Poster>, count: usize) -> Vec<tokio::task::JoinHandle<GatewayAnswer>> {
     let payload = Payload::new("2");
     let post = |_| {
         let (poster, payload) = (Arc::clone(poster), payload.clone());
@@ -184,7 +184,7 @@ async fn a_cold_start_opens_connections_a_few_at_a_time() {
     // Six are open, and as soon as they are answered they serve whoever waits.
     server.answers.add_permits(128);
     for post in posts {
-        assert_eq!(post.await.unwrap(), Outcome::Accepted);
+        assert_eq!(post.await.unwrap(), GatewayAnswer::Accepted);
     }
     assert_eq!(*server.connections.borrow(), 14);
     let seen = server.seen.lock().unwrap();
@@ -200,7 +200,7 @@ async fn http2_is_used_where_it_is_offered() {
     // A hundred at the same time go over each of two.
     server.answers.add_permits(1000);
     for post in posts {
-        assert_eq!(post.await.unwrap(), Outcome::Accepted);
+        assert_eq!(post.await.unwrap(), GatewayAnswer::Accepted);
     }
     assert!(*server.connections.borrow() <= 4, "{}", *server.connections.borrow());
     let seen = server.seen.lock().unwrap().clone();
@@ -230,7 +230,7 @@ async fn a_connection_that_was_not_used_for_long_is_closed() {
     let connections = Connections::with_idle(endpoint.origin().unwrap(), tls, Duration::from_millis(200));
     let poster = Poster::over(connections, endpoint, keys, RetryConfig { attempts: 1, attempt: LONG, call: LONG });
     for number in 1..=2 {
-        assert_eq!(poster.post("a", &Payload::new("2")).await.unwrap(), Outcome::Accepted);
+        assert_eq!(poster.post("a", &Payload::new("2")).await.unwrap(), GatewayAnswer::Accepted);
         script.closed.subscribe().wait_for(|closed| *closed == number).await.unwrap();
     }
     assert_eq!(script.counts(), (2, 2));

@@ -5,9 +5,21 @@ use std::{borrow::Cow, sync::Arc};
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash as Phc};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::{CodePointMapData, props::GeneralCategory};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::{error::Error, users::PasswordHash};
+use crate::error::Error;
+
+/// An argon2id PHC string. Its `Debug` shows nothing, so a hash cannot slip into a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
 
 /// Hashes and verifies, a bounded number at a time: each holds 19 MiB and a core.
 #[derive(Clone)]
@@ -100,6 +112,11 @@ fn hash(password: &str) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_does_not_show_in_debug_output() {
+        assert_eq!(format!("{:?}", PasswordHash("$argon2id$secret".into())), "PasswordHash(…)");
+    }
 
     #[tokio::test]
     async fn a_password_matches_only_its_own_hash() {
