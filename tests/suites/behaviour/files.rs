@@ -109,8 +109,8 @@ async fn a_post_that_finds_no_file_is_made_again_and_every_socket_hears_it_once(
         assert!(silent.len() < 2 * FILES, "there are always files left");
     }
     // The clients' own connections are open already, and so are those of `api` to the database.
-    admin.patch(&path(&user), json!({ "fullName": "Sara Ahmadi" })).await.expect(200);
-    program.logged(&["Too many open files", "again"]).await;
+    admin.patch(&path(&user), json!({ "fullName": "Sara Ahmadi Nik" })).await.expect(200);
+    program.logged(&["the gateway refused a call", "Too many open files"]).await;
     drop(silent);
     for socket in &mut sockets {
         let mut event = socket.event().await;
@@ -118,7 +118,7 @@ async fn a_post_that_finds_no_file_is_made_again_and_every_socket_hears_it_once(
             // It connected before the registration was told.
             event = socket.event().await;
         }
-        assert_eq!(event.1["fullName"], "Sara Ahmadi");
+        assert_eq!(event.1["fullName"], "Sara Ahmadi Nik");
     }
     admin.patch(&path(&user), json!({ "fullName": "Sara Ahmadi Rad" })).await.expect(200);
     for socket in &mut sockets {
